@@ -1,0 +1,92 @@
+"""Configuration: one frozen pydantic model a program, a YAML file, and `--set a.b=c` over it."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pydantic
+import yaml
+
+from schemas.errors import UsageError
+
+
+class Settings(pydantic.BaseModel):
+    """Base of every configuration: frozen, and unknown fields are errors."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def resolve(model: type[S], file: Path | None = None, sets: Sequence[str] = (), **fields: Any) -> S:
+    """Defaults, overridden by `file`, overridden by `sets` ("a.b=c", c as YAML), overridden by `fields` not None.
+
+    Raises UsageError that names the field, what was found, and the nearest known field.
+    """
+    values: dict[str, Any] = _read_yaml(file) if file else {}
+    for assignment in sets:
+        _assign(values, assignment)
+    values.update({name: value for name, value in fields.items() if value is not None})
+    try:
+        return model.model_validate(values)
+    except pydantic.ValidationError as error:
+        raise UsageError(_explain(model, error, str(file) if file else "--set")) from error
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"config {file}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"config {file}: not readable as YAML: {' '.join(str(error).split())}.") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UsageError(f"config {file}: expected fields and values, got {type(values).__name__}.")
+    return values
+
+
+def _assign(values: dict[str, Any], assignment: str) -> None:
+    path, equals, text = assignment.partition("=")
+    if not equals or not path:
+        raise UsageError(f"--set {assignment}: expected FIELD=VALUE, such as clean.min_tokens=4.")
+    *parents, last = path.strip().split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise UsageError(f"--set {assignment}: '{parent}' has no fields.")
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {assignment}: the value is not readable as YAML.") from error
+
+
+def _explain(model: type[Settings], error: pydantic.ValidationError, origin: str) -> str:
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = list(field_names(model))
+        close = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
+        hint = f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."
+        return f"{origin}: no field '{path}'.{hint}"
+    return f"{origin}: {path}: {first['msg'].lower()}, got {first['input']!r}."
+
+
+def field_names(model: type[Settings], prefix: str = "") -> list[str]:
+    """Every field with its dotted path, leaves only."""
+    names = []
+    for name, info in model.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, Settings):
+            names += field_names(kind, f"{prefix}{name}.")
+        else:
+            names.append(prefix + name)
+    return names
+
+
+def as_plain(settings: Settings) -> Mapping[str, Any]:
+    """JSON-ready values, for the manifest or the run folder."""
+    return settings.model_dump(mode="json")

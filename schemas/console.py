@@ -1,0 +1,66 @@
+"""What both command lines share: exit codes, one `error:` line, `--json`, logs on stderr."""
+
+import json
+import logging
+import sys
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import click
+import typer
+
+from schemas.errors import M3hError, UsageError
+
+DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+
+
+def run(app: typer.Typer, argv: Sequence[str], many: Collection[str] = ()) -> int:
+    """Run `app` on `argv` and return the exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted.
+
+    many: options that take several values, as in `--dumps a b c`. A traceback that leaves here is a bug.
+    """
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    try:
+        code = typer.main.get_command(app).main(spread(argv, many), prog_name=None, standalone_mode=False)
+        return int(code or DONE)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.ctx.get_help() if error.ctx else error.format_message())
+        return WRONG_USE
+    except click.UsageError as error:
+        return _error(error.format_message(), WRONG_USE)
+    except UsageError as error:
+        return _error(str(error), WRONG_USE)
+    except M3hError as error:
+        return _error(str(error), FAILED)
+    except (KeyboardInterrupt, click.Abort):
+        return _error("interrupted; the same command resumes.", INTERRUPTED)
+
+
+def _error(message: str, code: int) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def spread(argv: Sequence[str], many: Collection[str]) -> list[str]:
+    """Repeat an option before each of its values: `--seed 1 2` becomes `--seed 1 --seed 2`."""
+    out: list[str] = []
+    option = ""
+    values = 0
+    for word in argv:
+        if word.startswith("-") and word != "-" and not _is_number(word):
+            option, values = (word if word in many else ""), 0
+        elif option:
+            if values:
+                out.append(option)
+            values += 1
+        out.append(word)
+    return out
+
+
+def _is_number(word: str) -> bool:
+    return word.lstrip("-").isdigit()
+
+
+def say(summary: dict[str, Any], as_json: bool, text: str) -> None:
+    """The one thing a command prints on stdout: `summary` as one line of JSON, or `text` for people."""
+    print(json.dumps(summary, ensure_ascii=False) if as_json else text, flush=True)

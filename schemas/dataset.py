@@ -1,0 +1,105 @@
+"""Reading a finished dataset folder, every file checked against the manifest before it is used."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.errors import IntegrityError, UsageError
+from schemas.files import sha256_file
+from schemas.manifest import Manifest
+from schemas.posts import IMAGE_SCHEMA, POST_SCHEMA
+from schemas.shards import read_table_shard, read_tensor_shard
+
+
+@dataclass(frozen=True)
+class TensorFeature:
+    """A tensor feature in memory.
+
+    rows: image sha256 -> index on axis 0. arrays: name -> (images, *shape), as stored (float16 by default).
+    """
+
+    rows: dict[str, int]
+    arrays: dict[str, np.ndarray]
+
+
+class Dataset:
+    """A dataset folder. Opening it checks the manifest; each file is checked when it is first read.
+
+    Raises IntegrityError that names the file where one is missing or its bytes changed.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise UsageError(f"{self.folder}: no such dataset folder.")
+        self.manifest = Manifest.read(self.folder)
+
+    def checked(self, name: str) -> Path:
+        """The path of the file `name` of the manifest, after its sha256 was compared."""
+        path = self.folder / name
+        entry = self.manifest.files[name]
+        try:
+            found = sha256_file(path)
+        except OSError as error:
+            raise IntegrityError(f"{path}: {error.strerror}, but the manifest lists it. Run verify.") from error
+        if found != entry.sha256:
+            raise IntegrityError(f"{path}: sha256 is {found}, the manifest says {entry.sha256}. Run verify.")
+        return path
+
+    def names(self, prefix: str) -> list[str]:
+        """The manifest's file names that begin with `prefix`, sorted."""
+        return sorted(name for name in self.manifest.files if name.startswith(prefix))
+
+    @cached_property
+    def posts(self) -> pa.Table:
+        """All posts in POST_SCHEMA, sorted by id."""
+        return self._tables("posts/", POST_SCHEMA).sort_by("post_id")
+
+    @cached_property
+    def images(self) -> pa.Table:
+        """All images in IMAGE_SCHEMA."""
+        return self._tables("images/images.parquet", IMAGE_SCHEMA)
+
+    def _tables(self, prefix: str, schema: pa.Schema) -> pa.Table:
+        tables = [pq.read_table(self.checked(name)) for name in self.names(prefix)]
+        return pa.concat_tables([schema.empty_table(), *tables])
+
+    def split(self, name: str) -> pa.Table:
+        """The posts of train, valid or test, sorted by id."""
+        mask = pa.compute.equal(self.posts["split"], name)
+        return self.posts.filter(mask)
+
+    def has_feature(self, name: str) -> bool:
+        """Whether the dataset has this feature at all."""
+        return name in self.manifest.features
+
+    def fingerprint(self, name: str) -> str:
+        """The current fingerprint of a feature; UsageError where the dataset lacks it."""
+        if not self.has_feature(name):
+            have = ", ".join(sorted(self.manifest.features)) or "none"
+            raise UsageError(f"{self.folder}: no feature '{name}'; it has {have}. Build it with --features.")
+        return self.manifest.features[name]["current"]
+
+    def shards(self, name: str) -> list[Path]:
+        """The checked shard files of a feature's current fingerprint, in order."""
+        prefix = f"features/{name}/{self.fingerprint(name)}/shard-"
+        return [self.checked(file) for file in self.names(prefix)]
+
+    def tensors(self, name: str) -> TensorFeature:
+        """A tensor feature, all shards together."""
+        rows: dict[str, int] = {}
+        parts: dict[str, list[np.ndarray]] = {}
+        for shard in self.shards(name):
+            keys, arrays = read_tensor_shard(shard)
+            rows.update({key: len(rows) + i for i, key in enumerate(keys)})
+            for array, values in arrays.items():
+                parts.setdefault(array, []).append(values)
+        return TensorFeature(rows, {array: np.concatenate(values) for array, values in parts.items()})
+
+    def table(self, name: str) -> pa.Table:
+        """A table feature (ocr, attributes), all shards together, keyed by `image_sha256`."""
+        return pa.concat_tables([read_table_shard(shard) for shard in self.shards(name)])

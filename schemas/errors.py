@@ -1,0 +1,40 @@
+"""Every error m3h raises on purpose, one tree. Anything else that reaches a user is a bug of ours."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class M3hError(Exception):
+    """Something we expected might happen did: the message says what, where, and what to do. Exit 1."""
+
+
+class UsageError(M3hError):
+    """The command or its configuration is wrong: one `error:` line, exit 2."""
+
+
+class IntegrityError(M3hError):
+    """A file of a dataset or run is missing, changed or unreadable."""
+
+
+class FeatureError(M3hError):
+    """An extractor broke its promise (shape, type, range), or a feature is not what was asked for."""
+
+
+class ImageFault(M3hError):
+    """An expected fault of one image. `reason` is the word that goes into `dropped`."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return (type(self), (self.reason, self.detail))
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """A UsageError that names the nearest known name and all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    return UsageError(f"no {kind} named '{name}'.{hint} Known: {', '.join(names)}.")

@@ -1,0 +1,97 @@
+"""Feature specifications and fingerprints: what an extractor promises, and under which name its rows lie."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from schemas import SCHEMA_VERSION
+from schemas.errors import FeatureError
+
+Row = Mapping[str, Any]
+"""One image's feature: array name -> ndarray, or column name -> value for a table feature."""
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One array of a tensor feature. shape: of one image, no batch axis. dtype: as stored, not as computed."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float16"
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """What one extractor promises for every image.
+
+    arrays: of a tensor feature, stored as HDF5; columns: of a table feature (words, labels), stored as Parquet.
+    Exactly one of the two is given. version: bump it when values change; it is part of the fingerprint.
+    """
+
+    name: str
+    arrays: tuple[ArraySpec, ...] = ()
+    columns: tuple[tuple[str, pa.DataType], ...] = ()
+    version: int = 1
+
+    @property
+    def is_table(self) -> bool:
+        """Rows of words or labels rather than of tensors."""
+        return bool(self.columns)
+
+    @property
+    def suffix(self) -> str:
+        """Of this feature's shard files."""
+        return ".parquet" if self.is_table else ".h5"
+
+    def table_schema(self) -> pa.Schema:
+        """Of a table feature's Parquet shards; rows are keyed by `image_sha256`."""
+        return pa.schema([("image_sha256", pa.string()), *self.columns])
+
+    def check(self, row: Row, image: str) -> None:
+        """Raise FeatureError unless `row` is what this spec promises for `image`."""
+        expected = {name for name, _ in self.columns} or {array.name for array in self.arrays}
+        if set(row) != expected:
+            raise FeatureError(
+                f"{self.name} v{self.version}, image {image}: expected {sorted(expected)}, got {sorted(row)}. "
+                "Fix the extractor."
+            )
+        for array in self.arrays:
+            value = np.asarray(row[array.name])
+            if value.shape != array.shape:
+                raise FeatureError(
+                    f"{self.name} v{self.version}, image {image}: expected {array.name}{array.shape}, "
+                    f"got {array.name}{value.shape}. Fix the extractor, or bump its version and rebuild the shards."
+                )
+            if not np.isfinite(value.astype(array.dtype)).all():
+                raise FeatureError(
+                    f"{self.name} v{self.version}, image {image}: {array.name} has values that are not finite as "
+                    f"{array.dtype}. Check the weights, or store it as float32."
+                )
+
+    def as_json(self) -> dict[str, Any]:
+        """For feature.json."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "arrays": [{"name": a.name, "shape": list(a.shape), "dtype": a.dtype} for a in self.arrays],
+            "columns": {name: str(kind) for name, kind in self.columns},
+        }
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def fingerprint(spec: FeatureSpec, parts: Mapping[str, Any]) -> str:
+    """16 hex digits of the sha256 over all that changes a feature's values.
+
+    parts: weights' identity, preprocessing, precision, thresholds, engine version: JSON values.
+    """
+    whole = {"schema": SCHEMA_VERSION, "spec": spec.as_json(), "parts": dict(parts)}
+    return hashlib.sha256(canonical_json(whole).encode()).hexdigest()[:16]

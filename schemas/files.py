@@ -1,0 +1,85 @@
+"""Files that are either whole or absent: hashing, and writing by temp file, fsync and rename."""
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.errors import IntegrityError
+
+TEMP_PREFIX = ".tmp-"
+
+
+def sha256_file(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def publish(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temp file beside `path`, then put it there in one step.
+
+    Whoever kills us leaves the old file, or none, or the new one: never half of it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temp = path.with_name(f"{TEMP_PREFIX}{uuid.uuid4().hex}-{path.name}")
+    try:
+        write(temp)
+        with open(temp, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temp, path)
+    finally:
+        temp.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the rename itself survives a power cut
+    finally:
+        os.close(folder)
+
+
+def publish_text(path: Path, text: str) -> None:
+    """`text` as UTF-8."""
+
+    def write(temp: Path) -> None:
+        temp.write_bytes(text.encode("utf-8"))
+
+    publish(path, write)
+
+
+def publish_json(path: Path, value: Any) -> None:
+    """Indented, keys sorted: stable and readable."""
+    publish_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def publish_table(path: Path, table: pa.Table) -> None:
+    """Parquet whose bytes depend on the rows alone: one compression, one row-group size, page checksums."""
+    publish(
+        path,
+        lambda temp: pq.write_table(
+            table, temp, compression="zstd", row_group_size=10_000, write_page_checksum=True, store_schema=True
+        ),
+    )
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file of ours; IntegrityError where it is missing or not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise IntegrityError(f"{path}: no such file.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise IntegrityError(f"{path}: not readable as JSON ({error}).") from error
+
+
+def temp_files(folder: Path) -> Iterator[Path]:
+    """What killed writers left behind below `folder`."""
+    return folder.rglob(f"{TEMP_PREFIX}*")

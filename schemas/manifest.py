@@ -1,0 +1,76 @@
+"""manifest.json: what a dataset folder contains, written last and atomically."""
+
+import hashlib
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from schemas import SCHEMA_VERSION
+from schemas.errors import IntegrityError
+from schemas.files import publish_json, publish_text, read_json, sha256_file
+
+MANIFEST = "manifest.json"
+MANIFEST_HASH = "manifest.sha256"
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of the dataset. rows: of a table or shard, 0 for other files."""
+
+    sha256: str
+    bytes: int
+    rows: int = 0
+
+    @classmethod
+    def of(cls, path: Path, rows: int = 0) -> "FileEntry":
+        """Describe the file that lies at `path`."""
+        return cls(sha256_file(path), os.path.getsize(path), rows)
+
+
+@dataclass
+class Manifest:
+    """The whole of a dataset.
+
+    config: the resolved build configuration. inputs: the dumps by name, format and sha256.
+    counts: `read`, `kept`, `dropped` (door -> reason -> records), `splits`.
+    features: name -> {"current": fingerprint, "versions": {fingerprint: {"rows", "dropped", "parts"}}}.
+    files: path inside the folder -> FileEntry; images are listed by images/images.parquet, whose hashes they bear.
+    lineage: library versions and kind of processor: recorded, never part of a fingerprint.
+    notes: what a reader must know, such as weights that are random.
+    """
+
+    config: dict[str, Any] = field(default_factory=dict)
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+    counts: dict[str, Any] = field(default_factory=dict)
+    features: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: dict[str, FileEntry] = field(default_factory=dict)
+    lineage: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    schema_version: int = SCHEMA_VERSION
+
+    def write(self, folder: Path) -> None:
+        """Write manifest.json, then its own hash."""
+        publish_json(folder / MANIFEST, asdict(self))
+        publish_text(folder / MANIFEST_HASH, f"{sha256_file(folder / MANIFEST)}  {MANIFEST}\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """Read and check it. IntegrityError where there is none, where it was changed, or is of another version."""
+        path = folder / MANIFEST
+        if not path.exists():
+            raise IntegrityError(f"{folder}: no {MANIFEST}, so no finished dataset. Run `python -m pipeline build`.")
+        try:
+            stated = (folder / MANIFEST_HASH).read_text(encoding="ascii").split()[0]
+        except (OSError, UnicodeDecodeError, IndexError) as error:
+            raise IntegrityError(f"{folder / MANIFEST_HASH}: missing or unreadable; run the build again.") from error
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found != stated:
+            raise IntegrityError(f"{path}: sha256 is {found}, {MANIFEST_HASH} says {stated}: the manifest was changed.")
+        raw = read_json(path)
+        if raw.get("schema_version") != SCHEMA_VERSION:
+            raise IntegrityError(
+                f"{path}: schema version {raw.get('schema_version')}, this m3h reads {SCHEMA_VERSION}. Build it anew."
+            )
+        raw["files"] = {name: FileEntry(**entry) for name, entry in raw["files"].items()}
+        return cls(**raw)

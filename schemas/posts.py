@@ -1,0 +1,120 @@
+"""Records: what a dump is read into, what is kept, and what is dropped with its reason."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Post:
+    """One post on its way from a dump to `posts/`.
+
+    post_id: the source's own id, as text.
+    text: as it stands in the dump.
+    hashtags: lower-cased, without `#`, distinct, in order of appearance.
+    images: one reference per picture: a path below the image folder, or a URL. Exactly one survives cleaning.
+    lang: a BCP 47 code the source gives, or None where it gives none.
+    created_at: as the source writes it, or "".
+    source: `format:file`, where the record came from; position: its 1-based line or member there.
+    is_repost: a retweet, which the paper drops.
+    split: the source's own split, or None where we split.
+    tokens, keyphrases: filled by cleaning; a source that is already tokenised fills them itself.
+    image_sha256: hex digest of the picture's bytes; where only its URL is known, of the URL (see IMAGE_SCHEMA).
+    group: posts that share a picture or a text share a group, and no group crosses splits.
+    """
+
+    post_id: str
+    text: str
+    hashtags: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    lang: str | None = None
+    created_at: str = ""
+    source: str = ""
+    position: int = 0
+    is_repost: bool = False
+    split: str | None = None
+    tokens: tuple[str, ...] = ()
+    keyphrases: tuple[str, ...] = ()
+    image_sha256: str = ""
+    group: str = ""
+
+    def having(self, **changes: Any) -> "Post":
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, order=True)
+class Dropped:
+    """A record that left, and by which door. Together with `source` and `position` it can be replayed.
+
+    stage: the door (read, image, text, language, duplicates, rare_hashtags, or a feature's name).
+    reason: one word, counted in the manifest; detail: what was found.
+    """
+
+    stage: str
+    reason: str
+    record_id: str = ""
+    source: str = ""
+    position: int = 0
+    detail: str = field(default="", compare=True)
+
+    @classmethod
+    def of(cls, post: Post, stage: str, reason: str, detail: str = "") -> "Dropped":
+        """`post` leaves at `stage`."""
+        return cls(stage, reason, post.post_id, post.source, post.position, detail)
+
+
+POST_SCHEMA = pa.schema(
+    [
+        ("post_id", pa.string()),
+        ("text", pa.string()),
+        ("tokens", pa.list_(pa.string())),
+        ("keyphrases", pa.list_(pa.string())),
+        ("hashtags", pa.list_(pa.string())),
+        ("image_sha256", pa.string()),
+        ("split", pa.string()),
+        ("group", pa.string()),
+        ("lang", pa.string()),
+        ("created_at", pa.string()),
+        ("source", pa.string()),
+        ("position", pa.int64()),
+    ]
+)
+
+DROPPED_SCHEMA = pa.schema(
+    [
+        ("record_id", pa.string()),
+        ("stage", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("source", pa.string()),
+        ("position", pa.int64()),
+    ]
+)
+
+IMAGE_SCHEMA = pa.schema(
+    [
+        # `stored`: bytes lie in images/ and image_sha256 is theirs; `url_only`: no bytes, the digest is the URL's.
+        ("image_sha256", pa.string()),
+        ("status", pa.string()),
+        ("reference", pa.string()),
+        ("bytes", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("mode", pa.string()),
+    ]
+)
+
+
+def post_row(post: Post) -> dict[str, Any]:
+    """`post` as a row of POST_SCHEMA."""
+    row = {name: getattr(post, name) for name in POST_SCHEMA.names}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}
+
+
+def dropped_row(dropped: Dropped) -> dict[str, Any]:
+    """`dropped` as a row of DROPPED_SCHEMA."""
+    return {name: getattr(dropped, name) for name in DROPPED_SCHEMA.names}

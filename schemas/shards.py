@@ -1,0 +1,72 @@
+"""Feature shards: their names, and the HDF5 and Parquet files themselves.
+
+A shard holds its images sorted by sha256; its bytes depend on its rows alone.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.errors import IntegrityError
+from schemas.features import FeatureSpec, Row
+from schemas.files import publish, publish_table
+
+KEY = "image_sha256"
+
+
+def shard_name(index: int, count: int, suffix: str) -> str:
+    """`shard-00007-of-00064.h5`."""
+    return f"shard-{index:05d}-of-{count:05d}{suffix}"
+
+
+def shard_count(images: int, per_shard: int) -> int:
+    """How many shards `images` images make, at least one."""
+    return max(1, -(-images // per_shard))
+
+
+def shard_of(image_sha256: str, count: int) -> int:
+    """The shard an image belongs to: by its hash, so neither order nor workers matter."""
+    return int(hashlib.sha256(image_sha256.encode()).hexdigest()[:8], 16) % count
+
+
+def write_shard(path: Path, spec: FeatureSpec, rows: Mapping[str, Row]) -> None:
+    """Write one finished shard atomically. rows: image sha256 -> row, each already checked against `spec`."""
+    keys = sorted(rows)
+    if spec.is_table:
+        records = [{KEY: key, **rows[key]} for key in keys]
+        publish_table(path, pa.Table.from_pylist(records, schema=spec.table_schema()))
+    else:
+        publish(path, lambda temp: _write_hdf5(temp, spec, keys, rows))
+
+
+def _write_hdf5(path: Path, spec: FeatureSpec, keys: Sequence[str], rows: Mapping[str, Row]) -> None:
+    with h5py.File(path, "w", libver="latest") as file:
+        file.create_dataset(KEY, data=np.array(keys, dtype="S64"), track_times=False)
+        for array in spec.arrays:
+            values = np.zeros((len(keys), *array.shape), dtype=array.dtype)
+            for i, key in enumerate(keys):
+                values[i] = rows[key][array.name]
+            file.create_dataset(array.name, data=values, track_times=False)
+
+
+def read_tensor_shard(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Image hashes, and the arrays by name with the images on axis 0."""
+    try:
+        with h5py.File(path, "r") as file:
+            keys = [key.decode() for key in file[KEY][:]]
+            return keys, {name: file[name][:] for name in file if name != KEY}
+    except (OSError, KeyError) as error:
+        raise IntegrityError(f"{path}: not a readable feature shard ({error}). Run verify, then refresh.") from error
+
+
+def read_table_shard(path: Path) -> pa.Table:
+    """The rows of a table feature's shard."""
+    try:
+        return pq.read_table(path, page_checksum_verification=True)
+    except (OSError, pa.ArrowException) as error:
+        raise IntegrityError(f"{path}: not a readable Parquet file ({error}). Run verify, then refresh.") from error

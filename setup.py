@@ -1,0 +1,37 @@
+"""Packages and extras. Plain ranges here; the exact versions we test with are in constraints.txt."""
+
+from setuptools import find_packages, setup
+
+COMMON = ["numpy>=2.0", "pyarrow>=17,<26", "h5py>=3.11", "pydantic>=2.7", "pyyaml>=6.0", "typer>=0.12", "rich>=13.7"]
+
+PIPELINE = [
+    "apache-beam>=2.77,<2.78",
+    "ekphrasis>=0.5.4",
+    "wordsegment>=1.3.1",
+    "py3langid>=0.3",
+    "pillow>=12.1.1,<13",
+    "psutil>=5.9",
+    "pytesseract>=0.3.13",
+    "torch>=2.6",
+    "torchvision>=0.21",
+    "zstandard>=0.22",
+]
+
+TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9"]
+
+DEV = ["pytest>=8", "hypothesis>=6.100", "ruff>=0.9", "mypy>=1.13", "types-PyYAML", "types-psutil"]
+
+setup(
+    name="m3h",
+    version="0.1.0",
+    description="Tweet dumps in; a multimodal keyphrase dataset and a trained M3H-Att model out.",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    author="the m3h authors",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=["schemas*", "pipeline*", "model*"]),
+    package_data={"pipeline": ["*.tsv"]},
+    install_requires=COMMON,
+    extras_require={"pipeline": PIPELINE, "train": TRAIN, "dev": [*PIPELINE, *TRAIN, *DEV]},
+)
