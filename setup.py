@@ -7,11 +7,13 @@ COMMON = ["numpy>=2.0", "pyarrow>=17,<26", "h5py>=3.11", "pydantic>=2.7", "pyyam
 PIPELINE = [
     "apache-beam>=2.77,<2.78",
     "ekphrasis>=0.5.4",
+    "nltk>=3.9",
     "wordsegment>=1.3.1",
     "py3langid>=0.3",
     "pillow>=12.1.1,<13",
     "psutil>=5.9",
     "pytesseract>=0.3.13",
+    "safetensors>=0.4.3",
     "torch>=2.6",
     "torchvision>=0.21",
     "zstandard>=0.22",

@@ -33,8 +33,10 @@ class Manifest:
     """The whole of a dataset.
 
     config: the resolved build configuration. inputs: the dumps by name, format and sha256.
-    counts: `read`, `kept`, `dropped` (door -> reason -> records), `splits`.
-    features: name -> {"current": fingerprint, "versions": {fingerprint: {"rows", "dropped", "parts"}}}.
+    text: identity of what made tokens of text: the tokenizer's version, word statistics, hashtag mapping.
+    counts: `read`, `kept`, `dropped` (door -> reason -> records), `splits`, `leaks` (groups that cross splits).
+    features: name -> {"current": fingerprint, "versions": {fingerprint: {"rows", "dropped", "shards",
+        "parts"}}}: shards in order, dropped as reason -> images.
     files: path inside the folder -> FileEntry; images are listed by images/images.parquet, whose hashes they bear.
     lineage: library versions and kind of processor: recorded, never part of a fingerprint.
     notes: what a reader must know, such as weights that are random.
@@ -42,12 +44,19 @@ class Manifest:
 
     config: dict[str, Any] = field(default_factory=dict)
     inputs: list[dict[str, Any]] = field(default_factory=list)
+    text: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, Any] = field(default_factory=dict)
     features: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, FileEntry] = field(default_factory=dict)
     lineage: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """All that decides posts/, dropped/ and the image store: inputs, rules, and how text was read."""
+        rules = {name: value for name, value in self.config.items() if name != "features"}
+        return {"inputs": self.inputs, "rules": rules, "text": self.text}
 
     def write(self, folder: Path) -> None:
         """Write manifest.json, then its own hash."""

@@ -1,11 +1,19 @@
 """Records: what a dump is read into, what is kept, and what is dropped with its reason."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
 SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True, order=True)
+class ImageRef:
+    """Where a record says its picture lies. path: below the image folder, or ""; url: or ""."""
+
+    path: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -15,12 +23,12 @@ class Post:
     post_id: the source's own id, as text.
     text: as it stands in the dump.
     hashtags: lower-cased, without `#`, distinct, in order of appearance.
-    images: one reference per picture: a path below the image folder, or a URL. Exactly one survives cleaning.
+    images: one reference per picture; only a post with exactly one survives cleaning.
     lang: a BCP 47 code the source gives, or None where it gives none.
     created_at: as the source writes it, or "".
     source: `format:file`, where the record came from; position: its 1-based line or member there.
     is_repost: a retweet, which the paper drops.
-    split: the source's own split, or None where we split.
+    split: train, valid or test; None before splitting. own_split: the source brought it.
     tokens, keyphrases: filled by cleaning; a source that is already tokenised fills them itself.
     image_sha256: hex digest of the picture's bytes; where only its URL is known, of the URL (see IMAGE_SCHEMA).
     group: posts that share a picture or a text share a group, and no group crosses splits.
@@ -29,13 +37,14 @@ class Post:
     post_id: str
     text: str
     hashtags: tuple[str, ...] = ()
-    images: tuple[str, ...] = ()
+    images: tuple[ImageRef, ...] = ()
     lang: str | None = None
     created_at: str = ""
     source: str = ""
     position: int = 0
     is_repost: bool = False
     split: str | None = None
+    own_split: bool = False
     tokens: tuple[str, ...] = ()
     keyphrases: tuple[str, ...] = ()
     image_sha256: str = ""
@@ -59,7 +68,7 @@ class Dropped:
     record_id: str = ""
     source: str = ""
     position: int = 0
-    detail: str = field(default="", compare=True)
+    detail: str = ""
 
     @classmethod
     def of(cls, post: Post, stage: str, reason: str, detail: str = "") -> "Dropped":
@@ -76,6 +85,7 @@ POST_SCHEMA = pa.schema(
         ("hashtags", pa.list_(pa.string())),
         ("image_sha256", pa.string()),
         ("split", pa.string()),
+        ("own_split", pa.bool_()),
         ("group", pa.string()),
         ("lang", pa.string()),
         ("created_at", pa.string()),
@@ -100,7 +110,8 @@ IMAGE_SCHEMA = pa.schema(
         # `stored`: bytes lie in images/ and image_sha256 is theirs; `url_only`: no bytes, the digest is the URL's.
         ("image_sha256", pa.string()),
         ("status", pa.string()),
-        ("reference", pa.string()),
+        ("path", pa.string()),
+        ("url", pa.string()),
         ("bytes", pa.int64()),
         ("width", pa.int32()),
         ("height", pa.int32()),

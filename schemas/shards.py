@@ -3,7 +3,6 @@
 A shard holds its images sorted by sha256; its bytes depend on its rows alone.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -25,13 +24,13 @@ def shard_name(index: int, count: int, suffix: str) -> str:
 
 
 def shard_count(images: int, per_shard: int) -> int:
-    """How many shards `images` images make, at least one."""
-    return max(1, -(-images // per_shard))
+    """How many shards `images` images make."""
+    return -(-images // per_shard)
 
 
-def shard_of(image_sha256: str, count: int) -> int:
-    """The shard an image belongs to: by its hash, so neither order nor workers matter."""
-    return int(hashlib.sha256(image_sha256.encode()).hexdigest()[:8], 16) % count
+def shard_slice(index: int, per_shard: int) -> slice:
+    """Which of the dataset's images, sorted by sha256, lie in shard `index`."""
+    return slice(index * per_shard, (index + 1) * per_shard)
 
 
 def write_shard(path: Path, spec: FeatureSpec, rows: Mapping[str, Row]) -> None:

@@ -1,0 +1,1 @@
+"""Tweet dumps to a dataset folder: readers, cleaning, image features, all on Apache Beam."""

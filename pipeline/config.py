@@ -1,0 +1,21 @@
+"""Everything `build` can be told, in one frozen configuration."""
+
+import pydantic
+
+from pipeline.extractors import settings_of_all
+from pipeline.rules import CleanRules, ImageRules, ShardRules, SplitRules, TextRules
+from schemas.config import Settings
+
+FeatureSettings = settings_of_all()
+"""One field a registered extractor: `features.vgg_grid.weights`, …"""
+
+
+class BuildConfig(Settings):
+    """The whole of `build`'s configuration."""
+
+    clean: CleanRules = CleanRules()
+    text: TextRules = TextRules()
+    image: ImageRules = ImageRules()
+    split: SplitRules = SplitRules()
+    shards: ShardRules = ShardRules()
+    features: FeatureSettings = pydantic.Field(default_factory=FeatureSettings)  # type: ignore[valid-type]

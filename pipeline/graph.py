@@ -1,0 +1,89 @@
+"""The records' way through a build, as one Beam pipeline: read, clean, split, write."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+
+from pipeline.config import BuildConfig
+from pipeline.readers.dumps import DumpFile
+from pipeline.stages.clean import Language, Text
+from pipeline.stages.dedup import Dedup
+from pipeline.stages.doors import DROPPED, KEEP
+from pipeline.stages.images import Images
+from pipeline.stages.rare import RareHashtags
+from pipeline.stages.read import READY, TALLY, ReadDumps
+from pipeline.stages.split import Split
+from pipeline.stages.write import WriteJson, WriteOne, WriteParts
+from schemas.posts import DROPPED_SCHEMA, IMAGE_SCHEMA, POST_SCHEMA, Post, dropped_row, post_row
+
+DROPPED_PER_FILE = 100_000
+"""Rows of a part of `dropped`: they are small."""
+
+
+@dataclass(frozen=True)
+class RecordsJob:
+    """What the records' pipeline needs to know. images: the folder pictures come from, None for a source without."""
+
+    dumps: tuple[DumpFile, ...]
+    images: Path | None
+    dataset: Path
+    config: BuildConfig
+    tallies: Path
+
+
+def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
+    """Wire the stages in the order of the rules: image, text, language, duplicates, rare hashtags (§4)."""
+    config = job.config
+    read = root | "dumps" >> beam.Create(job.dumps) | beam.Reshuffle() | "read" >> ReadDumps()
+    read[TALLY] | "tally" >> WriteJson(job.tallies, sum)
+    gone = [read[DROPPED]]
+
+    posts, image_rows, dropped = read[KEEP] | "images" >> Images(job.images or Path(), job.dataset, config.image)
+    gone.append(dropped)
+    for name, stage in (("text", Text(config.clean, config.text)), ("language", Language(config.clean))):
+        routed = posts | name >> stage
+        posts = routed[KEEP]
+        gone.append(routed[DROPPED])
+    posts, dropped = posts | "duplicates" >> Dedup(config.clean)
+    gone.append(dropped)
+    routed = posts | "rare hashtags" >> RareHashtags(config.clean.min_hashtag_count)
+    gone.append(routed[DROPPED])
+
+    kept = (routed[KEEP], read[READY]) | "all kept" >> beam.Flatten() | "split" >> Split(config.split)
+    known = read[READY] | "url only" >> beam.Map(url_only_row)
+    images = (image_rows, known) | "all images" >> beam.Flatten() | "one row an image" >> FirstOfEach("image_sha256")
+    _write(kept, gone, images, job)
+
+
+def _write(kept: Any, gone: list[Any], images: Any, job: RecordsJob) -> None:
+    where = ("post_id", "source", "position")
+    posts = WriteParts(job.dataset / "posts", POST_SCHEMA, where, job.config.shards.posts)
+    kept | "post rows" >> beam.Map(post_row) | "write posts" >> posts
+    order = ("source", "position", "record_id", "stage", "reason", "detail")
+    dropped = WriteParts(job.dataset / "dropped", DROPPED_SCHEMA, order, DROPPED_PER_FILE)
+    gone | "all dropped" >> beam.Flatten() | "dropped rows" >> beam.Map(dropped_row) | "write dropped" >> dropped
+    images | "write images" >> WriteOne(job.dataset / "images" / "images.parquet", IMAGE_SCHEMA, ("image_sha256",))
+
+
+def url_only_row(post: Post) -> dict[str, Any]:
+    """images.parquet's row for a picture that is known by its URL alone."""
+    row: dict[str, Any] = dict.fromkeys(IMAGE_SCHEMA.names)
+    return row | {"image_sha256": post.image_sha256, "status": "url_only", "path": "", "url": post.images[0].url}
+
+
+@dataclass
+class FirstOfEach(beam.PTransform):
+    """Rows -> one row a key, the smallest: several files may hold the same picture."""
+
+    key: str
+
+    def expand(self, rows: Any) -> Any:
+        """Combine by the smallest path and URL."""
+        key = self.key
+        return rows | beam.WithKeys(lambda row: row[key]) | beam.CombinePerKey(_smallest) | beam.Values()
+
+
+def _smallest(rows: Any) -> dict[str, Any]:
+    return min(rows, key=lambda row: (row["path"], row["url"]))

@@ -1,0 +1,178 @@
+"""The end of a build: count everything, check that nothing was lost, and write the manifest last."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.config import BuildConfig
+from pipeline.engine import UNEXPECTED, Receipt
+from pipeline.hashtags import Keyphrases, Segmenter, mapping_table, read_mapping
+from pipeline.lineage import lineage
+from schemas.config import as_plain
+from schemas.errors import M3hError
+from schemas.features import FeatureSpec
+from schemas.files import publish_json, publish_table, publish_text
+from schemas.manifest import FileEntry, Manifest
+from schemas.posts import DROPPED_SCHEMA, SPLITS, dropped_row
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BuiltFeature:
+    """One feature of the dataset, all its shards done. parts: of its fingerprint."""
+
+    spec: FeatureSpec
+    fingerprint: str
+    parts: Mapping[str, Any]
+    receipts: Sequence[Receipt]
+    notes: Sequence[str]
+
+    @property
+    def name(self) -> str:
+        """As in the manifest."""
+        return self.spec.name
+
+    @property
+    def folder(self) -> str:
+        """Inside the dataset."""
+        return f"features/{self.name}/{self.fingerprint}"
+
+    @property
+    def dropped_file(self) -> str:
+        """Where the images without a row are listed."""
+        return f"dropped/{self.name}-{self.fingerprint}.parquet"
+
+    def reasons(self) -> dict[str, int]:
+        """Images without a row, by reason."""
+        return dict(sorted(Counter(row.reason for receipt in self.receipts for row in receipt.dropped).items()))
+
+    @property
+    def unexpected(self) -> int:
+        """Images lost to a fault nobody foresaw."""
+        return self.reasons().get(UNEXPECTED, 0)
+
+    def version(self) -> dict[str, Any]:
+        """This fingerprint's entry in the manifest."""
+        rows = sum(receipt.rows for receipt in self.receipts)
+        shards = [receipt.file for receipt in self.receipts]
+        return {"rows": rows, "dropped": self.reasons(), "shards": shards, "parts": dict(self.parts)}
+
+
+def record_counts(dataset: Path, read: int) -> dict[str, Any]:
+    """read, kept, dropped by door and reason, splits, leaks, counted in the files themselves.
+
+    read: records as the readers tallied them. M3hError where the sums differ: a record was lost.
+    """
+    posts = columns(dataset, "posts", ("split", "group"))
+    dropped = columns(dataset, "dropped", ("stage", "reason"), "part-*.parquet")
+    if read != len(posts) + len(dropped):
+        raise M3hError(
+            f"{dataset}: {read} records read, but {len(posts)} kept and {len(dropped)} dropped: records were lost. "
+            "This is a bug; nothing was published."
+        )
+    by_door: dict[str, dict[str, int]] = {}
+    for (stage, reason), number in sorted(Counter(dropped).items()):
+        by_door.setdefault(stage, {})[reason] = number
+    splits = Counter(split for split, _ in posts)
+    return {
+        "read": read,
+        "kept": len(posts),
+        "dropped": by_door,
+        "splits": {split: splits[split] for split in SPLITS},
+        "leaks": _leaks(posts),
+    }
+
+
+def columns(dataset: Path, folder: str, names: Sequence[str], pattern: str = "*.parquet") -> list[tuple[Any, ...]]:
+    """Rows of some columns, of all Parquet files of a folder of the dataset."""
+    rows: list[tuple[Any, ...]] = []
+    for part in sorted((dataset / folder).glob(pattern)):
+        table = pq.read_table(part, columns=list(names))
+        rows += zip(*(table[name].to_pylist() for name in names), strict=True)
+    return rows
+
+
+def _leaks(posts: Iterable[tuple[Any, ...]]) -> dict[str, int]:
+    """Groups that stand in more than one split, and their posts: only a source's own splits can have any."""
+    posts = list(posts)
+    splits: dict[str, set[str]] = {}
+    for split, group in posts:
+        splits.setdefault(group, set()).add(split)
+    crossing = {group for group, found in splits.items() if len(found) > 1}
+    return {"groups": len(crossing), "posts": sum(group in crossing for _, group in posts)}
+
+
+def publish_dataset(
+    dataset: Path,
+    config: BuildConfig,
+    signature: Mapping[str, Any],
+    counts: dict[str, Any],
+    features: Sequence[BuiltFeature],
+    notes: Sequence[str],
+    known: Manifest | None,
+) -> Manifest:
+    """Write what describes the rows, then the manifest. Features of an earlier build of the same posts stay listed."""
+    _write_mapping(dataset, config)
+    if known is None:
+        manifest = Manifest(files=_record_files(dataset))
+    else:
+        manifest = Manifest(files=dict(known.files), features=dict(known.features), notes=list(known.notes))
+    for feature in features:
+        _add_feature(dataset, manifest, feature)
+    if leaks := counts["leaks"]["groups"]:
+        notes = [*notes, f"{leaks} groups of posts stand in more than one split, as their source has it."]
+    manifest.notes = list(dict.fromkeys([*manifest.notes, *notes, *(n for f in features for n in f.notes)]))
+    manifest.config = dict(as_plain(config))
+    manifest.inputs, manifest.text = list(signature["inputs"]), dict(signature["text"])
+    manifest.counts, manifest.lineage = counts, lineage()
+    for note in manifest.notes:
+        log.warning("note: %s", note)
+    manifest.write(dataset)
+    return manifest
+
+
+def _record_files(dataset: Path) -> dict[str, FileEntry]:
+    paths = [*(dataset / "posts").glob("part-*.parquet"), *(dataset / "dropped").glob("part-*.parquet")]
+    paths += [path for path in (dataset / "images" / "images.parquet", dataset / MAPPING) if path.is_file()]
+    return {str(path.relative_to(dataset)): _entry(path) for path in sorted(paths)}
+
+
+def _entry(path: Path) -> FileEntry:
+    return FileEntry.of(path, pq.read_metadata(path).num_rows if path.suffix == ".parquet" else 0)
+
+
+MAPPING = "hashtags.tsv"
+
+
+def _write_mapping(dataset: Path, config: BuildConfig) -> None:
+    """The hashtags of kept posts with their keyphrases: to be reviewed, corrected, and given back."""
+    tags = [tag for (tags,) in columns(dataset, "posts", ("hashtags",)) for tag in tags]
+    if not tags:
+        return
+    mapping = read_mapping(config.text.hashtag_map) if config.text.hashtag_map else {}
+    keyphrase = Keyphrases(mapping, Segmenter(config.text.word_statistics))
+    publish_text(dataset / MAPPING, mapping_table((tag, keyphrase(tag)) for tag in tags))
+
+
+def _add_feature(dataset: Path, manifest: Manifest, feature: BuiltFeature) -> None:
+    manifest.files |= {r.file: FileEntry(r.sha256, (dataset / r.file).stat().st_size, r.rows) for r in feature.receipts}
+    description = f"{feature.folder}/feature.json"
+    publish_json(
+        dataset / description,
+        {"spec": feature.spec.as_json(), "fingerprint": feature.fingerprint, "parts": dict(feature.parts)},
+    )
+    manifest.files[description] = FileEntry.of(dataset / description)
+    manifest.files.pop(feature.dropped_file, None)
+    if rows := sorted(row for receipt in feature.receipts for row in receipt.dropped):
+        table = pa.Table.from_pylist([dropped_row(row) for row in rows], schema=DROPPED_SCHEMA)
+        publish_table(dataset / feature.dropped_file, table)
+        manifest.files[feature.dropped_file] = _entry(dataset / feature.dropped_file)
+    versions = {**manifest.features.get(feature.name, {}).get("versions", {}), feature.fingerprint: feature.version()}
+    manifest.features[feature.name] = {"current": feature.fingerprint, "versions": versions}

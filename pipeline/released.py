@@ -1,0 +1,93 @@
+"""Features that come with the released dataset: its OCR words and attributes, imported under the pictures' URLs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.engine import Receipt, ShardTask
+from pipeline.extractors.tesseract import Tesseract
+from pipeline.readers import cmkp
+from pipeline.readers.dumps import DumpFile
+from schemas.features import FeatureSpec, Row, fingerprint
+from schemas.files import sha256_file
+from schemas.posts import Post
+from schemas.shards import shard_count, shard_slice, write_shard
+
+ATTRIBUTES = FeatureSpec(
+    "attributes",
+    columns=(("labels", pa.list_(pa.string())), ("scores", pa.list_(pa.float32()))),
+)
+"""The five most probable of 1,000 nouns and adjectives, best first; scores are empty where the source gives none."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """One feature read from line-aligned files. parts: of its fingerprint. conflicts: pictures with two readings."""
+
+    spec: FeatureSpec
+    parts: Mapping[str, Any]
+    rows: Mapping[str, Row]
+    conflicts: int
+
+    @property
+    def fingerprint(self) -> str:
+        """As of any other feature."""
+        return fingerprint(self.spec, self.parts)
+
+    def write(self, dataset: Path, per_shard: int) -> list[Receipt]:
+        """All shards, in the layout of extracted features."""
+        images = sorted(self.rows)
+        count = shard_count(len(images), per_shard)
+        receipts = []
+        for index in range(count):
+            name = ShardTask(self.spec.name, self.fingerprint, index, count).file_name(self.spec.suffix)
+            rows = {image: self.rows[image] for image in images[shard_slice(index, per_shard)]}
+            write_shard(dataset / name, self.spec, rows)
+            receipts.append(Receipt(name, sha256_file(dataset / name), len(rows)))
+        return receipts
+
+
+def import_features(dumps: Sequence[DumpFile]) -> list[Imported]:
+    """`ocr` and `attributes`, each where the released dataset has its files."""
+    ocr = _collect(dumps, ("ocr", "ocr_final"), Tesseract.spec, _ocr_row)
+    attributes = _collect(dumps, ("attribute_cleaned",), ATTRIBUTES, _attribute_row)
+    return [feature for feature in (ocr, attributes) if feature.rows]
+
+
+def _ocr_row(raw: str | None, final: str | None) -> Row:
+    """raw: what Tesseract read; final: the words the authors kept of it."""
+    text = " ".join((raw if raw is not None else final or "").split())
+    return {
+        "text": text,
+        "words": text.split(),
+        "boxes": [],
+        "confidences": [],
+        "tokens": (final if final is not None else raw or "").split(),
+    }
+
+
+def _attribute_row(line: str | None) -> Row:
+    return {"labels": (line or "").split(), "scores": []}
+
+
+def _collect(
+    dumps: Sequence[DumpFile], suffixes: Sequence[str], spec: FeatureSpec, make: Callable[..., Row]
+) -> Imported:
+    rows: dict[str, Row] = {}
+    files: dict[str, str] = {}
+    conflicts = 0
+    for dump in dumps:
+        folder, split = Path(dump.path).parent, Path(dump.path).name.removesuffix("_src.txt")
+        columns = {suffix: cmkp.sidecar_lines(folder, split, suffix) for suffix in suffixes}
+        present = {suffix: lines for suffix, lines in columns.items() if lines is not None}
+        if not present:
+            continue
+        files |= {f"{split}_{suffix}": sha256_file(folder / f"{split}_{suffix}.txt") for suffix in present}
+        for i, post in enumerate(cmkp.posts_of(folder, split)):
+            if isinstance(post, Post):
+                row = make(*(present[suffix][i] if suffix in present else None for suffix in suffixes))
+                conflicts += rows.setdefault(post.image_sha256, row) != row
+    return Imported(spec, {"imported": "cmkp", "files": files}, rows, conflicts)

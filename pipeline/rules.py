@@ -1,0 +1,49 @@
+"""The rules of a build, one class a door. Defaults are the paper's (§4) where it speaks."""
+
+from pathlib import Path
+
+import pydantic
+
+from schemas.config import Settings
+
+
+class CleanRules(Settings):
+    """Which posts stay (§4)."""
+
+    min_tokens: int = pydantic.Field(4, ge=0)  # shorter posts go
+    max_hashtags: int = pydantic.Field(5, ge=1)  # posts with more go
+    min_hashtag_count: int = pydantic.Field(10, ge=1)  # posts with a hashtag seen in fewer posts go, to a fixed point
+    unique_texts: bool = True  # of posts with one text, the first stays
+    unique_images: bool = True  # of posts with one picture, the first stays
+    drop_retweets: bool = True
+    languages: tuple[str, ...] = ("en",)  # () lets every language pass
+
+
+class TextRules(Settings):
+    """How text becomes tokens and hashtags become keyphrases."""
+
+    hashtag_map: Path | None = None  # TSV of hashtag and keyphrase; overrides the segmenter
+    word_statistics: Path | None = None  # folder with counts_1grams.txt and counts_2grams.txt; None: the installed ones
+
+
+class ImageRules(Settings):
+    """Which pictures are read (§4: one colour JPG)."""
+
+    max_bytes: int = pydantic.Field(20_000_000, ge=1)
+    max_pixels: int = pydantic.Field(50_000_000, ge=1)
+    allow_grey: bool = False
+
+
+class SplitRules(Settings):
+    """How posts without a split of their own are divided."""
+
+    valid: float = pydantic.Field(0.1, ge=0, le=1)  # share of the groups
+    test: float = pydantic.Field(0.1, ge=0, le=1)
+    key: str = "m3h"  # another key gives another, equally fixed, division
+
+
+class ShardRules(Settings):
+    """How many rows a file holds."""
+
+    posts: int = pydantic.Field(10_000, ge=1)
+    images: int = pydantic.Field(64, ge=1)  # the unit of extraction, and of what a kill can cost

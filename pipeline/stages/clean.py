@@ -1,0 +1,66 @@
+"""Rules that look at one post: tokens, hashtags, language (§4). Each is a pure function with a name."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import apache_beam as beam
+
+from pipeline.language import language_of
+from pipeline.rules import CleanRules, TextRules
+from pipeline.stages.doors import Door, Verdict
+from pipeline.text import Tokenizer
+from schemas.posts import Dropped, Post
+
+
+def text_reason(post: Post, rules: CleanRules) -> tuple[str, str] | None:
+    """Why the paper drops a tokenised post, or None to keep it."""
+    if len(post.tokens) < rules.min_tokens:
+        return "too_few_tokens", f"{len(post.tokens)} tokens"
+    if not post.hashtags:
+        return "no_hashtag", ""
+    if len(post.hashtags) > rules.max_hashtags:
+        return "too_many_hashtags", f"{len(post.hashtags)} hashtags"
+    return None
+
+
+@lru_cache(maxsize=1)
+def tokenizer(rules: TextRules) -> Tokenizer:
+    """One a process."""
+    return Tokenizer(rules)
+
+
+@dataclass
+class Text(beam.PTransform):
+    """Post -> Posts with tokens and keyphrases, and Dropped."""
+
+    clean: CleanRules
+    text: TextRules
+
+    def decide(self, post: Post) -> Verdict:
+        """Tokenise, then judge."""
+        read = tokenizer(self.text).read(post)
+        reason = text_reason(read, self.clean)
+        return Dropped.of(post, "text", *reason) if reason else read
+
+    def expand(self, posts: Any) -> Any:
+        """One post at a time."""
+        return posts | Door(self.decide)
+
+
+@dataclass
+class Language(beam.PTransform):
+    """Post -> Posts in one of the wanted languages, and Dropped."""
+
+    clean: CleanRules
+
+    def decide(self, post: Post) -> Verdict:
+        """Every post gets its language, wanted or not."""
+        language = language_of(post)
+        if self.clean.languages and language not in self.clean.languages:
+            return Dropped.of(post, "language", "other_language", language)
+        return post.having(lang=language)
+
+    def expand(self, posts: Any) -> Any:
+        """One post at a time."""
+        return posts | Door(self.decide)

@@ -1,0 +1,83 @@
+"""Runs shard tasks of any registered extractor: the only place where Beam and the engine meet."""
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import apache_beam as beam
+
+from pipeline.engine import ShardTask, finished, run_shard
+from pipeline.extractors import extractor_class
+from pipeline.extractors.base import Extractor
+from schemas.config import Settings
+from schemas.shards import shard_slice
+
+
+@dataclass(frozen=True)
+class ExtractJob:
+    """What every task of a run shares. image_list: file with the dataset's image hashes, sorted, one a line."""
+
+    dataset: Path
+    image_list: Path
+    receipts: Path
+    per_shard: int
+    settings: Mapping[str, Settings]
+
+    def receipt(self, task: ShardTask) -> Path:
+        """Where a task's receipt lies."""
+        return self.receipts / task.feature / task.fingerprint / f"{task.index:05d}.json"
+
+
+class ExtractShard(beam.DoFn):
+    """ShardTask -> nothing; the shard and its receipt are files. A finished shard costs one checksum."""
+
+    def __init__(self, job: ExtractJob) -> None:
+        self._job = job
+
+    def setup(self) -> None:
+        """A worker process must not outlive the build that started it."""
+        die_with_parent()
+
+    def process(self, task: ShardTask) -> None:
+        """Do the shard unless it is done."""
+        job = self._job
+        if finished(job.receipt(task), job.dataset):
+            return
+        images = _image_list(job.image_list)[shard_slice(task.index, job.per_shard)]
+        extractor = _loaded(task.feature, job.settings[task.feature])
+        run_shard(task, images, extractor, job.dataset).write(job.receipt(task))
+
+
+@lru_cache(maxsize=8)
+def _loaded(name: str, settings: Settings) -> Extractor:
+    """One loaded model a process and configuration."""
+    extractor = extractor_class(name)(settings)
+    extractor.load()
+    return extractor
+
+
+@lru_cache(maxsize=1)
+def _image_list(path: Path) -> list[str]:
+    return path.read_text(encoding="ascii").split()
+
+
+_watching = threading.Event()
+
+
+def die_with_parent() -> None:
+    """End this process soon after its parent is gone; in the build's own process, do nothing."""
+    if _watching.is_set() or "CONTROL_API_SERVICE_DESCRIPTOR" not in os.environ:
+        return
+    _watching.set()
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="die-with-parent").start()

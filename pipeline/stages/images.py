@@ -1,0 +1,67 @@
+"""The image door: exactly one picture, found, whole, a colour JPEG; its bytes go into the store."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
+
+from pipeline.images import locate, store
+from pipeline.rules import ImageRules
+from pipeline.stages.doors import DROPPED, KEEP, Verdict, route
+from schemas.errors import ImageFault
+from schemas.posts import Dropped, ImageRef, Post
+
+IMAGE_ROWS = "image_rows"
+
+
+def count_reason(post: Post) -> Verdict:
+    """A post without a picture, or with several, goes (§4: exactly one)."""
+    if not post.images:
+        return Dropped.of(post, "image", "no_image")
+    if len(post.images) > 1:
+        return Dropped.of(post, "image", "several_images", f"{len(post.images)} pictures")
+    return post
+
+
+def settle(reference: ImageRef, posts: Iterable[Post], folder: Path, dataset: Path, rules: ImageRules) -> Iterator[Any]:
+    """All posts of one picture: read and stored once, then every post carries its hash or leaves with its fault."""
+    try:
+        stored = store(dataset, locate(reference, folder), rules)
+    except ImageFault as fault:
+        for post in posts:
+            yield TaggedOutput(DROPPED, Dropped.of(post, "image", fault.reason, fault.detail))
+        return
+    yield TaggedOutput(IMAGE_ROWS, {"status": "stored", "path": reference.path, "url": reference.url, **vars(stored)})
+    for post in posts:
+        yield post.having(image_sha256=stored.image_sha256)
+
+
+@dataclass
+class Images(beam.PTransform):
+    """Post -> Posts with their picture's hash (`keep`), Dropped, and rows of images.parquet (`image_rows`).
+
+    Only references cross the shuffle; bytes go straight from the folder into the store.
+    """
+
+    folder: Path
+    dataset: Path
+    rules: ImageRules
+
+    def expand(self, posts: Any) -> Any:
+        """Group the posts by the picture they name."""
+        counted = (
+            posts | "count" >> beam.Map(count_reason) | "route" >> beam.FlatMap(route).with_outputs(DROPPED, main=KEEP)
+        )
+        folder, dataset, rules = self.folder, self.dataset, self.rules
+        settled = (
+            counted[KEEP]
+            | beam.WithKeys(lambda post: (post.images[0].path, post.images[0].url))
+            | beam.GroupByKey()
+            | beam.FlatMapTuple(lambda key, group: settle(ImageRef(*key), group, folder, dataset, rules)).with_outputs(
+                DROPPED, IMAGE_ROWS, main=KEEP
+            )
+        )
+        return settled[KEEP], settled[IMAGE_ROWS], (counted[DROPPED], settled[DROPPED]) | beam.Flatten()

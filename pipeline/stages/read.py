@@ -1,0 +1,32 @@
+"""Dump files to Posts; broken records to `dropped`; and a tally, so that nothing can be lost unseen."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
+
+from pipeline.readers.dumps import DumpFile, read_dump
+from pipeline.stages.doors import DROPPED, KEEP, route
+
+READY, TALLY = "ready", "tally"
+
+
+def read_file(dump: DumpFile) -> Iterator[Any]:
+    """Posts of one dump, those of a released dataset under `ready`, and (dump name, records) under `tally`."""
+    records = 0
+    for item in read_dump(dump):
+        records += 1
+        ready = dump.format == "cmkp" and not hasattr(item, "reason")
+        yield from [TaggedOutput(READY, item)] if ready else route(item)
+    yield TaggedOutput(TALLY, (dump.name, records))
+
+
+@dataclass
+class ReadDumps(beam.PTransform):
+    """DumpFile -> Posts to clean (`keep`), Posts that are clean already (`ready`), Dropped, and tallies."""
+
+    def expand(self, dumps: Any) -> Any:
+        """One task a file; a file's records stream through it."""
+        return dumps | beam.FlatMap(read_file).with_outputs(DROPPED, READY, TALLY, main=KEEP)

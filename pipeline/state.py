@@ -1,0 +1,61 @@
+"""The working state of a build that is not finished: DATASET/.build, gone once the manifest is written."""
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import UsageError
+from schemas.files import publish_json, read_json, temp_files
+
+FOLDER = ".build"
+
+
+class BuildState:
+    """Paths and the one marker of a build in progress."""
+
+    def __init__(self, dataset: Path) -> None:
+        self.dataset = dataset
+        self.folder = dataset / FOLDER
+        self.receipts = self.folder / "receipts"
+        self.tallies = self.folder / "tallies.json"
+        self.image_list = self.folder / "images.txt"
+        self.stdin = self.folder / "stdin"
+        self._records = self.folder / "records.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Only one build at a time may write into a dataset. UsageError where another one runs."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / "lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UsageError(f"{self.dataset}: another build is writing here; wait for it, or end it.") from error
+            yield
+
+    def sweep(self) -> None:
+        """Remove what killed writers left half done."""
+        for path in temp_files(self.dataset):
+            path.unlink(missing_ok=True)
+
+    def records_done_for(self, signature: dict[str, Any]) -> bool:
+        """Whether posts/, dropped/ and the image store were finished, from just these inputs and rules."""
+        return self._records.is_file() and read_json(self._records) == signature
+
+    def mark_records_done(self, signature: dict[str, Any]) -> None:
+        """Written last of the records' phase."""
+        publish_json(self._records, signature)
+
+    def forget_records(self) -> None:
+        """Before the records' phase is done anew: no rows of an unfinished one may stay."""
+        self._records.unlink(missing_ok=True)
+        for name in ("posts", "dropped"):
+            shutil.rmtree(self.dataset / name, ignore_errors=True)
+        (self.dataset / "images" / "images.parquet").unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """The manifest is written: nothing here is needed any more."""
+        shutil.rmtree(self.folder)

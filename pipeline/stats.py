@@ -1,0 +1,119 @@
+"""`stats`: the paper's Table 1 and its figures on image wordings and attributes, for any dataset.
+
+Definitions, which give the paper's numbers on the released data: post_len is the mean number of source tokens over
+posts; keyphrase_len the mean number of words over all occurrences; present_pct the share of keyphrase occurrences that
+are a contiguous run of the source after both are Porter-stemmed; vocab the distinct tokens of sources and keyphrases.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from statistics import mean, median
+from typing import Any
+
+from nltk.stem.porter import PorterStemmer
+
+from schemas.dataset import Dataset
+from schemas.posts import SPLITS
+
+TOP_ATTRIBUTES = 10
+_stem = lru_cache(maxsize=None)(PorterStemmer().stem)
+_Post = dict[str, Any]
+
+
+def statistics(dataset: Dataset) -> dict[str, Any]:
+    """train, valid, test; ocr and attributes where the dataset has them. A split without posts has only zeros."""
+    posts = dataset.posts.select(["split", "tokens", "keyphrases", "image_sha256"]).to_pylist()
+    by_split = {split: [post for post in posts if post["split"] == split] for split in SPLITS}
+    found: dict[str, Any] = {split: table1(by_split[split]) for split in SPLITS}
+    if dataset.has_feature("ocr"):
+        table = dataset.table("ocr").select(["image_sha256", "text", "tokens"]).to_pylist()
+        readings = {row["image_sha256"]: row for row in table}
+        found["ocr"] = wordings(posts, readings, vocabulary(by_split["train"] or posts))
+    if dataset.has_feature("attributes"):
+        table = dataset.table("attributes").select(["image_sha256", "labels"]).to_pylist()
+        labels = {row["image_sha256"]: row["labels"] for row in table}
+        counts = Counter(label for post in posts for label in labels.get(post["image_sha256"], ()))
+        found["attributes"] = {"top": [[label, n] for label, n in counts.most_common(TOP_ATTRIBUTES)]}
+    return found
+
+
+def table1(posts: Sequence[_Post]) -> dict[str, float]:
+    """One column of Table 1."""
+    phrases = [phrase for post in posts for phrase in post["keyphrases"]]
+    present = sum(is_present(phrase.split(), post["tokens"]) for post in posts for phrase in post["keyphrases"])
+    return {
+        "posts": len(posts),
+        "post_len": _mean(len(post["tokens"]) for post in posts),
+        "keyphrases_per_post": len(phrases) / len(posts) if posts else 0.0,
+        "unique_keyphrases": len(set(phrases)),
+        "keyphrase_len": _mean(len(phrase.split()) for phrase in phrases),
+        "present_pct": _percent(present, len(phrases)),
+        "vocab": len(vocabulary(posts)),
+    }
+
+
+def is_present(phrase: Sequence[str], source: Sequence[str]) -> bool:
+    """Whether the stemmed phrase is a contiguous run of the stemmed source."""
+    stems, wanted = [_stem(word) for word in source], [_stem(word) for word in phrase]
+    return any(stems[i : i + len(wanted)] == wanted for i in range(len(stems) - len(wanted) + 1))
+
+
+def vocabulary(posts: Iterable[_Post]) -> set[str]:
+    """Distinct tokens of sources and keyphrases."""
+    words: set[str] = set()
+    for post in posts:
+        words.update(post["tokens"])
+        words.update(word for phrase in post["keyphrases"] for word in phrase.split())
+    return words
+
+
+def wordings(posts: Sequence[_Post], readings: dict[str, _Post], words: set[str]) -> dict[str, float]:
+    """Shares of posts whose picture has any OCR text, and any OCR word of `words`; median count of such a picture's
+    tokens.
+    """
+    empty: _Post = {"text": "", "tokens": []}
+    mine = [readings.get(post["image_sha256"], empty) for post in posts]
+    known = [reading["tokens"] for reading in mine if not words.isdisjoint(reading["tokens"])]
+    return {
+        "with_text_pct": _percent(sum(bool(reading["text"].strip()) for reading in mine), len(posts)),
+        "in_vocab_pct": _percent(len(known), len(posts)),
+        "median_tokens": float(median(len(tokens) for tokens in known)) if known else 0.0,
+    }
+
+
+def _mean(values: Iterable[int]) -> float:
+    listed = list(values)
+    return float(mean(listed)) if listed else 0.0
+
+
+def _percent(part: int, whole: int) -> float:
+    return 100.0 * part / whole if whole else 0.0
+
+
+_COLUMNS = (
+    ("posts", "#Post", "{:.0f}"),
+    ("post_len", "Post Len", "{:.2f}"),
+    ("keyphrases_per_post", "#KP/Post", "{:.2f}"),
+    ("unique_keyphrases", "|KP|", "{:.0f}"),
+    ("keyphrase_len", "KP Len", "{:.2f}"),
+    ("present_pct", "% of occ. KP", "{:.2f}"),
+    ("vocab", "Vocab", "{:.0f}"),
+)
+
+
+def table(found: dict[str, Any]) -> str:
+    """For people: Table 1's rows and columns."""
+    lines = [f"{'':8}" + "".join(f"{title:>14}" for _, title, _ in _COLUMNS)]
+    for split in SPLITS:
+        lines.append(f"{split:8}" + "".join(f"{form.format(found[split][name]):>14}" for name, _, form in _COLUMNS))
+    if "ocr" in found:
+        ocr = found["ocr"]
+        lines.append(
+            f"ocr: {ocr['with_text_pct']:.1f}% of posts have text in their picture, {ocr['in_vocab_pct']:.1f}% a known "
+            f"word; median {ocr['median_tokens']:g} tokens"
+        )
+    if "attributes" in found:
+        top = ", ".join(f"{label} {number}" for label, number in found["attributes"]["top"])
+        lines.append(f"attributes: {top}")
+    return "\n".join(lines)
