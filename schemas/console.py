@@ -6,12 +6,13 @@ import sys
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import click
 import typer
 
 from schemas.errors import M3hError, UsageError
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+_CommandLineError: Any = typer.BadParameter.__base__
+"""Every wrong use that typer finds; its class lies in click or, in newer versions, in typer's own copy of click."""
 
 
 def run(app: typer.Typer, argv: Sequence[str], many: Collection[str] = ()) -> int:
@@ -23,16 +24,16 @@ def run(app: typer.Typer, argv: Sequence[str], many: Collection[str] = ()) -> in
     try:
         code = typer.main.get_command(app).main(spread(argv, many), prog_name=None, standalone_mode=False)
         return int(code or DONE)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.ctx.get_help() if error.ctx else error.format_message())
-        return WRONG_USE
-    except click.UsageError as error:
+    except _CommandLineError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())
+            return WRONG_USE
         return _error(error.format_message(), WRONG_USE)
     except UsageError as error:
         return _error(str(error), WRONG_USE)
     except M3hError as error:
         return _error(str(error), FAILED)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return _error("interrupted; the same command resumes.", INTERRUPTED)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schemas.errors import IntegrityError, UsageError
@@ -70,7 +71,7 @@ class Dataset:
 
     def split(self, name: str) -> pa.Table:
         """The posts of train, valid or test, sorted by id."""
-        mask = pa.compute.equal(self.posts["split"], name)
+        mask = pc.equal(self.posts["split"], name)
         return self.posts.filter(mask)
 
     def has_feature(self, name: str) -> bool:
