@@ -1,0 +1,196 @@
+"""Posts encoded once into flat arrays, and batches gathered from them.
+
+Axes: B batch, L source, T target, G grid, c channels, A attributes.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.data import Posts, Vocabularies
+from schemas.vocab import EOS, PAD, SEP, UNK, WORD_SPECIALS
+from schemas.wording import wording
+
+PAD_ID, EOS_ID, UNK_ID = (WORD_SPECIALS.index(word) for word in (PAD, EOS, UNK))
+BOS_ID = WORD_SPECIALS.index("<bos>")
+POOL = 32
+"""Batches whose members are sorted by length together, so that little padding is needed yet order stays random."""
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of different lengths in one array: row i is values[offsets[i]:offsets[i + 1]]."""
+
+    values: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int]]) -> "Ragged":
+        """From lists."""
+        lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
+        values = np.fromiter((value for row in rows for value in row), np.int64, lengths.sum())
+        return cls(values, np.concatenate([[0], lengths.cumsum()]))
+
+    def lengths(self) -> np.ndarray:
+        """Of every row."""
+        return np.diff(self.offsets)
+
+    def padded(self, rows_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(B, L) values, 0 where a row is shorter, and (B, L) bool, True = real; L is at least 1."""
+        starts_b, lengths_b = self.offsets[rows_b], self.offsets[rows_b + 1] - self.offsets[rows_b]
+        column_l = np.arange(max(1, lengths_b.max(initial=0)))
+        mask_bl = column_l < lengths_b[:, None]
+        out_bl = np.zeros(mask_bl.shape, np.int64)
+        out_bl[mask_bl] = self.values[(starts_b[:, None] + column_l)[mask_bl]]
+        return out_bl, mask_bl
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tensors of B posts.
+
+    rows_b: the posts' rows in `Encoded`. source_bl: word ids; copy_bl: the same with a post's own ids, from the
+    vocabulary's size on, for the words it does not hold. grid_bgc: (B, 49, 512) float16 and attributes_ba: ids, each
+    with its mask, None where the system does not read it.
+    """
+
+    rows_b: np.ndarray
+    source_bl: Tensor
+    copy_bl: Tensor
+    mask_bl: Tensor
+    grid_bgc: Tensor | None = None
+    grid_mask_bg: Tensor | None = None
+    attributes_ba: Tensor | None = None
+    attribute_mask_ba: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """B post-keyphrase pairs. target_bt: extended ids, `<eos>` behind the last word. label_b: 0 for an unknown one."""
+
+    batch: Batch
+    target_bt: Tensor
+    target_mask_bt: Tensor
+    label_b: Tensor
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """All posts of a split as ids.
+
+    sources: the words of each post as the model reads them. oov: of each post, its words outside the vocabulary that
+    can still be copied, in order of first appearance. pair_post, labels, targets: one entry a post-keyphrase pair.
+    """
+
+    posts: Posts
+    sources: list[list[str]]
+    oov: list[list[str]]
+    source: Ragged
+    copy: Ragged
+    attributes: Ragged
+    pair_post: np.ndarray
+    labels: np.ndarray
+    targets: Ragged
+    grid: Tensor | None = None
+    grid_row: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    reads_attributes: bool = False
+    device: str = "cpu"
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+    def posts_batch(self, rows_b: np.ndarray) -> Batch:
+        """These posts, without targets."""
+        return Batch(rows_b, **self._source(rows_b))
+
+    def pairs_batch(self, pairs_b: np.ndarray) -> Pairs:
+        """These post-keyphrase pairs."""
+        batch = self.posts_batch(self.pair_post[pairs_b])
+        return Pairs(batch, *map(self._tensor, (*self.targets.padded(pairs_b), self.labels[pairs_b])))
+
+    def _source(self, rows_b: np.ndarray) -> dict[str, Tensor]:
+        source_bl, mask_bl = self.source.padded(rows_b)
+        arrays = {"source_bl": source_bl, "copy_bl": self.copy.padded(rows_b)[0], "mask_bl": mask_bl}
+        if self.reads_attributes:
+            arrays["attributes_ba"], arrays["attribute_mask_ba"] = self.attributes.padded(rows_b)
+        tensors = {name: self._tensor(array) for name, array in arrays.items()}
+        if self.grid is not None:
+            image_b = torch.from_numpy(self.grid_row[rows_b])
+            grid_bgc = self.grid[image_b.clamp_min(0)].to(self.device)
+            tensors["grid_bgc"] = grid_bgc
+            tensors["grid_mask_bg"] = (image_b >= 0).to(self.device)[:, None].expand(grid_bgc.shape[:2])
+        return tensors
+
+
+def encode(
+    posts: Posts,
+    vocabularies: Vocabularies,
+    max_source: int | None = None,
+    max_oov: int = 15,
+    inputs: Sequence[str] = (),
+    channels: int = 512,
+    device: str = "cpu",
+) -> Encoded:
+    """Ids of every post and of every post-keyphrase pair.
+
+    inputs: of ocr, vision, attributes, what is read; channels: the grid's, needed where `posts` have none.
+    """
+    words, size = vocabularies.words, len(vocabularies.words)
+    readings = posts.ocr if "ocr" in inputs else [[]] * len(posts)
+    sources = [source_words(t, r, words, max_source) for t, r in zip(posts.tokens, readings, strict=True)]
+    oov = [list(dict.fromkeys(w for w in source if w not in words))[:max_oov] for source in sources]
+    tables = [{word: size + i for i, word in enumerate(types)} for types in oov]
+    pairs = [(i, phrase) for i, phrases in enumerate(posts.keyphrases) for phrase in phrases]
+
+    def ids(tokens: Sequence[str], table: dict[str, int]) -> list[int]:
+        return [table.get(token, known) for token, known in zip(tokens, words.encode(tokens), strict=True)]
+
+    return Encoded(
+        posts=posts,
+        sources=sources,
+        oov=oov,
+        source=Ragged.of([words.encode(source) for source in sources]),
+        copy=Ragged.of([ids(source, table) for source, table in zip(sources, tables, strict=True)]),
+        attributes=Ragged.of([vocabularies.attributes.encode(labels) for labels in posts.attributes]),
+        pair_post=np.array([post for post, _ in pairs], np.int64),
+        labels=np.array(vocabularies.labels.encode(phrase for _, phrase in pairs), np.int64),
+        targets=Ragged.of([[*ids(phrase.split(), tables[post]), EOS_ID] for post, phrase in pairs]),
+        grid=_grid(posts, channels) if "vision" in inputs else None,
+        grid_row=np.array(posts.image, np.int64),
+        reads_attributes="attributes" in inputs,
+        device=device,
+    )
+
+
+def _grid(posts: Posts, channels: int) -> Tensor:
+    """(images, G, c), or one cell that no post points to."""
+    return torch.zeros(1, 1, channels) if posts.grid is None else torch.from_numpy(posts.grid)
+
+
+def source_words(
+    tokens: Sequence[str], reading: Sequence[str], vocabulary: object, max_source: int | None
+) -> list[str]:
+    """What the text encoder reads: the text, and after `<sep>` the image's words that the vocabulary holds (§3.1)."""
+    words = wording(reading, vocabulary)  # type: ignore[arg-type]
+    source = [*tokens, SEP, *words] if words else list(tokens)
+    return source[:max_source] or [UNK]
+
+
+def by_length(lengths: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Batches of rows, longest first, so that each is padded little."""
+    order = np.argsort(-lengths, kind="stable")
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+def shuffled(lengths: np.ndarray, size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """All rows in random batches of similar length, in random order."""
+    order = rng.permutation(len(lengths))
+    batches: list[np.ndarray] = []
+    for start in range(0, len(order), size * POOL):
+        pool = order[start : start + size * POOL]
+        batches += [pool[rows] for rows in by_length(lengths[pool], size)]
+    return [batches[i] for i in rng.permutation(len(batches))]

@@ -1,0 +1,77 @@
+"""Every knob of a run, with the paper's values as defaults (§5.1 unless another § stands beside it)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from schemas.config import Settings, resolve
+
+Input = Literal["ocr", "vision", "attributes"]
+Pool = Literal["max", "avg"]
+Share = float
+"""A probability, 0 to 1."""
+
+
+class Config(Settings):
+    """One field a knob. Values the paper leaves open are marked (open)."""
+
+    # what is read
+    system: str = "gen-cls-m3h"
+    seed: int = 23  # (open)
+    train_split: str = "train"
+    select: str = "valid"  # a split, or last:N, the last N training posts in source order
+    add_inputs: tuple[Input, ...] = ()  # read also these, such as ocr in a text-only system ("+ image wording")
+    drop_inputs: tuple[Input, ...] = ()  # leave these out, to measure what they give
+    vocab_size: PositiveInt = 45_000  # most frequent training words, §4
+    max_source: PositiveInt | None = 100  # tokens of text, <sep> and OCR together; None leaves all (open)
+    max_oov: NonNegativeInt = 15  # copyable types a post that are not in the vocabulary (open)
+
+    # the network
+    word_width: PositiveInt = 200
+    width: PositiveInt = Field(default=300, multiple_of=2)  # d: banks, queries and decoder state
+    encoder_layers: PositiveInt = 2
+    heads: PositiveInt = 4
+    head_width: PositiveInt = 64
+    text_layers: PositiveInt = 4  # L_text: vision and attribute queries over text
+    vision_layers: PositiveInt = 1  # L_vis: the text query over vision
+    attribute_layers: PositiveInt = 1  # L_attr: the text query over attributes
+    text_pool: Pool = "max"
+    vision_pool: Pool = "avg"
+    attribute_pool: Pool = "max"
+    classifier_layers: PositiveInt = 2  # 1: the released code's single linear layer
+    dropout: Share = Field(default=0.1, ge=0, lt=1)  # (open)
+    embedding_dropout: Share = Field(default=0.0, ge=0, lt=1)  # whole positions of the word embeddings (open)
+    top_labels: PositiveInt = 5  # K labels whose words are aggregated, §3.4 (open)
+    copy_share: Share = Field(default=0.5, ge=0, le=1)  # a of Eq. (11); b = 1 - a
+    aggregation: Literal["paper", "released"] = "paper"  # released: a = b = 1, which sums to more than one
+
+    # training
+    batch_size: PositiveInt = 64  # post-keyphrase pairs (open)
+    epochs: PositiveInt = 15  # both phases together (open)
+    warmup_epochs: NonNegativeInt = 5  # with a = 1, b = 0, before aggregation begins, §3.4 ("several")
+    learning_rate: PositiveFloat = 1e-3
+    lr_decay: PositiveFloat = 0.5  # after an epoch whose validation loss is no better
+    clip: PositiveFloat = 5.0  # norm of the whole gradient
+    gamma: float = 1.0  # weight of the classification loss, Eq. (12)
+    patience: PositiveInt = 5  # epochs without a better selection score
+    select_on: Literal["f1", "loss"] = "f1"  # F1@1 of the selection posts, or their loss
+
+    # search
+    beam: PositiveInt = 10
+    n_best: PositiveInt = 5
+    max_steps: PositiveInt = 6  # words and <eos> together (open)
+    drop_duplicates: bool = True  # phrases equal after stemming, in favour of the next ones
+    search_batch: PositiveInt = 32  # posts searched together; no effect on what is found
+
+    # the machine
+    threads: PositiveInt | None = None  # None: torch's choice
+    device: str = "auto"  # cuda where there is one, else cpu
+
+
+def resolve_config(
+    file: Path | None = None, sets: Sequence[str] = (), epochs: int | None = None, **fields: str | None
+) -> Config:
+    """The defaults, `file`, `sets` and command-line `fields` over one another; UsageError names a bad field."""
+    return resolve(Config, file, sets, epochs=epochs, **fields)

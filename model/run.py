@@ -1,0 +1,178 @@
+"""The run folder: everything needed to repeat a run, or to use it from a fresh process.
+
+config.json          the resolved configuration
+run.json             dataset, fingerprints, what is read, versions
+words.json labels.json attributes.json   vocabularies of the training posts
+model.safetensors    the best epoch's weights
+log.jsonl            run.json's content as a header, then one line an epoch
+predictions/         SPLIT.txt, and beside it its targets, sources and post ids, one post a line
+scores.json          written last: a run with it is finished
+"""
+
+import json
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save_file
+
+from model.batches import Encoded, encode
+from model.classifier import label_table
+from model.config import Config
+from model.data import FEATURES, Posts, Reader, Vocabularies
+from model.lines import join_phrases, write_lines
+from model.systems import MODALITIES, Sizes, build_model
+from model.unified import KeyphraseModel
+from schemas.dataset import Dataset
+from schemas.errors import IntegrityError, UsageError
+from schemas.files import publish, publish_json, publish_text, read_json
+
+SCORES = "scores.json"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a run is besides its configuration.
+
+    dataset: its folder. manifest: its manifest's sha256. features: name -> fingerprint, of those read.
+    inputs: of text, ocr, vision, attributes, what the model reads. channels: width of a grid cell, 0 without.
+    aggregate: whether the best epoch aggregates. lineage: versions and processor.
+    """
+
+    dataset: str
+    manifest: str
+    features: dict[str, str]
+    inputs: list[str]
+    channels: int = 0
+    aggregate: bool = False
+    lineage: dict[str, Any] | None = None
+
+
+def lineage() -> dict[str, Any]:
+    """What may change a last bit: versions, processor, threads."""
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    return {**versions, "machine": platform.machine(), "threads": torch.get_num_threads()}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained system, in memory."""
+
+    folder: Path
+    config: Config
+    facts: Facts
+    vocabularies: Vocabularies
+    model: KeyphraseModel
+
+    @property
+    def device(self) -> str:
+        """Where the model lies."""
+        return str(next(self.model.parameters()).device)
+
+    def encode(self, posts: Posts) -> Encoded:
+        """Posts as this run's model reads them."""
+        config = self.config
+        facts = self.facts
+        limits = (config.max_source, config.max_oov)
+        return encode(posts, self.vocabularies, *limits, facts.inputs, facts.channels, self.device)
+
+    def save(self) -> None:
+        """config.json, run.json, the vocabularies and the weights."""
+        publish_json(self.folder / "config.json", self.config.model_dump(mode="json"))
+        publish_json(self.folder / "run.json", asdict(self.facts))
+        self.vocabularies.write(self.folder)
+        weights = {name: w.detach().cpu().contiguous() for name, w in self.model.state_dict().items()}
+        publish(self.folder / "model.safetensors", lambda temp: save_file(weights, temp))
+
+    def reader(self, dataset: Dataset) -> Reader:
+        """Of a dataset whose features are those this run was trained on; UsageError where they are others."""
+        for name, trained in self.facts.features.items():
+            if dataset.has_feature(name) and dataset.fingerprint(name) != trained:
+                raise UsageError(
+                    f"{dataset.folder}: its {name} is {dataset.fingerprint(name)}, but {self.folder} was trained on "
+                    f"{trained}. Make that one current (use), or train again."
+                )
+        return Reader(dataset, self.facts.inputs)
+
+
+def fresh_run(folder: Path, config: Config, dataset: Dataset, reader: Reader, inputs: list[str], posts: Posts) -> Run:
+    """Vocabularies of the training `posts` and a model with random weights."""
+    vocabularies = Vocabularies.learn(posts, config.vocab_size)
+    used = [FEATURES[name] for name in inputs if name in FEATURES]
+    facts = Facts(
+        str(dataset.folder.resolve()),
+        manifest_sha256(dataset),
+        {name: dataset.fingerprint(name) for name in used},
+        inputs,
+        reader.grid.shape[-1] if reader.grid is not None else 0,
+        lineage=lineage(),
+    )
+    return Run(folder, config, facts, vocabularies, _model(config, facts, vocabularies))
+
+
+def load_run(folder: Path) -> Run:
+    """A finished run. IntegrityError that names the file where one is missing or does not fit."""
+    config = Config.model_validate(read_json(folder / "config.json"))
+    facts = Facts(**read_json(folder / "run.json"))
+    vocabularies = Vocabularies.read(folder)
+    model = _model(config, facts, vocabularies)
+    path = folder / "model.safetensors"
+    try:
+        model.load_state_dict(load_file(path))
+    except (OSError, safetensors.SafetensorError, RuntimeError) as error:
+        raise IntegrityError(f"{path}: not this run's weights ({error}). Train again.") from error
+    model.aggregate = facts.aggregate
+    return Run(folder, config, facts, vocabularies, model.eval())
+
+
+def _model(config: Config, facts: Facts, vocabularies: Vocabularies) -> KeyphraseModel:
+    table_nw = label_table(vocabularies.labels.words, vocabularies.words)
+    sizes = Sizes(len(vocabularies.words), len(vocabularies.labels), len(vocabularies.attributes), facts.channels)
+    model = build_model(config, sizes, [name for name in facts.inputs if name in MODALITIES], table_nw)
+    return model.to(pick_device(config.device))
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is cuda where there is one. UsageError where the device is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"device '{name}': {str(error).splitlines()[0]} Known here: auto, cpu.") from error
+
+
+def manifest_sha256(dataset: Dataset) -> str:
+    """Of the dataset's manifest, as it states itself."""
+    return (dataset.folder / "manifest.sha256").read_text(encoding="ascii").split()[0]
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run lies there whole."""
+    return (folder / SCORES).exists()
+
+
+def write_predictions(folder: Path, split: str, posts: Posts, predicted: list[list[str]]) -> None:
+    """SPLIT.txt, SPLIT.targets.txt, SPLIT.sources.txt (the text's tokens) and SPLIT.ids.txt, aligned."""
+    columns = {
+        "": map(join_phrases, predicted),
+        ".targets": map(join_phrases, posts.keyphrases),
+        ".sources": map(" ".join, posts.tokens),
+        ".ids": iter(posts.ids),
+    }
+    for name, lines in columns.items():
+        write_lines(folder / "predictions" / f"{split}{name}.txt", lines)
+
+
+def write_log(folder: Path, facts: Facts, epochs: list[dict[str, object]]) -> None:
+    """log.jsonl, whole."""
+    lines = [{"run": asdict(facts)}, *epochs]
+    publish_text(folder / "log.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+def finish(folder: Path, scores: dict[str, Any]) -> None:
+    """scores.json: from now on the run is finished."""
+    publish_json(folder / SCORES, scores)

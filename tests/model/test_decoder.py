@@ -1,0 +1,121 @@
+"""The pointer decoder: Eqs. (7)-(11)."""
+
+import pytest
+import torch
+
+from model.classifier import Aggregation, LabelSlots, best_labels, label_table
+from model.decoder import EPSILON, Decoder, Emission, Memory
+from model.encoder import Bank
+from model.search import candidates
+from schemas.vocab import WORD_SPECIALS, Vocabulary
+
+V, OOV, D, E, B, L, T = 13, 3, 6, 4, 5, 7, 3
+
+
+def decoder(shares: tuple[float, float] = (0.5, 0.5)) -> Decoder:
+    torch.manual_seed(1)
+    return Decoder(V, E, D, dropout=0.0, copy_shares=shares)
+
+
+def step(module: Decoder, aggregate: bool, length: int = L, seed: int = 0) -> tuple[Emission, Memory, torch.Tensor]:
+    """Random posts, the last two source positions padding, some words repeated and some outside the vocabulary."""
+    torch.manual_seed(seed)
+    mask_bl = torch.arange(length).expand(B, length) < length - 2
+    copy_bl = torch.randint(5, V + OOV, (B, length)) * mask_bl
+    labels = None
+    if aggregate:
+        words = torch.cat([copy_bl[:, :1].clamp(max=V - 1), torch.randint(5, V, (B, 3)), torch.zeros(B, 1).long()], 1)
+        labels = LabelSlots(words, torch.randn(B, 5).masked_fill(words == 0, -torch.inf).softmax(-1))
+    memory = module.remember(Bank(torch.randn(B, length, D), mask_bl), copy_bl, torch.randn(B, D), labels)
+    u_bte = torch.randn(B, T, E)
+    emission = module.emit(u_bte, module.states(u_bte, torch.randn(B, D)), memory)
+    return emission, memory, copy_bl
+
+
+@pytest.mark.parametrize("aggregate", [False, True])
+def test_the_mixture_is_a_distribution(aggregate: bool) -> None:
+    module = decoder()
+    emission, memory, _ = step(module, aggregate)
+    p = module.distribution(emission, memory, OOV)
+    assert (p >= 0).all()
+    torch.testing.assert_close(p.sum(-1), torch.ones(B, T))
+
+
+def test_the_released_mixture_sums_to_more_than_one() -> None:
+    module = decoder(shares=(1.0, 1.0))
+    emission, memory, _ = step(module, aggregate=True)
+    torch.testing.assert_close(module.distribution(emission, memory, OOV).sum(-1), 2 - emission.switch_bt)
+
+
+@pytest.mark.parametrize("aggregate", [False, True])
+def test_a_target_s_likelihood_is_that_of_the_whole_distribution(aggregate: bool) -> None:
+    module = decoder()
+    emission, memory, copy_bl = step(module, aggregate)
+    target_bt = torch.stack([copy_bl[:, 0], torch.randint(5, V, (B,)), copy_bl[:, 1]], 1)
+    mask_bt = torch.rand(B, T) < 0.8
+    p = module.distribution(emission, memory, OOV).gather(-1, target_bt[..., None]).squeeze(-1)[mask_bt]
+    log_p = module.log_likelihood(emission, memory, target_bt, mask_bt)
+    torch.testing.assert_close(log_p, (p + EPSILON).log())
+
+
+def test_a_word_outside_the_vocabulary_has_its_attention_s_chance() -> None:
+    module = decoder()
+    emission, memory, copy_bl = step(module, aggregate=False)
+    p = module.distribution(emission, memory, OOV)
+    mass_bt = (emission.alpha_btl * (copy_bl == V)[:, None]).sum(-1)
+    torch.testing.assert_close(p[..., V], (1 - emission.switch_bt) * mass_bt)
+    assert (copy_bl == V).any()
+
+
+@pytest.mark.parametrize("aggregate", [False, True])
+@pytest.mark.parametrize("beam", [1, 4, 20])
+def test_candidates_hold_the_best_words_with_their_chances(aggregate: bool, beam: int) -> None:
+    module = decoder()
+    emission, memory, _ = step(module, aggregate)
+    log_p = (module.distribution(emission, memory, OOV) + EPSILON).log()
+    words, found = candidates(module.vocabulary(emission.hidden_btd), emission, memory, beam)
+    k = min(beam, V)
+    torch.testing.assert_close(found.topk(k, -1).values, log_p.topk(k, -1).values)
+    real = found.isfinite()
+    torch.testing.assert_close(found[real], log_p.gather(-1, words)[real])
+    for b in range(B):
+        for t in range(T):
+            offered = words[b, t][real[b, t]].tolist()
+            assert len(offered) == len(set(offered))
+
+
+def test_source_padding_changes_no_probability() -> None:
+    module = decoder()
+    torch.manual_seed(3)
+    memory_bld, copy_bl = torch.randn(B, L, D), torch.randint(5, V, (B, L))
+    u_bte, state, mask = torch.randn(B, T, E), torch.randn(B, D), torch.ones(B, L, dtype=torch.bool)
+    p = []
+    for padding in (0, 4):
+        padded = Bank(
+            torch.cat([memory_bld, torch.full((B, padding, D), 5.0)], 1),
+            torch.cat([mask, torch.zeros(B, padding, dtype=torch.bool)], 1),
+        )
+        copies = torch.cat([copy_bl, torch.zeros(B, padding, dtype=torch.long)], 1)
+        memory = module.remember(padded, copies, None, None)
+        p.append(module.distribution(module.emit(u_bte, module.states(u_bte, state), memory), memory, 0))
+    torch.testing.assert_close(p[0], p[1])
+
+
+def test_beta_by_hand() -> None:
+    words = Vocabulary([*WORD_SPECIALS, "new", "music", "kca"])
+    table = label_table(["<unk>", "new music", "kca", "unseen kca"], words)
+    assert table.tolist() == [[3, 0], [5, 6], [7, 0], [3, 7]]
+    logit = torch.tensor([[9.0, 1.0, 2.0, 0.0]])  # `<unk>` is never offered, however likely
+    slots = Aggregation(table, k=2)(logit)
+    assert slots.words_bj.tolist() == [[7, 0, 5, 6]]
+    e1, e2 = torch.tensor(1.0).exp(), torch.tensor(2.0).exp()
+    total = e2 + 2 * e1  # a label of two words counts twice
+    torch.testing.assert_close(
+        slots.beta_bj, torch.stack([e2 / total, torch.tensor(0.0), e1 / total, e1 / total])[None]
+    )
+
+
+def test_the_best_labels_are_never_unknown() -> None:
+    values, ids = best_labels(torch.tensor([[5.0, 1.0, 3.0]]), 9)
+    assert ids.tolist() == [[2, 1]]
+    assert values.tolist() == [[3.0, 1.0]]

@@ -1,0 +1,214 @@
+"""The command line, as a user meets it."""
+
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from model.cli import main
+from tests.model.fakes import OCR, fake_post, write_dataset
+
+SMALL = [
+    "--set",
+    "word_width=8",
+    "width=16",
+    "heads=2",
+    "head_width=4",
+    "batch_size=16",
+    "warmup_epochs=1",
+    "beam=4",
+    "n_best=3",
+    "threads=1",
+]
+
+
+def train(dataset: Path, out: Path, *more: str) -> int:
+    system = [] if "--system" in more else ["--system", "gen-cls-m3h"]
+    return main(["train", "--dataset", str(dataset), "--out", str(out), *system, "--epochs", "2", *more, *SMALL])
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "full"
+    assert train(tiny_dataset, out) == 0
+    return out
+
+
+def only_json(capsys: pytest.CaptureFixture[str]) -> dict:
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1
+    return json.loads(lines[0])
+
+
+def test_a_run_folder_holds_all_that_is_needed_to_repeat_it(finished: Path, tiny_dataset: Path) -> None:
+    names = {path.relative_to(finished).as_posix() for path in finished.rglob("*") if path.is_file()}
+    assert names == {
+        "config.json",
+        "run.json",
+        "model.safetensors",
+        "words.json",
+        "labels.json",
+        "attributes.json",
+        "log.jsonl",
+        "scores.json",
+        *(f"predictions/{s}{part}.txt" for s in ("valid", "test") for part in ("", ".targets", ".sources", ".ids")),
+    }
+    header, *epochs = [json.loads(line) for line in (finished / "log.jsonl").read_text().splitlines()]
+    assert header["run"]["features"].keys() == {"ocr", "vgg_grid", "attributes"}
+    assert header["run"]["manifest"] == (tiny_dataset / "manifest.sha256").read_text().split()[0]
+    assert [epoch["epoch"] for epoch in epochs] == [1, 2]
+
+
+def test_evaluate_gives_the_scores_of_training_exactly(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scores = json.loads((finished / "scores.json").read_text())
+    for split, part in (("test", "test"), ("valid", "select")):
+        assert main(["evaluate", str(finished), "--split", split, "--json"]) == 0
+        told = only_json(capsys)
+        assert {name: told[name] for name in ("posts", "all", "present", "absent")} == scores[part]
+        assert told["definition"] == "cmkp"
+
+
+def test_score_on_the_run_s_own_files_gives_the_same(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = finished / "predictions"
+    options = {"--predictions": "test.txt", "--targets": "test.targets.txt", "--sources": "test.sources.txt"}
+    argv = [word for name, file in options.items() for word in (name, str(files / file))]
+    assert main(["score", *argv, "--json"]) == 0
+    told = only_json(capsys)
+    assert told == {"definition": "cmkp", **json.loads((finished / "scores.json").read_text())["test"]}
+
+
+def test_predict_writes_what_training_wrote(finished: Path, tiny_dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "found.txt"
+    assert main(["predict", str(finished), "--dataset", str(tiny_dataset), "--out", str(out)]) == 0
+    assert out.read_bytes() == (finished / "predictions" / "test.txt").read_bytes()
+
+
+def test_predict_shows_readable_examples(
+    finished: Path, tiny_dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", str(finished), "--dataset", str(tiny_dataset), "--show", "2"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^test-00001: .*\n  gold:      .+\n  predicted: ", out)
+    assert out.count("gold:") == 2
+
+
+def test_predict_reads_a_raw_text_without_an_image(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(finished), "--text", "So excited to see storm hour! #kca #maga", "--json"]) == 0
+    told = only_json(capsys)
+    assert told["posts"] == 1
+    assert 1 <= len(told["predictions"][0]) <= 3
+
+
+def test_the_first_line_tells_what_is_read_and_what_is_random(
+    tiny_dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text_only = write_dataset(tmp_path / "d", [fake_post(i, f"look at this {i}", ["kca"], "train") for i in range(9)])
+    with caplog.at_level("INFO"):
+        assert train(text_only, tmp_path / "one", "--select", "last:2") == 0
+    assert caplog.messages[0] == (
+        "gen-cls-m3h reads text; left out, because the dataset has no such feature: "
+        "ocr (ocr), vision (vgg_grid), attributes (attributes)"
+    )
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        assert train(tiny_dataset, tmp_path / "two") == 0
+    assert caplog.messages[0] == ("gen-cls-m3h reads text, ocr, vision, attributes; note: vgg_grid weights are random")
+
+
+@pytest.mark.parametrize("system", ["cls-max", "gen-copy"])
+def test_every_system_trains_and_evaluates(
+    tiny_dataset: Path, tmp_path: Path, system: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tiny_dataset, tmp_path / "run", "--system", system) == 0
+    assert re.search(r"test \(cmkp, 12 posts\): F1@1 0\.\d{4}", capsys.readouterr().out)
+    assert main(["evaluate", str(tmp_path / "run"), "--definition", "per-post"]) == 0
+    assert "test (per-post, 12 posts): F1@1" in capsys.readouterr().out
+
+
+def test_several_seeds_are_summed_up(tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(tiny_dataset, tmp_path, "--system", "gen-copy", "--seed", "1", "2", "--json") == 0
+    told = only_json(capsys)
+    scores = [json.loads((tmp_path / f"seed-{n}" / "scores.json").read_text())["test"]["all"]["f1@1"] for n in (1, 2)]
+    assert told["mean"]["f1@1"] == pytest.approx(sum(scores) / 2)
+    assert told["sd"]["f1@1"] == pytest.approx(abs(scores[0] - scores[1]) / 2**0.5)
+    assert json.loads((tmp_path / "summary.json").read_text()) == told
+
+
+def test_systems_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["systems", "--json"]) == 0
+    told = {row["name"]: row for row in only_json(capsys)["systems"]}
+    assert told["gen-cls-m3h"]["inputs"] == ["text", "ocr", "vision", "attributes"]
+    assert main(["systems"]) == 0
+    assert "GEN-CLS-M3H-ATT" in capsys.readouterr().out
+
+
+def failing(argv: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one error line of a command that must be a wrong use."""
+    assert main(argv) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = [line for line in captured.err.splitlines() if line.startswith("error: ")]
+    return line
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["train", "--dataset", "{d}", "--system", "gen-cpy"], "Did you mean 'gen-copy'"),
+        (["train", "--dataset", "nowhere"], "no such dataset folder"),
+        (["train", "--dataset", "{d}", "--set", "droput=0.1"], "Did you mean 'dropout'"),
+        (["train", "--dataset", "{d}", "--out", "{run}"], "a finished run"),
+        (["train", "--dataset", "{d}", "--out", "{d}"], "no run of ours"),
+        (["train", "--dataset", "{d}", "--out", "{new}", "--set", "device=gpu9"], "device 'gpu9'"),
+        (["evaluate", "{new}"], "no finished run"),
+        (["evaluate", "{run}", "--definition", "mine"], "no definition named 'mine'"),
+        (["evaluate", "{run}", "--split", "tset"], "no posts in split 'tset'"),
+        (["predict", "{run}"], "either --dataset or --text"),
+        (["predict", "{run}", "--text", "#only #tags"], "no word left"),
+        (["score", "--predictions", "none", "--targets", "none"], "No such file"),
+        (["trian"], "No such command"),
+    ],
+)
+def test_wrong_use_is_one_error_line(
+    argv: list[str], says: str, finished: Path, tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = {"d": tiny_dataset, "run": finished, "new": tmp_path / "new"}
+    assert says in failing([word.format(**places) for word in argv], capsys)
+
+
+def test_other_features_than_those_of_training_are_refused(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = write_dataset(
+        tmp_path / "d",
+        [fake_post(1, "look at this kca", ["kca"], "test", "i")],
+        {OCR: {"i": {"tokens": ["kca"]}}},
+        fingerprint="f" * 16,
+    )
+    line = failing(["evaluate", str(finished), "--dataset", str(other)], capsys)
+    assert "its ocr is ffffffffffffffff" in line
+
+
+def test_a_changed_weights_file_is_refused(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    (copy / "model.safetensors").write_bytes(b"nonsense")
+    assert main(["evaluate", str(copy)]) == 1
+    assert "not this run's weights" in capsys.readouterr().err
+
+
+def test_overwrite_trains_anew(tiny_dataset: Path, tmp_path: Path) -> None:
+    for more in ([], ["--overwrite"]):
+        assert train(tiny_dataset, tmp_path / "run", "--system", "cls-max", *more) == 0
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "score", "systems"])
+def test_help_begins_with_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    usage, empty, example = capsys.readouterr().out.splitlines()[:3]
+    assert usage.startswith("Usage:")
+    assert empty == ""
+    assert example.strip().startswith(f"python -m model {command}")

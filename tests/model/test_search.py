@@ -1,0 +1,137 @@
+"""The batched search against a slow one that follows its definition word for word."""
+
+import math
+
+import pytest
+import torch
+
+from model.attention import PooledFusion
+from model.batches import BOS_ID, EOS_ID, Batch
+from model.classifier import Aggregation, Classifier
+from model.decoder import EPSILON, Decoder
+from model.encoder import TextEncoder
+from model.search import UNFINISHED, Found, search
+from model.unified import KeyphraseModel
+
+V, OOV, D, E, POSTS, L, LABELS = 14, 4, 8, 6, 6, 9, 7
+Hypothesis = tuple[tuple[int, ...], float]
+
+
+def random_model(seed: int, aggregate: bool, ending: float) -> KeyphraseModel:
+    """ending: added to the logit of `<eos>`, so that searches end early or late."""
+    torch.manual_seed(seed)
+    table_nw = torch.randint(5, V, (LABELS, 2))
+    model = KeyphraseModel(
+        V,
+        E,
+        TextEncoder(E, D, 2, 0.0),
+        fusion=PooledFusion({"text": "max"}, D),
+        classifier=Classifier(D, LABELS, 2, 0.0),
+        decoder=Decoder(V, E, D, 0.0),
+        aggregation=Aggregation(table_nw, 3),
+    )
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.7)
+    model.generator.vocabulary.bias.data[EOS_ID] += ending
+    model.aggregate = aggregate
+    return model.eval()
+
+
+def random_posts(seed: int, lengths: list[int]) -> Batch:
+    torch.manual_seed(seed)
+    longest = max(lengths)
+    mask_bl = torch.arange(longest).expand(len(lengths), longest) < torch.tensor(lengths)[:, None]
+    copy_bl = torch.randint(5, V + OOV, mask_bl.shape) * mask_bl
+    source_bl = copy_bl.masked_fill(copy_bl >= V, 3)
+    return Batch(torch.arange(len(lengths)).numpy(), source_bl, copy_bl, mask_bl)
+
+
+def alone(batch: Batch, b: int) -> Batch:
+    length = int(batch.mask_bl[b].sum())
+    parts = (part[b : b + 1, :length] for part in (batch.source_bl, batch.copy_bl, batch.mask_bl))
+    return Batch(batch.rows_b[b : b + 1], *parts)
+
+
+@torch.no_grad()
+def literal_search(model: KeyphraseModel, post: Batch, beam: int, n_best: int, max_steps: int) -> list[Hypothesis]:
+    """One post, one hypothesis at a time, each from its first word, over the whole distribution."""
+    encoding = model(post)
+    memory = model.remember(post, encoding)
+    live: list[Hypothesis] = [((), 0.0)]
+    finished: list[Hypothesis] = []
+    done = False
+    for _ in range(max_steps):
+        grown: list[Hypothesis] = []
+        for words, total in live:
+            u = model.embed(torch.tensor([[BOS_ID, *words]]))
+            emission = model.generator.emit(u, model.generator.states(u, encoding.state_bd), memory)
+            p = model.generator.distribution(emission, memory, OOV)[0, -1]
+            grown += [((*words, w), total + math.log(p[w] + EPSILON)) for w in range(V + OOV)]
+        grown.sort(key=lambda hypothesis: -hypothesis[1])
+        grown = grown[:beam]
+        finished += [(words, total / len(words)) for words, total in grown if words[-1] == EOS_ID]
+        live = [(words, total) for words, total in grown if words[-1] != EOS_ID]
+        done = not live or (grown[0][0][-1] == EOS_ID and len(finished) >= n_best)
+        if done:
+            break
+    ranked = sorted(finished, key=lambda hypothesis: -hypothesis[1])
+    left = sorted(((w, total / len(w)) for w, total in live), key=lambda hypothesis: -hypothesis[1])
+    return [*ranked, *left][:n_best]
+
+
+def n_best_of(found: Found, b: int, n_best: int) -> list[Hypothesis]:
+    out = []
+    for n in found.score_bn[b].argsort(descending=True, stable=True)[:n_best].tolist():
+        score, words = float(found.score_bn[b, n]), found.words_bnt[b, n].tolist()
+        assert math.isfinite(score)
+        if score < -UNFINISHED / 2:
+            out.append((tuple(words), None))
+        else:
+            out.append((tuple(words[: words.index(EOS_ID) + 1]), score))
+    return out
+
+
+@pytest.mark.parametrize("aggregate", [False, True])
+@pytest.mark.parametrize("ending", [-6.0, 0.0, 3.0])
+@pytest.mark.parametrize("beam", [1, 3, 8])
+def test_the_search_finds_what_a_literal_one_finds(aggregate: bool, ending: float, beam: int) -> None:
+    n_best, max_steps = min(beam, 4), 5
+    model = random_model(11, aggregate, ending)
+    posts = random_posts(5, [L, 4, 1, 7, L, 2])
+    found = search(model, posts, beam, n_best, max_steps)
+    for b in range(POSTS):
+        expected = literal_search(model, alone(posts, b), beam, n_best, max_steps)
+        got = n_best_of(found, b, n_best)
+        assert [words[: len(other)] for (words, _), (other, _) in zip(got, expected, strict=True)] == [
+            words for words, _ in expected
+        ]
+        for (_, score), (_, other) in zip(got, expected, strict=True):
+            assert score is None or score == pytest.approx(other, abs=1e-4)
+
+
+def test_a_post_s_list_does_not_depend_on_its_neighbours() -> None:
+    model = random_model(2, aggregate=True, ending=1.0)
+    posts = random_posts(9, [L, 4, 1, 7, L, 2])
+    together = search(model, posts, beam=6, n_best=3, max_steps=5)
+    for b in range(POSTS):
+        lone = search(model, alone(posts, b), beam=6, n_best=3, max_steps=5)
+        assert [words for words, _ in n_best_of(lone, 0, 3)] == [words for words, _ in n_best_of(together, b, 3)]
+
+
+def test_a_beam_wider_than_the_vocabulary_is_no_error() -> None:
+    model = random_model(4, aggregate=False, ending=0.0)
+    found = search(model, random_posts(1, [3, 2]), beam=60, n_best=5, max_steps=3)
+    assert found.score_bn.isfinite().any(1).all()
+
+
+def test_an_unknown_word_remembers_where_the_decoder_looked() -> None:
+    model = random_model(6, aggregate=False, ending=-9.0)
+    model.generator.vocabulary.bias.data[3] += 30.0  # always `<unk>`
+    model.generator.switch.bias.data.fill_(30.0)
+    post = random_posts(3, [L])
+    encoding = model(post)
+    u = model.embed(torch.tensor([[BOS_ID]]))
+    emission = model.generator.emit(u, model.generator.states(u, encoding.state_bd), model.remember(post, encoding))
+    found = search(model, post, beam=1, n_best=1, max_steps=1)
+    assert found.words_bnt[0, 0, 0] == 3
+    assert found.place_bnt[0, 0, 0] == emission.alpha_btl[0, 0].argmax()

@@ -1,0 +1,114 @@
+"""Training: it learns, repeats itself, and stops at nonsense."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from model.config import Config
+from model.data import Reader
+from model.experiment import readable_inputs
+from model.loss import joint_loss
+from model.run import fresh_run
+from model.train import Epoch, Trainer, seed_everything
+from schemas.dataset import Dataset
+from schemas.errors import M3hError
+
+
+def trainer(folder: Path, config: Config, **changes: Any) -> Trainer:
+    config = config.model_copy(update=changes)
+    seed_everything(config.seed)
+    dataset = Dataset(folder)
+    inputs = readable_inputs(config, dataset)
+    reader = Reader(dataset, inputs)
+    train, selection = reader.training_and_selection("train", "valid")
+    run = fresh_run(Path("unused"), config, dataset, reader, inputs, train)
+    return Trainer(run.model, run.encode(train), run.encode(selection), run.vocabularies, config)
+
+
+def trained(folder: Path, config: Config, **changes: Any) -> tuple[Trainer, list[Epoch], Epoch]:
+    one = trainer(folder, config, **changes)
+    epochs: list[Epoch] = []
+    return one, epochs, one.run(epochs.append)
+
+
+def weights(one: Trainer) -> Mapping[str, torch.Tensor]:
+    return one.model.state_dict()
+
+
+def test_the_same_seed_gives_the_same_weights(tiny_dataset: Path, tiny_config: Config) -> None:
+    first, again, other = (trained(tiny_dataset, tiny_config, seed=seed)[0] for seed in (1, 1, 2))
+    assert all(torch.equal(w, weights(again)[name]) for name, w in weights(first).items())
+    assert not all(torch.equal(w, weights(other)[name]) for name, w in weights(first).items())
+
+
+def test_a_tiny_model_learns_to_copy_and_to_classify(tiny_dataset: Path, tiny_config: Config) -> None:
+    changes = {"width": 32, "word_width": 16, "epochs": 24, "warmup_epochs": 6, "learning_rate": 0.01, "patience": 24}
+    one, epochs, best = trained(tiny_dataset, tiny_config, drop_inputs=("vision",), **changes)
+    assert epochs[-1].train.generate < 0.3 * epochs[0].train.generate
+    assert epochs[-1].train.classify < 0.5 * epochs[0].train.classify
+    assert best.f1 > 0.5
+    assert best.aggregate
+    assert one.model.aggregate
+
+
+def test_the_classifier_s_gradient_flows_with_vision(tiny_dataset: Path, tiny_config: Config) -> None:
+    one = trainer(tiny_dataset, tiny_config)
+    pairs = one.train.pairs_batch(one.train.pair_post[:4])
+    joint_loss(one.model, pairs, 1.0).joint.backward()
+    untouched = {name for name, w in one.model.named_parameters() if w.grad is None}
+    assert untouched == set()
+
+
+def test_the_phases_follow_one_another(tiny_dataset: Path, tiny_config: Config) -> None:
+    _, epochs, best = trained(tiny_dataset, tiny_config, epochs=5, warmup_epochs=2, patience=9)
+    assert [epoch.aggregate for epoch in epochs] == [False, False, True, True, True]
+    assert epochs[2].best
+    assert best.epoch > 2
+
+
+def test_a_single_epoch_aggregates_at_once(tiny_dataset: Path, tiny_config: Config) -> None:
+    _, epochs, _ = trained(tiny_dataset, tiny_config, epochs=1, warmup_epochs=5)
+    assert [epoch.aggregate for epoch in epochs] == [True]
+
+
+def test_a_system_without_a_classifier_has_one_phase(tiny_dataset: Path, tiny_config: Config) -> None:
+    _, epochs, best = trained(tiny_dataset, tiny_config, system="gen-copy", epochs=3)
+    assert not any(epoch.aggregate for epoch in epochs)
+    assert best.train.classify == 0.0
+
+
+def test_training_stops_when_nothing_gets_better(tiny_dataset: Path, tiny_config: Config) -> None:
+    rates = {"learning_rate": 1e-12, "epochs": 9, "patience": 2}
+    _, epochs, best = trained(tiny_dataset, tiny_config, system="gen-copy", select_on="f1", **rates)
+    assert len(epochs) == 3
+    assert best.epoch == 1
+
+
+def test_the_rate_is_halved_after_an_epoch_that_was_no_better(tiny_dataset: Path, tiny_config: Config) -> None:
+    _, epochs, _ = trained(tiny_dataset, tiny_config, system="gen-copy", learning_rate=0.5, epochs=6, patience=9)
+    lowest = float("inf")
+    for now, after in pairwise(epochs):
+        halved = now.valid.joint >= lowest
+        assert after.learning_rate == now.learning_rate * (0.5 if halved else 1)
+        lowest = min(lowest, now.valid.joint)
+    assert epochs[-1].learning_rate < 0.5
+
+
+def test_a_loss_that_is_no_number_names_its_posts(tiny_dataset: Path, tiny_config: Config) -> None:
+    one = trainer(tiny_dataset, tiny_config)
+    one.model.embedding.weight.data.fill_(float("nan"))
+    with pytest.raises(M3hError, match=r"loss became nan on the posts train-\d{5}, train-\d{5}"):
+        one.run(lambda epoch: None)
+
+
+def test_the_joint_loss_is_its_parts_per_pair(tiny_dataset: Path, tiny_config: Config) -> None:
+    one = trainer(tiny_dataset, tiny_config)
+    one.model.eval()
+    pairs = one.train.pairs_batch(one.train.pair_post[:6])
+    loss = joint_loss(one.model, pairs, gamma=0.5)
+    assert float(loss.joint.detach()) == pytest.approx((loss.generate + 0.5 * loss.classify) / 6, rel=1e-5)
+    assert loss.words == int(pairs.target_mask_bt.sum())
