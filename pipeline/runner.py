@@ -1,6 +1,7 @@
 """Running a Beam pipeline: which runner, how many processes, and what happens when one of them dies."""
 
 import os
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -46,7 +47,8 @@ def run_pipeline(wire: Callable[[beam.Pipeline], None], beam_flags: Sequence[str
     environment = None
     if workers > 1:
         flags.append(f"--direct_num_workers={workers}")
-        environment = SubprocessSDKEnvironment.from_command_string(f"{sys.executable} -m pipeline.worker")
+        worker = f"exec {shlex.quote(sys.executable)} -m pipeline.worker"  # exec: no shell between it and us
+        environment = SubprocessSDKEnvironment.from_command_string(worker)
     runner = FnApiRunner(default_environment=environment)
     with _Watchdog(), beam.Pipeline(runner=runner, options=PipelineOptions(flags)) as root:
         wire(root)

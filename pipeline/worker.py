@@ -1,9 +1,36 @@
-"""A worker process of the embedded runner: Beam's own, but silent unless something is wrong."""
+"""A worker process of the embedded runner: Beam's own, but silent unless something is wrong, and never an orphan."""
 
+import ctypes
 import logging
+import os
+import signal
 import sys
+import threading
+import time
+
+_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+
+
+def die_with_parent() -> None:
+    """End this process when the build that started it is gone, whatever it is busy with.
+
+    Linux kills it at once, even inside a C call; elsewhere a thread looks twice a second.
+    """
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="die-with-parent").start()
+
 
 if __name__ == "__main__":
+    die_with_parent()
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
     logging.getLogger().handlers[0].setLevel(logging.ERROR)
     from apache_beam.runners.worker.sdk_worker_main import main

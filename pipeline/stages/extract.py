@@ -1,8 +1,5 @@
 """Runs shard tasks of any registered extractor: the only place where Beam and the engine meet."""
 
-import os
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,10 +35,6 @@ class ExtractShard(beam.DoFn):
     def __init__(self, job: ExtractJob) -> None:
         self._job = job
 
-    def setup(self) -> None:
-        """A worker process must not outlive the build that started it."""
-        die_with_parent()
-
     def process(self, task: ShardTask) -> None:
         """Do the shard unless it is done."""
         job = self._job
@@ -63,21 +56,3 @@ def _loaded(name: str, settings: Settings) -> Extractor:
 @lru_cache(maxsize=1)
 def _image_list(path: Path) -> list[str]:
     return path.read_text(encoding="ascii").split()
-
-
-_watching = threading.Event()
-
-
-def die_with_parent() -> None:
-    """End this process soon after its parent is gone; in the build's own process, do nothing."""
-    if _watching.is_set() or "CONTROL_API_SERVICE_DESCRIPTOR" not in os.environ:
-        return
-    _watching.set()
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="die-with-parent").start()

@@ -1,0 +1,50 @@
+"""Running the two programs as a user does: a process of its own, its exit code and what it printed."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one line on stdout."""
+        assert self.out.count("\n") == 1, self.out
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> str:
+        """The one `error:` line on stderr."""
+        (line,) = [line for line in self.err.splitlines() if line.startswith("error:")]
+        return line
+
+
+def command(program: str, *words: object) -> list[str]:
+    return [sys.executable, "-m", program, *(str(word) for word in words)]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def run(program: str, *words: object, stdin: bytes | None = None, cwd: Path | None = None) -> Done:
+    done = subprocess.run(
+        command(program, *words), capture_output=True, env=environment(), input=stdin, cwd=cwd, timeout=900, check=False
+    )
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder with its bytes."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

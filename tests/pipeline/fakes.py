@@ -1,0 +1,68 @@
+"""Small dumps with real pictures, and extractors that fail on purpose."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pipeline.extractors.base import Extractor
+from schemas.errors import ImageFault
+from schemas.features import ArraySpec, FeatureSpec, Row
+
+WORDS = "morning river bridge market garden window summer paper silver music street corner yellow bottle".split()  # noqa: SIM905
+
+
+def picture(path: Path, seed: int, size: tuple[int, int] = (96, 64)) -> Path:
+    """A colour JPEG of coarse random patches."""
+    patches = np.random.default_rng(seed).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(patches).resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
+    return path
+
+
+def small_dump(folder: Path, posts: int) -> tuple[Path, Path]:
+    """A `jsonl` dump of distinct English posts that all stay where `clean.min_hashtag_count` is 1, and its pictures."""
+    images = folder / "images"
+    lines = []
+    for i in range(posts):
+        picture(images / f"p{i}.jpg", seed=i)
+        text = f"the {WORDS[i % 14]} and the {WORDS[(i * 3 + 1) % 14]} by the {WORDS[(i // 14 + 5) % 14]} were lovely"
+        record = {"id": 1000 + i, "text": f"{text} #tag{'abcdef'[i % 6]}", "image": f"p{i}.jpg", "lang": "en"}
+        lines.append(json.dumps(record))
+    dump = folder / "dump.jsonl"
+    dump.write_text("\n".join(lines) + "\n")
+    return dump, images
+
+
+class Probe(Extractor):
+    """Mean colour of a picture; remembers its batches, and fails on the pictures it is told to."""
+
+    spec = FeatureSpec("probe", arrays=(ArraySpec("features", (3,), "float32"),))
+    batch_size = 4
+
+    def __init__(self, poison: Mapping[str, Exception] | None = None, unreadable: Sequence[str] = ()) -> None:
+        super().__init__(None)
+        self.poison = dict(poison or {})
+        self.unreadable = set(unreadable)
+        self.batches: list[int] = []
+
+    def fingerprint_parts(self) -> Mapping[str, Any]:
+        return {}
+
+    def load(self) -> None:
+        return
+
+    def prepare(self, image: Path) -> Any:
+        if image.stem in self.unreadable:
+            raise ImageFault("image_broken", image.name)
+        return image.stem, np.asarray(Image.open(image), dtype=np.float32)
+
+    def extract(self, inputs: Sequence[Any]) -> list[Row]:
+        self.batches.append(len(inputs))
+        for name, _ in inputs:
+            if name in self.poison:
+                raise self.poison[name]
+        return [{"features": pixels.mean((0, 1))} for _, pixels in inputs]

@@ -1,0 +1,121 @@
+"""The shard engine: fixed batches, bisecting, receipts."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.engine import UNEXPECTED, Receipt, ShardTask, finished, run_shard
+from pipeline.images import image_path, store
+from pipeline.rules import ImageRules
+from schemas.errors import FeatureError
+from schemas.shards import read_tensor_shard
+from tests.pipeline.fakes import Probe, picture
+
+TASK = ShardTask("probe", "f" * 16, 0, 1)
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> tuple[Path, list[str]]:
+    """A dataset folder with ten pictures in its store, and their hashes in order."""
+    dataset = tmp_path / "dataset"
+    hashes = [store(dataset, picture(tmp_path / f"{i}.jpg", seed=i), ImageRules()).image_sha256 for i in range(10)]
+    return dataset, sorted(hashes)
+
+
+def rows_of(dataset: Path) -> dict[str, np.ndarray]:
+    keys, arrays = read_tensor_shard(dataset / TASK.file_name(".h5"))
+    return dict(zip(keys, arrays["features"], strict=True))
+
+
+def test_every_batch_has_exactly_the_fixed_size(stored: tuple[Path, list[str]]) -> None:
+    dataset, images = stored
+    extractor = Probe()
+    receipt = run_shard(TASK, images, extractor, dataset)
+    assert extractor.batches == [4, 4, 4]  # 10 pictures: 4 + 4 + 2 and two of padding
+    assert (receipt.rows, receipt.dropped) == (10, [])
+
+
+def test_one_poisoned_picture_costs_only_itself_whatever_its_place(stored: tuple[Path, list[str]]) -> None:
+    dataset, images = stored
+    run_shard(TASK, images, Probe(), dataset)
+    healthy = rows_of(dataset)
+    for culprit in images:
+        extractor = Probe({culprit: ZeroDivisionError("no such pixel")})
+        receipt = run_shard(TASK, images, extractor, dataset)
+        assert [row.record_id for row in receipt.dropped] == [culprit]
+        assert receipt.dropped[0].reason == UNEXPECTED
+        assert "ZeroDivisionError: no such pixel" in receipt.dropped[0].detail
+        assert set(extractor.batches) == {4}
+        left = rows_of(dataset)
+        assert sorted(left) == [image for image in images if image != culprit]
+        assert all((left[image] == healthy[image]).all() for image in left)
+
+
+def test_a_whole_batch_of_poison_leaves_the_other_batches_alone(stored: tuple[Path, list[str]]) -> None:
+    dataset, images = stored
+    receipt = run_shard(TASK, images, Probe(dict.fromkeys(images[4:8], ValueError("bad"))), dataset)
+    assert sorted(row.record_id for row in receipt.dropped) == images[4:8]
+    assert sorted(rows_of(dataset)) == images[:4] + images[8:]
+
+
+def test_an_expected_fault_is_a_reason_and_an_unexpected_one_keeps_its_traceback(
+    stored: tuple[Path, list[str]],
+) -> None:
+    dataset, images = stored
+    receipt = run_shard(TASK, images, Probe({images[5]: KeyError("lost")}, unreadable=images[:1]), dataset)
+    reasons = {row.record_id: row for row in receipt.dropped}
+    assert reasons[images[0]].reason == "image_broken"
+    assert reasons[images[0]].detail == f"{images[0]}.jpg"
+    assert "Traceback" in reasons[images[5]].detail
+    assert not receipt.is_clean
+    assert receipt.rows + len(receipt.dropped) == len(images)
+
+
+def test_a_row_of_the_wrong_shape_is_caught_before_it_is_written(stored: tuple[Path, list[str]]) -> None:
+    dataset, images = stored
+
+    class Wrong(Probe):
+        def extract(self, inputs):  # type: ignore[no-untyped-def]
+            return [{"features": np.zeros(5)} for _ in inputs]
+
+    receipt = run_shard(TASK, images[:1], Wrong(), dataset)
+    assert FeatureError.__name__ in receipt.dropped[0].detail
+    assert "expected features(3,), got features(5,)" in receipt.dropped[0].detail
+
+
+def test_a_shards_bytes_depend_on_its_pictures_alone(stored: tuple[Path, list[str]]) -> None:
+    dataset, images = stored
+    first = run_shard(TASK, images, Probe(), dataset)
+    again = run_shard(TASK, images, Probe(), dataset)
+    fewer = run_shard(TASK, images[:9], Probe(), dataset)
+    assert first == again
+    assert first.sha256 != fewer.sha256
+
+
+def test_a_finished_shard_is_recognised_until_a_byte_of_it_changes(
+    stored: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    dataset, images = stored
+    note = tmp_path / "receipt.json"
+    assert finished(note, dataset) is None
+    receipt = run_shard(TASK, images, Probe(unreadable=images[:1]), dataset)
+    receipt.write(note)
+    assert finished(note, dataset) == receipt == Receipt.read(note)
+    shard = dataset / receipt.file
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    assert finished(note, dataset) is None
+
+
+def test_a_shard_that_met_an_unforeseen_fault_is_done_again(stored: tuple[Path, list[str]], tmp_path: Path) -> None:
+    dataset, images = stored
+    note = tmp_path / "receipt.json"
+    run_shard(TASK, images, Probe({images[3]: RuntimeError("passing")}), dataset).write(note)
+    assert finished(note, dataset) is None
+
+
+def test_a_picture_that_vanished_from_the_store_is_a_dropped_row(stored: tuple[Path, list[str]]) -> None:
+    dataset, images = stored
+    image_path(dataset, images[2]).unlink()
+    receipt = run_shard(TASK, images, Probe(), dataset)
+    assert [row.record_id for row in receipt.dropped] == [images[2]]
