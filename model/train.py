@@ -55,9 +55,9 @@ class Epoch:
 
     def as_text(self) -> str:
         """For a log line."""
-        phase = "aggregation" if self.aggregate else "warm-up"
+        phase = ", aggregating" if self.aggregate else ""
         return (
-            f"epoch {self.epoch} ({phase}): loss {self.train.joint:.3f}, validation {self.valid.joint:.3f}, "
+            f"epoch {self.epoch}{phase}: loss {self.train.joint:.3f}, validation {self.valid.joint:.3f}, "
             f"F1@1 (cmkp) {self.f1:.4f}, {self.pairs_per_second:.0f} pairs/s{' *' if self.best else ''}"
         )
 

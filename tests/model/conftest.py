@@ -5,9 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from model.config import Config
 from tests.model.fakes import ATTRIBUTES, OCR, VGG_GRID, fake_post, random_grid, write_dataset
+
+settings.register_profile("model", deadline=None)  # a busy machine is no failure
+settings.load_profile("model")
 
 TOPICS = ("storm hour", "game night", "new music", "kca", "maga", "flower show")
 FILLERS = ("so excited to see", "look at this", "what a day for", "we all love", "waiting for")
