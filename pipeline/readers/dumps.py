@@ -3,6 +3,7 @@
 import bz2
 import glob
 import gzip
+import io
 import json
 import lzma
 import shutil
@@ -16,7 +17,7 @@ from typing import IO, Any
 import zstandard
 
 from pipeline.readers import cmkp, plain, twitter_v1
-from pipeline.readers.record import RecordFault
+from pipeline.readers.record import RecordFault, valid_text
 from schemas.errors import UsageError
 from schemas.files import sha256_file
 from schemas.posts import Dropped, Post
@@ -113,10 +114,44 @@ def open_dump(path: str) -> IO[bytes]:
     if magic.startswith(b"BZh"):
         return bz2.open(path, "rb")
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
-        return zstandard.open(path, "rb")
+        return io.BufferedReader(_Blocks(_zstd_blocks(path)))
     if magic.startswith(b"\xfd7zXZ"):
         return lzma.open(path, "rb")
     return open(path, "rb")
+
+
+def _zstd_blocks(path: str) -> Iterator[bytes]:
+    """Every frame of a zstd file, decompressed. EOFError where the last is cut off: zstandard itself says nothing."""
+    frame = None
+    with open(path, "rb") as file:
+        while block := file.read(4096):  # small, because a frame of zeros grows 30,000 times
+            while block:
+                frame = frame or zstandard.ZstdDecompressor().decompressobj()
+                yield frame.decompress(block)
+                block = frame.unused_data if frame.eof else b""
+                frame = None if frame.eof else frame
+    if frame is not None:
+        raise EOFError("the last zstd frame is cut off")
+
+
+class _Blocks(io.RawIOBase):
+    """Blocks of bytes as a file."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            if (block := next(self._blocks, None)) is None:
+                return 0
+            self._rest = memoryview(block)
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
 
 
 def read_dump(dump: DumpFile) -> Iterator[Post | Dropped]:
@@ -126,7 +161,7 @@ def read_dump(dump: DumpFile) -> Iterator[Post | Dropped]:
         if isinstance(result, Post):
             yield result.having(source=source, position=position)
         else:
-            yield Dropped("read", result.reason, "", source, position, result.detail[:MAX_DETAIL])
+            yield Dropped("read", result.reason, "", source, position, valid_text(result.detail[:MAX_DETAIL]))
 
 
 def _records(dump: DumpFile) -> Iterator[tuple[int, Post | RecordFault]]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.readers.record import RecordFault, hashtags_in, id_field, normal_hashtags, text_field
+from pipeline.readers.record import RecordFault, hashtags_in, id_field, normal_hashtags, text_field, valid_text
 from schemas.posts import SPLITS, ImageRef, Post
 
 PATH_FIELDS = ("image", "file", "image_file", "image_path", "filename")
@@ -48,7 +48,7 @@ def _images(record: dict[str, Any]) -> tuple[ImageRef, ...]:
     if listed is not None:
         if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
             raise RecordFault("bad_field", f"{LIST_FIELD}: expected a list of files or URLs")
-        return tuple(_reference(item) for item in dict.fromkeys(listed))
+        return tuple(_reference(valid_text(item)) for item in dict.fromkeys(listed))
     given = [text_field(record, name, default="") for name in PATH_FIELDS]
     paths = [value for value in given if value and not _is_url(value)]
     urls = [value for value in given if _is_url(value)]

@@ -20,6 +20,11 @@ class RecordFault(Exception):
         self.detail = detail
 
 
+def valid_text(text: str) -> str:
+    """`text` with lone surrogates replaced: JSON can spell them, UTF-8 cannot."""
+    return _SURROGATES.sub("�", text)
+
+
 def text_field(record: dict[str, Any], name: str, default: str | None = None) -> str:
     """A string of the record, lone surrogates replaced. RecordFault `bad_field` where it is of another type."""
     value = record.get(name)
@@ -29,7 +34,7 @@ def text_field(record: dict[str, Any], name: str, default: str | None = None) ->
         return default
     if not isinstance(value, str):
         raise RecordFault("bad_field", f"{name}: expected text, got {type(value).__name__}")
-    return _SURROGATES.sub("�", value)
+    return valid_text(value)
 
 
 def id_field(record: dict[str, Any], *names: str) -> str:
@@ -39,7 +44,7 @@ def id_field(record: dict[str, Any], *names: str) -> str:
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
         if isinstance(value, str) and value.strip():
-            return _SURROGATES.sub("�", value.strip())
+            return valid_text(value.strip())
     raise RecordFault("missing_field", " or ".join(names))
 
 
@@ -49,8 +54,8 @@ def hashtags_in(text: str) -> tuple[str, ...]:
 
 
 def normal_hashtags(tags: Iterable[str]) -> tuple[str, ...]:
-    """Lower-cased, without `#`, distinct, in order."""
-    cleaned = (_SURROGATES.sub("�", tag).strip().lstrip("#＃").lower() for tag in tags)
+    """Lower-cased, without `#`, distinct, in order; tabs and line ends, which no hashtag has, become spaces."""
+    cleaned = (" ".join(valid_text(tag).lower().split()).lstrip("#＃ ") for tag in tags)
     return tuple(dict.fromkeys(tag for tag in cleaned if tag))
 
 

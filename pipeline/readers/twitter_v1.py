@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.readers.record import as_dict, dicts, hashtags_in, id_field, normal_hashtags, text_field
+from pipeline.readers.record import as_dict, dicts, hashtags_in, id_field, normal_hashtags, text_field, valid_text
 from schemas.posts import ImageRef, Post
 
 NOTICES = ("delete", "limit", "scrub_geo", "status_withheld", "user_withheld", "disconnect", "warning", "friends")
@@ -42,7 +42,7 @@ def read_status(record: dict[str, Any]) -> Post:
         images=tuple(_photos(media)),
         lang=text_field(record, "lang", default="") or None,
         created_at=text_field(record, "created_at", default=""),
-        is_repost="retweeted_status" in record or text.startswith("RT @"),
+        is_repost=bool(record.get("retweeted_status")) or text.startswith("RT @"),
     )
 
 
@@ -54,4 +54,4 @@ def _media(body: dict[str, Any]) -> list[dict[str, Any]]:
 def _photos(media: list[dict[str, Any]]) -> list[ImageRef]:
     """Pictures only: the still of a video or an animation is not the author's picture."""
     urls = (item.get("media_url_https") or item.get("media_url") for item in media if item.get("type") == "photo")
-    return [ImageRef(url=url) for url in dict.fromkeys(urls) if isinstance(url, str)]
+    return [ImageRef(url=url) for url in dict.fromkeys(valid_text(url) for url in urls if isinstance(url, str))]
