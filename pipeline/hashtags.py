@@ -12,6 +12,8 @@ from pipeline.statistics import read_counts, statistics_files
 from schemas.errors import UsageError
 
 _PARTS = re.compile(r"[^\W\d_]+|\d+")
+_LONGEST_PART = 100
+"""Letters; a longer part stays whole, because the search goes several calls deeper with every letter."""
 
 
 class Segmenter:
@@ -31,7 +33,8 @@ class Segmenter:
         """The hashtag's words, joined by spaces."""
         words: list[str] = []
         for part in _PARTS.findall(hashtag.lower()):
-            words += [part] if part.isdigit() else self._viterbi.find_segment(part)[1]
+            whole = part.isdigit() or len(part) > _LONGEST_PART
+            words += [part] if whole else self._viterbi.find_segment(part)[1]
         return " ".join(words) or hashtag.lower()
 
 

@@ -21,6 +21,10 @@ _NORMALIZE = ["url", "email", "phone", "user", "time", "date", "percent", "money
 
 _POSSESSIVE = re.compile(r"(?<=\w)'s\b", re.IGNORECASE)
 _ORDINAL = re.compile(r"\b\d+(?:st|nd|rd|th)\b", re.IGNORECASE)
+_LONG_NUMBER = re.compile(r"\d{20,}")
+_LONG_WORD = re.compile(r"[A-Za-z]{20,}")
+_RUN = re.compile(r"([a-z])\1+", re.IGNORECASE)
+_MAX_RUNS = 8
 _ONLY_HASHTAGS = re.compile(r"(?:[#＃]\w+)+\W*")
 _HAS_WORD = re.compile(r"[^\W_]")
 _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'"})
@@ -51,7 +55,8 @@ class Tokenizer:
     def words(self, text: str) -> list[str]:
         """Tokens of a text without hashtags, such as the words read in a picture."""
         text = _POSSESSIVE.sub("", text[:_MAX_CHARACTERS].translate(_APOSTROPHES))
-        text = _ORDINAL.sub(" 0 ", text)
+        text = _LONG_NUMBER.sub("0", _ORDINAL.sub(" 0 ", text))  # digits cost ekphrasis the cube of their number
+        text = _LONG_WORD.sub(lambda word: _bounded(word.group()), text)
         tagged = (_TAGS.get(token, token) for token in self._process(text))
         return [token for token in tagged if token.isalpha() or token in (URL, MENTION, NUMBER)]
 
@@ -72,6 +77,12 @@ def without_trailing_hashtags(text: str) -> str:
             break
         words.pop()
     return " ".join([*words, *reversed(links)])
+
+
+def _bounded(word: str) -> str:
+    """A long word with few elongations: ekphrasis tries every combination of them, 2 to the power of their number."""
+    runs = {letter.lower() for letter in _RUN.findall(word)}
+    return _RUN.sub(lambda run: run.group(1) * min(3 if len(runs) <= _MAX_RUNS else 1, len(run.group())), word)
 
 
 def _preprocessor(statistics: Path | None):  # type: ignore[no-untyped-def]
