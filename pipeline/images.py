@@ -50,7 +50,11 @@ def _candidates(reference: ImageRef) -> Iterator[str]:
         yield reference.path
     if inside.name:
         yield inside.name
-    if name := PurePosixPath(unquote(urlparse(reference.url).path)).name:
+    try:
+        name = PurePosixPath(unquote(urlparse(reference.url).path)).name
+    except ValueError:  # no URL at all, such as one with half an IPv6 address
+        return
+    if name:
         yield name
 
 
@@ -84,7 +88,9 @@ def _open(path: Path) -> "Image.Image":
         return Image.open(path, formats=("JPEG",))
     except UnidentifiedImageError as error:
         raise ImageFault("image_not_jpeg", path.name) from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise ImageFault("image_too_large", f"{path.name}: {error}") from error
+    except (OSError, ValueError, SyntaxError) as error:
         raise ImageFault("image_broken", f"{path.name}: {error}") from error
 
 

@@ -13,6 +13,9 @@ KEEP, DROPPED = "keep", "dropped"
 
 Verdict = Post | Dropped
 
+_LONGEST_ID = 20
+"""Digits of the largest 64-bit id; anything longer is a name, and Python refuses to read the longest as a number."""
+
 
 def route(verdict: Verdict) -> Iterator[Any]:
     """A Post to the main output, a Dropped to `dropped`."""
@@ -79,7 +82,8 @@ class GlobalDoor(beam.PTransform):
 
 def age(post: Post) -> tuple[int, str, str, int]:
     """Order of posts from the first to the last: ids grow with time; the rest makes the order total."""
-    number = int(post.post_id) if post.post_id.isascii() and post.post_id.isdigit() else 0
+    counts = post.post_id.isascii() and post.post_id.isdigit() and len(post.post_id) <= _LONGEST_ID
+    number = int(post.post_id) if counts else 0
     return (number, post.post_id, post.source, post.position)
 
 
