@@ -40,7 +40,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"config {file}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date such as 2021-02-30
         raise UsageError(f"config {file}: not readable as YAML: {' '.join(str(error).split())}.") from error
     if values is None:
         return {}
@@ -60,7 +60,7 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
             raise UsageError(f"--set {assignment}: '{parent}' has no fields.")
     try:
         values[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"--set {assignment}: the value is not readable as YAML.") from error
 
 

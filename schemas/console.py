@@ -11,6 +11,7 @@ import typer
 from schemas.errors import M3hError, UsageError
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+_INTERRUPTED = "interrupted; the same command resumes."
 _CommandLineError: Any = typer.BadParameter.__base__
 """Every wrong use that typer finds; its class lies in click or, in newer versions, in typer's own copy of click."""
 
@@ -23,7 +24,7 @@ def run(app: typer.Typer, argv: Sequence[str], many: Collection[str] = ()) -> in
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     try:
         code = typer.main.get_command(app).main(spread(argv, many), prog_name=None, standalone_mode=False)
-        return int(code or DONE)
+        return _error(_INTERRUPTED, INTERRUPTED) if code == INTERRUPTED else int(code or DONE)
     except _CommandLineError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message())
@@ -34,7 +35,7 @@ def run(app: typer.Typer, argv: Sequence[str], many: Collection[str] = ()) -> in
     except M3hError as error:
         return _error(str(error), FAILED)
     except (KeyboardInterrupt, typer.Abort):
-        return _error("interrupted; the same command resumes.", INTERRUPTED)
+        return _error(_INTERRUPTED, INTERRUPTED)
 
 
 def _error(message: str, code: int) -> int:

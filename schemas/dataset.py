@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schemas.errors import IntegrityError, UsageError
-from schemas.files import sha256_file
+from schemas.files import read_json, sha256_file
 from schemas.manifest import Manifest
 from schemas.posts import IMAGE_SCHEMA, POST_SCHEMA
-from schemas.shards import read_table_shard, read_tensor_shard
+from schemas.shards import KEY, read_table_shard, read_tensor_shard
 
 
 @dataclass(frozen=True)
@@ -103,4 +103,10 @@ class Dataset:
 
     def table(self, name: str) -> pa.Table:
         """A table feature (ocr, attributes), all shards together, keyed by `image_sha256`."""
-        return pa.concat_tables([read_table_shard(shard) for shard in self.shards(name)])
+        tables = [read_table_shard(shard) for shard in self.shards(name)]
+        return pa.concat_tables(tables) if tables else self._no_rows(name)
+
+    def _no_rows(self, name: str) -> pa.Table:
+        """A table feature of no pictures at all: its columns, as feature.json names them."""
+        described = read_json(self.checked(f"features/{name}/{self.fingerprint(name)}/feature.json"))
+        return pa.table({column: pa.nulls(0) for column in (KEY, *described["spec"]["columns"])})
