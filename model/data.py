@@ -73,7 +73,7 @@ class Reader:
         return Posts(
             ids=table["post_id"].to_pylist(),
             tokens=table["tokens"].to_pylist(),
-            keyphrases=table["keyphrases"].to_pylist(),
+            keyphrases=[phrases or [] for phrases in table["keyphrases"].to_pylist()],
             ocr=[self.ocr.get(image, []) for image in images],
             attributes=[self.attributes.get(image, []) for image in images],
             image=[self.rows.get(image, -1) for image in images],

@@ -10,6 +10,7 @@ scores.json          written last: a run with it is finished
 """
 
 import json
+import logging
 import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from schemas.dataset import Dataset
 from schemas.errors import IntegrityError, UsageError
 from schemas.files import publish, publish_json, publish_text, read_json
 
+logger = logging.getLogger(__name__)
 SCORES = "scores.json"
 
 
@@ -95,6 +97,9 @@ class Run:
                     f"{dataset.folder}: its {name} is {dataset.fingerprint(name)}, but {self.folder} was trained on "
                     f"{trained}. Make that one current (use), or train again."
                 )
+        missing = [name for name in self.facts.features if not dataset.has_feature(name)]
+        if missing:
+            logger.info(f"{dataset.folder} has no {', '.join(missing)}: read as if no image had any")
         return Reader(dataset, self.facts.inputs)
 
 

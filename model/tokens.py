@@ -14,12 +14,12 @@ _MARKS = (
     (re.compile(r"(?<!\w)@\w+"), ("<mention>", "<user>")),
     (re.compile(r"(?<![\w<])\d[\d.,:]*\b"), ("<number>",)),
 )
-_TOKEN = re.compile(r"<\w+>|[^\W\d_]+(?:['’][^\W\d_]+)?|[^\w\s]+")
+_TOKEN = re.compile(r"<\w+>|[^\W\d_]+(?:'[^\W\d_]+)?|[^\w\s]+")
 
 
 def tokenise(text: str, vocabulary: Container[str]) -> list[str]:
     """Tokens of `text`. vocabulary: the run's words; of `<mention>` and `<user>` the one it knows is used."""
-    text = _TRAILING_HASHTAGS.sub("", text).lower()
+    text = _TRAILING_HASHTAGS.sub("", text).lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     for pattern, names in _MARKS:
         mark = next((name for name in names if name in vocabulary), names[0])
         text = pattern.sub(f" {mark} ", text)

@@ -102,6 +102,17 @@ def test_predict_reads_a_raw_text_without_an_image(finished: Path, capsys: pytes
     assert 1 <= len(told["predictions"][0]) <= 3
 
 
+def test_predict_needs_neither_features_nor_keyphrases(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    bare = write_dataset(tmp_path / "d", [fake_post(i, "waiting for new music", [], "test") for i in (1, 2)])
+    with caplog.at_level("INFO"):
+        assert main(["predict", str(finished), "--dataset", str(bare)]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == second
+    assert "has no attributes, ocr, vgg_grid" in caplog.messages[0]
+
+
 def test_the_first_line_tells_what_is_read_and_what_is_random(
     tiny_dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
