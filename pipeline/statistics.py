@@ -32,7 +32,8 @@ def read_counts(path: Path) -> dict[str, int]:
     counts: dict[str, int] = {}
     with open(path, encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
-            *words, count = line.rstrip("\n").split("\t")
+            line = line.rstrip("\n")
+            *words, count = line.split("\t")
             if not words or not count.isdecimal():
                 raise UsageError(f"{path}, line {number}: expected words, a tab and a count, got {line[:60]!r}.")
             counts["_".join(words).replace(" ", "_")] = int(count)
