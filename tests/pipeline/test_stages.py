@@ -1,0 +1,195 @@
+"""Each stage in a real pipeline: every post leaves by exactly one door."""
+
+import apache_beam as beam
+import pytest
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.testing import test_pipeline
+from apache_beam.testing.util import assert_that, equal_to
+
+from pipeline.readers.dumps import DumpFile
+from pipeline.rules import CleanRules, ImageRules, SplitRules, TextRules
+from pipeline.stages.clean import Language, Text
+from pipeline.stages.dedup import Dedup
+from pipeline.stages.doors import DROPPED, KEEP, Door, GlobalDoor, GroupDoor, age
+from pipeline.stages.images import Images
+from pipeline.stages.rare import RareHashtags
+from pipeline.stages.read import READY, TALLY, ReadDumps
+from pipeline.stages.split import Split
+from schemas.posts import Dropped, ImageRef, Post
+from tests.pipeline.fakes import picture
+
+
+def pipeline():
+    return test_pipeline.TestPipeline(runner=FnApiRunner())
+
+
+@pytest.fixture
+def root():
+    with pipeline() as root:
+        yield root
+
+
+def post(number, text="", **fields):
+    return Post(str(number), text, source="jsonl:d", position=number, **fields)
+
+
+def check(kept, dropped, keep, drop):
+    assert_that(kept | "kept ids" >> beam.Map(lambda p: p.post_id), equal_to(keep), "kept")
+    assert_that(dropped | "reasons" >> beam.Map(lambda d: (d.record_id, d.reason)), equal_to(drop), "dropped")
+
+
+def even(item):
+    return item if item.position % 2 == 0 else Dropped.of(item, "test", "odd")
+
+
+def test_a_door_lets_each_post_out_once(root):
+    out = root | beam.Create([post(i) for i in range(7)]) | Door(even)
+    check(out[KEEP], out[DROPPED], ["0", "2", "4", "6"], [("1", "odd"), ("3", "odd"), ("5", "odd")])
+
+
+def oldest_and_order(posts):
+    assert posts == sorted(posts, key=age)
+    first, *later = posts
+    return [first, *(Dropped.of(p, "test", f"after_{first.post_id}") for p in later)]
+
+
+def test_a_group_door_sees_the_posts_of_a_key_from_first_to_last(root):
+    posts = [post(i, text="ab"[i % 2]) for i in (9, 4, 7, 10, 1)]
+    out = root | beam.Create(posts) | GroupDoor(lambda p: p.text, oldest_and_order)
+    check(out[KEEP], out[DROPPED], ["1", "4"], [("7", "after_1"), ("9", "after_1"), ("10", "after_4")])
+
+
+def above_mean(lengths):
+    mean = sum(lengths.values()) / len(lengths)
+    return {key: length > mean for key, length in lengths.items()}
+
+
+def test_a_global_door_decides_over_all_posts_at_once(root):
+    posts = [post(i, text="x" * i) for i in range(5)]  # mean 2
+    door = GlobalDoor(
+        lambda p: len(p.text), above_mean, lambda p, above: p if above else Dropped.of(p, "test", "short")
+    )
+    out = root | beam.Create(posts) | door
+    check(out[KEEP], out[DROPPED], ["3", "4"], [("0", "short"), ("1", "short"), ("2", "short")])
+
+
+def test_no_posts_are_no_posts_at_any_door(root):
+    out = root | beam.Create([]) | GlobalDoor(lambda p: 0, above_mean, lambda p, above: p)
+    check(out[KEEP], out[DROPPED], [], [])
+
+
+def test_images_are_found_checked_and_stored(tmp_path):
+    folder = tmp_path / "in"
+    for name, seed in (("a.jpg", 1), ("same.jpg", 1), ("b.jpg", 2)):
+        picture(folder / name, seed)
+    (folder / "empty.jpg").write_bytes(b"")
+    named = {1: ["a.jpg"], 2: ["a.jpg"], 3: ["same.jpg"], 4: ["b.jpg"], 5: ["gone.jpg"], 6: ["empty.jpg"],
+             7: [], 8: ["a.jpg", "b.jpg"]}  # fmt: skip
+    posts = [post(i, images=tuple(map(ImageRef, names))) for i, names in named.items()]
+    with pipeline() as root:
+        kept, rows, dropped = root | beam.Create(posts) | Images(folder, tmp_path / "out", ImageRules())
+        check(
+            kept, dropped, ["1", "2", "3", "4"],
+            [("5", "image_missing"), ("6", "image_empty"), ("7", "no_image"), ("8", "several_images")],
+        )  # fmt: skip
+        hashes = kept | "by hash" >> beam.Map(lambda p: (p.image_sha256, p.post_id)) | beam.GroupByKey()
+        groups = hashes | "groups" >> beam.Map(lambda item: sorted(item[1]))
+        assert_that(groups, equal_to([["1", "2", "3"], ["4"]]), "hashes")
+        assert_that(
+            rows | "paths" >> beam.Map(lambda row: row["path"]), equal_to(["a.jpg", "same.jpg", "b.jpg"]), "rows"
+        )
+    assert len(list((tmp_path / "out").rglob("*.jpg"))) == 2
+
+
+def duplicated():
+    """1 stays; 2 is a retweet; 3 came twice; 4 has the text of 1; 5 the picture of 1; 6 the text of 2."""
+    same = {"tokens": ("one", "text"), "image_sha256": "i1"}
+    return [
+        post(1, **same),
+        post(2, is_repost=True, tokens=("two",), image_sha256="i2"),
+        post(3, tokens=("three",), image_sha256="i3").having(position=30),
+        post(3, tokens=("three", "again"), image_sha256="i3").having(position=31),
+        post(4, tokens=("one", "text", "<url>"), image_sha256="i4"),
+        post(5, tokens=("five",), image_sha256="i1"),
+        post(6, tokens=("two",), image_sha256="i6"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "keep", "drop"),
+    [
+        (
+            {},
+            ["1", "3", "6"],
+            [("2", "retweet"), ("3", "duplicate_id"), ("4", "duplicate_text"), ("5", "duplicate_image")],
+        ),
+        (
+            {"unique_texts": False, "unique_images": False, "drop_retweets": False},
+            list("123456"),
+            [("3", "duplicate_id")],
+        ),
+        (
+            {"drop_retweets": False},
+            ["1", "2", "3"],
+            [("3", "duplicate_id"), ("4", "duplicate_text"), ("5", "duplicate_image"), ("6", "duplicate_text")],
+        ),
+    ],
+)
+def test_duplicates_go_by_the_rules(root, rules, keep, drop):
+    kept, dropped = root | beam.Create(duplicated()) | Dedup(CleanRules(**rules))
+    check(kept, dropped, keep, drop)
+
+
+def test_rare_hashtags_take_their_posts_along(root):
+    tags = {1: ("a",), 2: ("a", "b"), 3: ("a",), 4: ("c",), 5: ("a", "c")}
+    posts = [post(i, hashtags=mine) for i, mine in tags.items()]
+    out = root | beam.Create(posts) | RareHashtags(2)
+    check(out[KEEP], out[DROPPED], ["1", "3", "4", "5"], [("2", "rare_hashtag")])
+    assert_that(out[DROPPED] | beam.Map(lambda d: d.detail), equal_to(["#b"]), "detail")
+
+
+def test_texts_are_read_and_judged(root):
+    posts = [
+        post(1, "a walk by the river #sun", hashtags=("sun",)),
+        post(2, "too short #sun", hashtags=("sun",)),
+        post(3, "a walk by the river", hashtags=()),
+    ]
+    out = root | beam.Create(posts) | Text(CleanRules(), TextRules())
+    check(out[KEEP], out[DROPPED], ["1"], [("2", "too_few_tokens"), ("3", "no_hashtag")])
+    assert_that(out[KEEP] | beam.Map(lambda p: p.tokens), equal_to([("a", "walk", "by", "the", "river")]), "tokens")
+
+
+@pytest.mark.parametrize(("languages", "keep"), [(("en",), ["1"]), (("en", "de"), ["1", "2"]), ((), ["1", "2", "3"])])
+def test_languages_are_told_and_chosen(root, languages, keep):
+    posts = [post(1, lang="en-gb"), post(2, lang="de"), post(3, "une phrase en français sur la météo de demain")]
+    out = root | beam.Create(posts) | Language(CleanRules(languages=languages))
+    gone = [(i, "other_language") for i in ("1", "2", "3") if i not in keep]
+    check(out[KEEP], out[DROPPED], keep, gone)
+    expected = [{"1": "en", "2": "de", "3": "fr"}[i] for i in keep]
+    assert_that(out[KEEP] | beam.Map(lambda p: p.lang), equal_to(expected), "languages")
+
+
+def test_posts_that_share_a_picture_or_a_text_share_a_split(root):
+    posts = [post(i, tokens=(f"t{i // 3}",), image_sha256=f"i{i}") for i in range(90)]
+    own = [post(i, tokens=(f"t{i}",), image_sha256=f"i{i}", split="valid") for i in (900, 901)]
+    out = root | beam.Create(posts + own) | Split(SplitRules(valid=0.3, test=0.3))
+    mine = out | "mine" >> beam.Filter(lambda p: p.position < 900)
+    pairs = mine | "splits" >> beam.Map(lambda p: (p.tokens, (p.group, p.split, p.own_split)))
+    sizes = pairs | beam.GroupByKey() | beam.MapTuple(lambda _, found: (len(list(found)), len(set(found))))
+    assert_that(sizes, equal_to([(3, 1)] * 30), "one split a group")
+    assert_that(mine | "names" >> beam.Map(lambda p: p.split) | beam.Distinct(), equal_to(["train", "valid", "test"]))
+    brought = out | "own" >> beam.Filter(lambda p: p.own_split) | "own splits" >> beam.Map(lambda p: p.split)
+    assert_that(brought, equal_to(["valid", "valid"]), "own")
+
+
+def test_dumps_are_read_tallied_and_the_released_one_is_ready(root, tmp_path):
+    (tmp_path / "d.jsonl").write_text('{"id":1,"text":"a","image":"a.jpg"}\n{\n\n{"id":2,"text":"b","image":"b.jpg"}\n')
+    (tmp_path / "test_src.txt").write_text("a b<sep>k<sep>http://x\nbad\n")
+    dumps = [
+        DumpFile("d.jsonl", str(tmp_path / "d.jsonl")),
+        DumpFile("test_src.txt", str(tmp_path / "test_src.txt"), "cmkp"),
+    ]
+    out = root | beam.Create(dumps) | ReadDumps()
+    check(out[KEEP], out[DROPPED], ["1", "2"], [("", "not_json"), ("", "bad_line")])
+    assert_that(out[READY] | beam.Map(lambda p: p.post_id), equal_to(["test-000001"]), "ready")
+    assert_that(out[TALLY], equal_to([("d.jsonl", 3), ("test_src.txt", 2)]), "tally")
