@@ -63,7 +63,7 @@ class Config(Settings):
     n_best: PositiveInt = 5
     max_steps: PositiveInt = 6  # words and <eos> together (open)
     drop_duplicates: bool = True  # phrases equal after stemming, in favour of the next ones
-    search_batch: PositiveInt = 16  # posts searched together; no effect on what is found
+    search_batch: PositiveInt = 32  # posts searched together; no effect on what is found
 
     # the machine
     threads: PositiveInt | None = None  # None: torch's choice
