@@ -254,7 +254,7 @@ def systems(as_json: AsJson = False) -> None:
     ]
     lines = [f"{r['name']:14} {r['paper_row']:18} {r['parameters']:>12,}  {', '.join(r['inputs'])}" for r in rows]  # type: ignore[arg-type]
     text = "\n".join(lines)
-    say({"systems": rows}, True, "") if as_json else say({}, False, text)
+    say(rows, as_json, text)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """Word statistics for ekphrasis: from an installed package or the user's files, never downloaded at run time."""
 
 import hashlib
+import warnings
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 from schemas.errors import UsageError
+
+warnings.filterwarnings("ignore", category=FutureWarning, module="ekphrasis")  # its old regular expressions
 
 _INSTALLED = {1: "unigrams.txt", 2: "bigrams.txt"}
 _OWN = {1: "counts_1grams.txt", 2: "counts_2grams.txt"}

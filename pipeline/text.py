@@ -2,7 +2,6 @@
 
 import html
 import re
-import warnings
 from pathlib import Path
 
 from pipeline.hashtags import Keyphrases, Segmenter, read_mapping
@@ -36,9 +35,7 @@ class Tokenizer:
     """ekphrasis, set up for the paper's tokens. One per process: loading its word statistics takes a second."""
 
     def __init__(self, rules: TextRules) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # ekphrasis' old regular expressions
-            self._process = _preprocessor(rules.word_statistics)
+        self._process = _preprocessor(rules.word_statistics)
         mapping = read_mapping(rules.hashtag_map) if rules.hashtag_map else {}
         self.keyphrase = Keyphrases(mapping, Segmenter(rules.word_statistics))
 

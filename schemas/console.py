@@ -63,6 +63,6 @@ def _is_number(word: str) -> bool:
     return word.lstrip("-").isdigit()
 
 
-def say(summary: dict[str, Any], as_json: bool, text: str) -> None:
+def say(summary: Any, as_json: bool, text: str) -> None:
     """The one thing a command prints on stdout: `summary` as one line of JSON, or `text` for people."""
     print(json.dumps(summary, ensure_ascii=False) if as_json else text, flush=True)

@@ -1,0 +1,13 @@
+# The trainer alone: torch, and nothing of the pipeline. Build from the repository's root:
+#   docker build -f docker/trainer.Dockerfile -t m3h-trainer .
+FROM python:3.12.11-slim-bookworm
+
+WORKDIR /m3h
+COPY setup.py pyproject.toml constraints.txt README.md ./
+COPY schemas schemas
+COPY pipeline pipeline
+COPY model model
+RUN pip install --no-cache-dir -c constraints.txt '.[train]' && useradd --create-home m3h
+USER m3h
+WORKDIR /data
+ENTRYPOINT ["python", "-m", "model"]
