@@ -150,7 +150,7 @@ def test_several_seeds_are_summed_up(tiny_dataset: Path, tmp_path: Path, capsys:
 
 def test_systems_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["systems", "--json"]) == 0
-    told = {row["name"]: row for row in only_json(capsys)["systems"]}
+    told = {row["name"]: row for row in only_json(capsys)}
     assert told["gen-cls-m3h"]["inputs"] == ["text", "ocr", "vision", "attributes"]
     assert main(["systems"]) == 0
     assert "GEN-CLS-M3H-ATT" in capsys.readouterr().out
