@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlparse
+from urllib.parse import parse_qs, unquote, urlparse
 
 from pipeline.rules import ImageRules
 from schemas.errors import ImageFault
@@ -51,11 +51,16 @@ def _candidates(reference: ImageRef) -> Iterator[str]:
     if inside.name:
         yield inside.name
     try:
-        name = PurePosixPath(unquote(urlparse(reference.url).path)).name
+        url = urlparse(reference.url)
     except ValueError:  # no URL at all, such as one with half an IPv6 address
         return
-    if name:
-        yield name
+    name = PurePosixPath(unquote(url.path)).name
+    if not name:
+        return
+    yield name
+    yield name.partition(":")[0]  # NAME.jpg:large
+    if form := parse_qs(url.query).get("format"):
+        yield f"{name}.{form[0]}"  # NAME?format=jpg&name=large
 
 
 def inspect(path: Path, rules: ImageRules) -> tuple[bytes, StoredImage]:

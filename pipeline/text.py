@@ -88,9 +88,13 @@ def _preprocessor(statistics: Path | None):  # type: ignore[no-untyped-def]
 
     files = statistics_files(statistics)
     spellcorrect.read_stats = lambda corpus, n: read_counts(files[n])  # its own would download them
-    return preprocessor.TextPreProcessor(
+    processor = preprocessor.TextPreProcessor(
         normalize=_NORMALIZE,
         annotate={"elongated", "repeated"},
         unpack_contractions=True,
         tokenizer=SocialTokenizer(lowercase=True).tokenize,
-    ).pre_process_doc
+    )
+    corrector = processor.spell_corrector
+    # Its own returns a set: of equally frequent candidates, the process' hash seed would choose.
+    corrector.known = lambda words: sorted({word for word in words if word in corrector.WORDS})
+    return processor.pre_process_doc

@@ -58,6 +58,8 @@ def folder(tmp_path):
         (ImageRef("/abs/a.jpg"), "a.jpg"),
         (ImageRef("../a.jpg"), "a.jpg"),
         (ImageRef("gone.jpg", "http://x/y/a.jpg?name=large"), "a.jpg"),
+        (ImageRef(url="http://x/y/a.jpg:large"), "a.jpg"),
+        (ImageRef(url="http://x/y/a?format=jpg&name=large"), "a.jpg"),
         (ImageRef(url="https://x/%C3%A9%20x.jpg"), "é x.jpg"),
         (ImageRef("sub/a.jpg", "http://x/a.jpg"), "sub/a.jpg"),
     ],

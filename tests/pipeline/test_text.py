@@ -1,5 +1,8 @@
 """Texts to tokens, worked out by hand, and laws for any text."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.rules import TextRules
 from pipeline.text import MENTION, NUMBER, URL, Tokenizer, without_trailing_hashtags
 from schemas.posts import Post
+from tests.commands import environment
 
 
 @pytest.fixture(scope="session")
@@ -125,3 +129,23 @@ def test_a_mapping_decides_both_keyphrase_and_middle_words(tmp_path):
     tokenizer = Tokenizer(TextRules(hashtag_map=tmp_path / "m.tsv"))
     read = tokenizer.read(Post("1", "my #GoT night", hashtags=("got",)))
     assert (read.tokens, read.keyphrases) == (("my", "game", "of", "thrones", "night"), ("game of thrones",))
+
+
+def test_of_equally_frequent_candidates_the_hash_seed_does_not_choose(tmp_path):
+    (tmp_path / "counts_1grams.txt").write_text("god\t5\ngood\t5\nfal\t7\nfall\t7\nsun\t3\nsunn\t3\n")
+    (tmp_path / "counts_2grams.txt").write_text("a\tb\t1\n")
+    code = """
+import sys
+from pathlib import Path
+from pipeline.rules import TextRules
+from pipeline.text import Tokenizer
+print(Tokenizer(TextRules(word_statistics=Path(sys.argv[1]))).tokens("goood falll sunnn"))
+"""
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)],
+            env={**environment(), "PYTHONHASHSEED": str(seed)}, capture_output=True, check=True,
+        ).stdout
+        for seed in range(5)
+    }  # fmt: skip
+    assert len(found) == 1, found
