@@ -27,8 +27,6 @@ setup(
     name="m3h",
     version="0.1.0",
     description="Tweet dumps in; a multimodal keyphrase dataset and a trained M3H-Att model out.",
-    long_description=open("README.md", encoding="utf-8").read(),
-    long_description_content_type="text/markdown",
     author="the m3h authors",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
