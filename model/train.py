@@ -93,12 +93,14 @@ class Trainer:
     def run(self, report: Callable[[Epoch], None]) -> Epoch:
         """Train; leave the best epoch's weights in the model and return that epoch.
 
-        The phase before aggregation is only a beginning: where there is a second one, the best epoch is one of it.
+        The phase before aggregation is only a beginning: the second one goes on from its best epoch, and where there
+        is a second one the best epoch of all is one of it.
         """
         epochs: dict[int, Epoch] = {}
         warmup = self._warmup()
         for number in range(1, self.config.epochs + 1):
             if number == warmup + 1 and warmup:
+                self.model.load_state_dict(self.best.weights)
                 self.best, self.lowest_loss = Best(), math.inf
             self.model.aggregate = number > warmup and self.model.aggregation is not None
             epochs[number] = self._epoch(number)

@@ -70,6 +70,21 @@ def test_the_phases_follow_one_another(tiny_dataset: Path, tiny_config: Config) 
     assert best.epoch > 2
 
 
+def test_aggregation_goes_on_from_the_best_warm_up_epoch(tiny_dataset: Path, tiny_config: Config) -> None:
+    one = trainer(tiny_dataset, tiny_config, epochs=4, warmup_epochs=3, select_on="loss", patience=9)
+    kept: list[Mapping[str, torch.Tensor]] = []
+
+    def report(epoch: Epoch) -> None:
+        kept.append({name: w.clone() for name, w in one.model.state_dict().items()})
+        if epoch.epoch == 3:  # the last warm-up epoch is ruined
+            for w in one.model.parameters():
+                w.data.fill_(float("nan"))
+
+    best = one.run(report)
+    assert best.epoch == 4
+    assert all(w.isfinite().all() for w in kept[3].values())
+
+
 def test_a_single_epoch_aggregates_at_once(tiny_dataset: Path, tiny_config: Config) -> None:
     _, epochs, _ = trained(tiny_dataset, tiny_config, epochs=1, warmup_epochs=5)
     assert [epoch.aggregate for epoch in epochs] == [True]
