@@ -22,10 +22,11 @@ _Post = dict[str, Any]
 
 
 def statistics(dataset: Dataset) -> dict[str, Any]:
-    """train, valid, test; ocr and attributes where the dataset has them. A split without posts has only zeros."""
+    """train, valid, test, ocr, attributes; the last two None where the dataset lacks them. An empty split has zeros."""
     posts = dataset.posts.select(["split", "tokens", "keyphrases", "image_sha256"]).to_pylist()
     by_split = {split: [post for post in posts if post["split"] == split] for split in SPLITS}
     found: dict[str, Any] = {split: table1(by_split[split]) for split in SPLITS}
+    found |= {"ocr": None, "attributes": None}
     if dataset.has_feature("ocr"):
         table = dataset.table("ocr").select(["image_sha256", "text", "tokens"]).to_pylist()
         readings = {row["image_sha256"]: row for row in table}
@@ -107,13 +108,12 @@ def table(found: dict[str, Any]) -> str:
     lines = [f"{'':8}" + "".join(f"{title:>14}" for _, title, _ in _COLUMNS)]
     for split in SPLITS:
         lines.append(f"{split:8}" + "".join(f"{form.format(found[split][name]):>14}" for name, _, form in _COLUMNS))
-    if "ocr" in found:
-        ocr = found["ocr"]
+    if ocr := found["ocr"]:
         lines.append(
             f"ocr: {ocr['with_text_pct']:.1f}% of posts have text in their picture, {ocr['in_vocab_pct']:.1f}% a known "
             f"word; median {ocr['median_tokens']:g} tokens"
         )
-    if "attributes" in found:
+    if found["attributes"]:
         top = ", ".join(f"{label} {number}" for label, number in found["attributes"]["top"])
         lines.append(f"attributes: {top}")
     return "\n".join(lines)

@@ -11,7 +11,7 @@ import typer
 from schemas.errors import M3hError, UsageError
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
-_INTERRUPTED = "interrupted; the same command resumes."
+_INTERRUPTED = "interrupted; run the same command again."
 _CommandLineError: Any = typer.BadParameter.__base__
 """Every wrong use that typer finds; its class lies in click or, in newer versions, in typer's own copy of click."""
 

@@ -62,7 +62,7 @@ def test_a_run_that_drops_everything_is_a_success(tmp_path: Path) -> None:
     assert {name: known["rows"] for name, known in done.json["features"].items()} == {"ocr": 0, "vgg_grid": 0}
     assert run("pipeline", "verify", "--dataset", tmp_path / "d").code == 0
     empty = run("pipeline", "stats", "--dataset", tmp_path / "d", "--json").json
-    assert empty["train"]["posts"] == 0
+    assert (empty["train"]["posts"], empty["ocr"]["with_text_pct"], empty["attributes"]) == (0, 0.0, None)
 
 
 def test_standard_input_is_a_dump_and_own_splits_are_kept(source: tuple[Path, Path], tmp_path: Path) -> None:

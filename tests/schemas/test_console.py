@@ -46,7 +46,7 @@ def run(capsys, *argv):
     [
         ("wrong", console.WRONG_USE, "error: no such thing.\n"),
         ("failed", console.FAILED, "error: a file changed.\n"),
-        ("interrupted", console.INTERRUPTED, "error: interrupted; the same command resumes.\n"),
+        ("interrupted", console.INTERRUPTED, "error: interrupted; run the same command again.\n"),
         ("exit", 1, ""),
     ],
 )
