@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +94,14 @@ def build(options: BuildOptions) -> BuildResult:
         state.sweep()
         signature = _signature(options.config, dumps)
         known = _known_manifest(options.dataset, signature)
-        if known is None and not state.records_done_for(signature):
-            _records(options, dumps, state)
-            state.mark_records_done(signature)
-        counts = known.counts if known else _counts(options.dataset, dumps, state)
+        state.begin(signature)
+        if known is None or not _records_whole(options.dataset, known):
+            if not state.records_done:
+                _records(options, dumps, state)
+                state.mark_records_done()
+            counts = record_counts(options.dataset, sum(read_json(state.tallies).values()))
+        else:
+            counts = known.counts
         features = _imported(options, dumps) + _extracted(options, extractors, state, known)
         notes = [note for extractor in extractors for note in extractor.notes()]
         manifest = publish_dataset(options.dataset, options.config, signature, counts, features, notes, known)
@@ -145,21 +149,23 @@ def _known_manifest(dataset: Path, signature: dict[str, Any]) -> Manifest | None
     known = Manifest.read(dataset)
     if known.signature != signature:
         raise UsageError(f"{dataset}: holds a dataset of other dumps or other rules. Choose another --dataset.")
-    records = [name for name in known.files if name.startswith(("posts/", "dropped/part-", "images/"))]
-    whole = all((dataset / n).is_file() and sha256_file(dataset / n) == known.files[n].sha256 for n in records)
-    return known if whole else None
+    return known
+
+
+def _records_whole(dataset: Path, known: Manifest) -> bool:
+    """Whether the posts, the dropped records and the list of images are still what the manifest says."""
+    names = [name for name in known.files if name.startswith(("posts/", "dropped/part-", "images/"))]
+    return all((dataset / n).is_file() and sha256_file(dataset / n) == known.files[n].sha256 for n in names)
 
 
 def _records(options: BuildOptions, dumps: Sequence[DumpFile], state: BuildState) -> None:
     log.info("reading %d dump files", len(dumps))
     state.forget_records()
-    job = RecordsJob(tuple(dumps), options.images, options.dataset, options.config, state.tallies)
+    here = [replace(dump, path=str(Path(dump.path).absolute())) for dump in dumps]  # a worker may run elsewhere
+    images = options.images.absolute() if options.images else None
+    dataset = options.dataset.absolute()
+    job = RecordsJob(tuple(here), images, dataset, options.config, state.tallies.absolute())
     run_pipeline(lambda root: build_records(root, job), options.beam_flags, options.workers)
-
-
-def _counts(dataset: Path, dumps: Sequence[DumpFile], state: BuildState) -> dict[str, Any]:
-    read = sum(read_json(state.tallies).values()) if state.tallies.is_file() else 0
-    return record_counts(dataset, read)
 
 
 def _imported(options: BuildOptions, dumps: Sequence[DumpFile]) -> list[BuiltFeature]:

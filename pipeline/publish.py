@@ -1,6 +1,7 @@
 """The end of a build: count everything, check that nothing was lost, and write the manifest last."""
 
 import logging
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -120,12 +121,13 @@ def publish_dataset(
 ) -> Manifest:
     """Write what describes the rows, then the manifest. Features of an earlier build of the same posts stay listed."""
     _write_mapping(dataset, config)
-    if known is None:
-        manifest = Manifest(files=_record_files(dataset))
-    else:
-        manifest = Manifest(files=dict(known.files), features=dict(known.features), notes=list(known.notes))
+    manifest = Manifest(files=_record_files(dataset))
+    if known is not None:
+        manifest.files |= {name: entry for name, entry in known.files.items() if _is_features(name)}
+        manifest.features, manifest.notes = dict(known.features), list(known.notes)
     for feature in features:
         _add_feature(dataset, manifest, feature)
+    _remove_unfinished(dataset, manifest)
     if leaks := counts["leaks"]["groups"]:
         notes = [*notes, f"{leaks} groups of posts stand in more than one split, as their source has it."]
     manifest.notes = list(dict.fromkeys([*manifest.notes, *notes, *(n for f in features for n in f.notes)]))
@@ -136,6 +138,19 @@ def publish_dataset(
         log.warning("note: %s", note)
     manifest.write(dataset)
     return manifest
+
+
+def _remove_unfinished(dataset: Path, manifest: Manifest) -> None:
+    """Shards that a killed build left under a fingerprint nobody finished."""
+    finished = {(name, version) for name, known in manifest.features.items() for version in known["versions"]}
+    for folder in (dataset / "features").glob("*/*"):
+        if (folder.parent.name, folder.name) not in finished:
+            shutil.rmtree(folder)
+
+
+def _is_features(name: str) -> bool:
+    """Whether a file belongs to a feature: its shards, description, or images without a row."""
+    return name.startswith("features/") or (name.startswith("dropped/") and not name.startswith("dropped/part-"))
 
 
 def _record_files(dataset: Path) -> dict[str, FileEntry]:

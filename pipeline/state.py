@@ -14,7 +14,7 @@ FOLDER = ".build"
 
 
 class BuildState:
-    """Paths and the one marker of a build in progress."""
+    """Paths and markers of a build in progress."""
 
     def __init__(self, dataset: Path) -> None:
         self.dataset = dataset
@@ -23,6 +23,7 @@ class BuildState:
         self.tallies = self.folder / "tallies.json"
         self.image_list = self.folder / "images.txt"
         self.stdin = self.folder / "stdin"
+        self._signature = self.folder / "signature.json"
         self._records = self.folder / "records.json"
 
     @contextmanager
@@ -41,20 +42,28 @@ class BuildState:
         for path in temp_files(self.dataset):
             path.unlink(missing_ok=True)
 
-    def records_done_for(self, signature: dict[str, Any]) -> bool:
-        """Whether posts/, dropped/ and the image store were finished, from just these inputs and rules."""
-        return self._records.is_file() and read_json(self._records) == signature
+    def begin(self, signature: dict[str, Any]) -> None:
+        """Go on with the build of these inputs and rules; what an unfinished build of others left is removed first."""
+        if self._signature.is_file() and read_json(self._signature) != signature:
+            for name in ("posts", "dropped", "images", "features"):
+                shutil.rmtree(self.dataset / name, ignore_errors=True)
+            shutil.rmtree(self.receipts, ignore_errors=True)
+            self._records.unlink(missing_ok=True)
+        publish_json(self._signature, signature)
 
-    def mark_records_done(self, signature: dict[str, Any]) -> None:
+    @property
+    def records_done(self) -> bool:
+        """Whether posts/, dropped/ and the image store are finished."""
+        return self._records.is_file()
+
+    def mark_records_done(self) -> None:
         """Written last of the records' phase."""
-        publish_json(self._records, signature)
+        publish_json(self._records, True)
 
     def forget_records(self) -> None:
         """Before the records' phase is done anew: no rows of an unfinished one may stay."""
-        self._records.unlink(missing_ok=True)
         for name in ("posts", "dropped"):
             shutil.rmtree(self.dataset / name, ignore_errors=True)
-        (self.dataset / "images" / "images.parquet").unlink(missing_ok=True)
 
     def finish(self) -> None:
         """The manifest is written: nothing here is needed any more."""

@@ -102,8 +102,12 @@ def test_a_feature_can_be_added_to_a_finished_dataset(source: tuple[Path, Path],
         "features.vgg_grid.batch_size=2",
     ]
     first = run("pipeline", *words, "--features", "ocr")
+    stray = tmp_path / "d" / "features" / "vgg_grid" / "0123456789abcdef" / "shard-00000-of-00009.h5"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"left by a build with other weights that was killed")
     second = run("pipeline", *words, "--features", "vgg_grid")
     assert (first.code, second.code) == (0, 0), second.err
+    assert not stray.parent.exists()
     assert list(first.json["features"]) == ["ocr"]
     assert {name: known["rows"] for name, known in second.json["features"].items()} == {"ocr": 4, "vgg_grid": 4}
     assert run("pipeline", "verify", "--dataset", tmp_path / "d").code == 0

@@ -81,6 +81,20 @@ def test_three_kills_and_a_resume_leave_no_trace(source: tuple[Path, Path], refe
     assert len(kept) >= 3, "finished shards were done again"
 
 
+def test_other_rules_after_a_kill_start_from_nothing(source: tuple[Path, Path], tmp_path: Path) -> None:
+    """Receipts and pictures of the build that was killed belong to other posts: none may be taken for these."""
+    rules = ["image.max_pixels=6000", "clean.max_hashtags=3"]
+    kill_when(source, tmp_path / "d", lambda: len(list((tmp_path / "d").rglob("receipts/*/*/*.json"))) >= 3)
+    posts = source[0].read_text().splitlines()[::2]
+    half = tmp_path / "half" / source[0].name
+    half.parent.mkdir()
+    half.write_text("\n".join(posts) + "\n")
+    for name in ("d", "clean"):
+        assert run("pipeline", *build_words((half, source[1]), tmp_path / name, workers=2), *rules).code == 0
+    assert files_of(tmp_path / "d") == files_of(tmp_path / "clean")
+    assert run("pipeline", "verify", "--dataset", tmp_path / "d").code == 0
+
+
 def kill_when(source: tuple[Path, Path], dataset: Path, reached: Callable[[], bool]) -> None:
     """Start a build of two processes, and SIGKILL it as soon as a point is reached."""
     build = subprocess.Popen(

@@ -16,7 +16,7 @@ from pipeline.images import image_path
 from pipeline.verify import verify
 from schemas.dataset import Dataset
 from schemas.errors import IntegrityError
-from tests.commands import run
+from tests.commands import ROOT, files_of, run
 from tests.conftest import Built
 
 REASONS = {
@@ -186,18 +186,17 @@ def test_the_reader_refuses_a_changed_shard_by_name(copy: Path) -> None:
         Dataset(copy).tensors("vgg_grid")
 
 
-def test_building_again_repairs_a_damaged_shard_and_only_that(copy: Path) -> None:
-    from tests.commands import ROOT
-
+def test_building_again_repairs_damaged_files_and_only_those(copy: Path) -> None:
+    before = files_of(copy)
     shards = {path: path.stat().st_mtime_ns for path in copy.rglob("shard-*")}
     damaged = sorted(copy.glob("features/ocr/*/shard-*"))[1]
-    whole = damaged.read_bytes()
     damaged.write_bytes(b"nonsense")
+    sorted(copy.glob("posts/part-*"))[0].write_bytes(b"nonsense")
     done = run(
         *("pipeline", "build", "--dumps", ROOT / "sample" / "dump_v1.jsonl.gz", ROOT / "sample" / "dump_plain.jsonl"),
         *("--images", ROOT / "sample" / "images", "--dataset", copy, "--config", ROOT / "sample" / "build.yaml"),
     )
     assert done.code == 0, done.err
-    assert damaged.read_bytes() == whole
+    assert files_of(copy) == before
     assert {p for p, written in shards.items() if p.stat().st_mtime_ns != written} == {damaged}
     assert verify(copy).ok
