@@ -223,20 +223,29 @@ def _run(tasks: Sequence[ShardTask], job: ExtractJob, options: BuildOptions) -> 
 
 def _receipts_from(known: Manifest, tasks: Sequence[ShardTask], job: ExtractJob, images: Sequence[str]) -> None:
     """A finished dataset's manifest vouches for its shards as receipts do for those of an unfinished one."""
+    lost: dict[tuple[str, str], dict[str, Dropped] | None] = {}
     for task in tasks:
         version = known.features.get(task.feature, {}).get("versions", {}).get(task.fingerprint)
-        if version and not job.receipt(task).is_file():
+        if not version or job.receipt(task).is_file():
+            continue
+        key = (task.feature, task.fingerprint)
+        if key not in lost:
+            lost[key] = _lost_images(known, f"dropped/{task.feature}-{task.fingerprint}.parquet", job.dataset)
+        if (rows := lost[key]) is not None:
             file = version["shards"][task.index]
-            mine = set(images[shard_slice(task.index, job.per_shard)])
-            lost = [row for row in _lost_images(known, task, job.dataset) if row.record_id in mine]
-            Receipt(file, known.files[file].sha256, known.files[file].rows, lost).write(job.receipt(task))
+            mine = images[shard_slice(task.index, job.per_shard)]
+            dropped = sorted(rows[image] for image in mine if image in rows)
+            Receipt(file, known.files[file].sha256, known.files[file].rows, dropped).write(job.receipt(task))
 
 
-def _lost_images(known: Manifest, task: ShardTask, dataset: Path) -> list[Dropped]:
-    name = f"dropped/{task.feature}-{task.fingerprint}.parquet"
+def _lost_images(known: Manifest, name: str, dataset: Path) -> dict[str, Dropped] | None:
+    """Images without a row of a feature; None where their list is damaged, so that the feature must be done again."""
     if name not in known.files:
-        return []
-    return [Dropped(**row) for row in pq.read_table(dataset / name).to_pylist()]
+        return {}
+    path = dataset / name
+    if not path.is_file() or sha256_file(path) != known.files[name].sha256:
+        return None
+    return {row["record_id"]: Dropped(**row) for row in pq.read_table(path).to_pylist()}
 
 
 def stored_images(dataset: Path) -> list[str]:

@@ -63,7 +63,8 @@ class BuildState:
     def forget_records(self) -> None:
         """Before the records' phase is done anew: no rows of an unfinished one may stay."""
         for name in ("posts", "dropped"):
-            shutil.rmtree(self.dataset / name, ignore_errors=True)
+            for part in (self.dataset / name).glob("part-*.parquet"):
+                part.unlink()
 
     def finish(self) -> None:
         """The manifest is written: nothing here is needed any more."""

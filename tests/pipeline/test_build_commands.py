@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from schemas.dataset import Dataset
-from tests.commands import run
+from tests.commands import files_of, run
 from tests.pipeline.fakes import small_dump
 
 ALONE = ("--features", "none", "--workers", 1)
@@ -110,6 +110,24 @@ def test_a_feature_can_be_added_to_a_finished_dataset(source: tuple[Path, Path],
     assert not stray.parent.exists()
     assert list(first.json["features"]) == ["ocr"]
     assert {name: known["rows"] for name, known in second.json["features"].items()} == {"ocr": 4, "vgg_grid": 4}
+    assert run("pipeline", "verify", "--dataset", tmp_path / "d").code == 0
+
+
+def test_pictures_without_a_row_are_listed_and_survive_a_repair(source: tuple[Path, Path], tmp_path: Path) -> None:
+    dump, images = source
+    words = ["build", "--dumps", dump, "--images", images, "--dataset", tmp_path / "d", "--workers", 1, "--json"]
+    words += ["--features", "ocr", "--set", "clean.min_hashtag_count=1", "features.ocr.timeout_seconds=0.001"]
+    first = run("pipeline", *words)
+    assert first.code == 0, first.err  # a deadline is an expected fault
+    assert first.json["features"]["ocr"]["dropped"] == {"ocr_timeout": 4}
+    assert (first.json["kept"], first.json["features"]["ocr"]["rows"]) == (4, 0)
+    before = files_of(tmp_path / "d")
+    sorted(tmp_path.glob("d/posts/part-*"))[0].write_bytes(b"nonsense")
+    assert run("pipeline", *words).code == 0
+    assert files_of(tmp_path / "d") == before
+    sorted(tmp_path.glob("d/dropped/ocr-*"))[0].write_bytes(b"nonsense")
+    assert run("pipeline", *words).code == 0
+    assert files_of(tmp_path / "d") == before
     assert run("pipeline", "verify", "--dataset", tmp_path / "d").code == 0
 
 
