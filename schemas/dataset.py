@@ -66,8 +66,16 @@ class Dataset:
         return self._tables("images/images.parquet", IMAGE_SCHEMA)
 
     def _tables(self, prefix: str, schema: pa.Schema) -> pa.Table:
-        tables = [pq.read_table(self.checked(name)) for name in self.names(prefix)]
-        return pa.concat_tables([schema.empty_table(), *tables])
+        tables = [schema.empty_table()]
+        for name in self.names(prefix):
+            table = pq.read_table(self.checked(name))
+            if not table.schema.equals(schema):
+                raise IntegrityError(
+                    f"{self.folder / name}: expected columns {schema.names}, got {table.schema.names}. "
+                    "Another version of m3h built it; build it anew."
+                )
+            tables.append(table)
+        return pa.concat_tables(tables)
 
     def split(self, name: str) -> pa.Table:
         """The posts of train, valid or test, sorted by id."""

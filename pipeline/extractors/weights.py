@@ -1,6 +1,5 @@
 """Weights: `random` by name and seed, torchvision's own, or a file; each with an identity for the fingerprint."""
 
-import hashlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -74,11 +73,3 @@ def _existing(weights: str) -> Path:
 @cache
 def _digest(path: Path) -> str:
     return sha256_file(path)
-
-
-def tensors_digest(tensors: Mapping[str, "torch.Tensor"]) -> str:
-    """sha256 over the tensors' bytes by name, the same whatever file they came from."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(name.encode() + tensors[name].contiguous().numpy().tobytes())
-    return digest.hexdigest()

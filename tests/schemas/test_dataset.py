@@ -131,3 +131,13 @@ def test_a_feature_of_no_images_is_empty(tmp_path):
     assert Dataset(tmp_path).tensors("grid").rows == {}
     table = Dataset(tmp_path).table("ocr")
     assert (table.num_rows, table.column_names) == (0, ["image_sha256", "tokens"])
+
+
+def test_posts_with_other_columns_are_refused_by_name(folder):
+    name = "posts/part-00000-of-00002.parquet"
+    manifest = Manifest.read(folder)
+    publish_table(folder / name, pa.table({"post_id": ["p0"], "text": ["t"]}))
+    manifest.files[name] = FileEntry.of(folder / name, 1)
+    manifest.write(folder)
+    with pytest.raises(IntegrityError, match=r"part-00000-of-00002\.parquet: expected columns .* Another version"):
+        _ = Dataset(folder).posts
