@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline.extractors.weights import identity, load_strictly, state_dict, tensors_digest
+from pipeline.extractors.weights import identity, load_strictly, state_dict
 from schemas.errors import UsageError
 from schemas.files import sha256_file
 
@@ -64,15 +64,8 @@ def test_tensors_of_either_layout_are_the_same_tensors(tmp_path, suffix):
     path = tmp_path / f"w{suffix}"
     (torch.save if suffix == ".pth" else save_file)(tensors(), path)
     found = state_dict(str(path), None)
-    assert tensors_digest(found) == tensors_digest(tensors())
+    torch.testing.assert_close(dict(found), tensors(), rtol=0, atol=0)
     assert identity(str(path), 0, None) == f"sha256:{sha256_file(path)}"
-
-
-def test_the_digest_changes_with_any_value_or_name():
-    changed = {**tensors(), "bias": torch.tensor([1.0, -1.5])}
-    renamed = {"weight": tensors()["weight"], "bios": tensors()["bias"]}
-    assert len({tensors_digest(t) for t in (tensors(), changed, renamed)}) == 3
-    assert tensors_digest(dict(reversed(tensors().items()))) == tensors_digest(tensors())
 
 
 def test_random_weights_are_told_apart_by_their_seed():
