@@ -4,7 +4,9 @@ import os
 import shlex
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import apache_beam as beam
 import psutil
@@ -54,6 +56,10 @@ def run_pipeline(wire: Callable[[beam.Pipeline], None], beam_flags: Sequence[str
         wire(root)
 
 
+_GRACE_SECONDS = 1.0
+"""A dead worker may first show as a broken stream in the main thread: its own thread then still gets to say why."""
+
+
 class _Watchdog:
     """Ends the build when a worker process was killed: the embedded runner would wait for it forever.
 
@@ -65,7 +71,9 @@ class _Watchdog:
         self._before = threading.excepthook
         threading.excepthook = self._on_thread_death
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            time.sleep(_GRACE_SECONDS)
         threading.excepthook = self._before
 
     def _on_thread_death(self, args: threading.ExceptHookArgs) -> None:
@@ -73,7 +81,8 @@ class _Watchdog:
             self._before(args)
             return
         for child in psutil.Process().children(recursive=True):
-            child.kill()
+            with suppress(psutil.NoSuchProcess):  # such as a Tesseract that was just done
+                child.kill()
         sys.stderr.write(
             f"error: a worker process died ({args.exc_value}); out of memory? "
             "Finished shards are kept: the same command resumes, --workers 1 needs least memory.\n"

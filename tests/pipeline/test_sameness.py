@@ -131,7 +131,8 @@ def test_a_killed_worker_ends_the_build_with_one_line_and_the_same_command_resum
     workers[-1].kill()
     _, err = build.communicate(timeout=60)
     assert build.returncode == 1
-    assert [line for line in err.decode().splitlines() if line.startswith("error: a worker process died")]
+    lines = err.decode().splitlines()
+    assert [line for line in lines if line.startswith("error: a worker process died")], lines
     psutil.wait_procs(workers, timeout=10)
     assert not any(worker.is_running() for worker in workers)
 
