@@ -64,4 +64,4 @@ class Split(beam.PTransform):
 
     def expand(self, posts: Any) -> Any:
         """Traits are gathered; nobody leaves here."""
-        return (posts | beam.Map(lambda p: p) | GlobalDoor(shared_traits, groups, self.apply))[KEEP]
+        return (posts | GlobalDoor(shared_traits, groups, self.apply))[KEEP]
