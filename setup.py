@@ -5,8 +5,16 @@ from setuptools import find_packages, setup
 COMMON = ["numpy>=2.0", "pyarrow>=17,<26", "h5py>=3.11", "pydantic>=2.7", "pyyaml>=6.0", "typer>=0.12", "rich>=13.7"]
 
 PIPELINE = [
+    "aiohttp>=3.12",
+    "aiolimiter>=1.2",
     "apache-beam>=2.77,<2.78",
+    "datasketch>=1.6",
     "ekphrasis>=0.5.4",
+    "emoji>=2.12",
+    "ijson>=3.3",
+    "imagehash>=4.3",
+    "protego>=0.4",
+    "stamina>=24.3",
     "nltk>=3.9",
     "wordsegment>=1.3.1",
     "py3langid>=0.3",
@@ -21,7 +29,16 @@ PIPELINE = [
 
 TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9"]
 
-DEV = ["pytest>=8", "hypothesis>=6.100", "ruff>=0.9", "mypy>=1.13", "types-PyYAML", "types-psutil"]
+DEV = [
+    "pytest>=8",
+    "pytest-xdist>=3.6",
+    "hypothesis>=6.100",
+    "trustme>=1.1",
+    "ruff>=0.9",
+    "mypy>=1.13",
+    "types-PyYAML",
+    "types-psutil",
+]
 
 setup(
     name="m3h",

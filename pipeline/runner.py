@@ -20,6 +20,8 @@ from schemas.errors import UsageError
 EMBEDDED = "FnApiRunner"
 """Named, because Beam's default first tries to download another engine, and can hang doing so."""
 
+_WORKER_THREAD = "run_worker"  # as the embedded runner names the thread that waits for a worker process
+
 _REFUSED = {"dask": "it loses rows without saying so", "directrunner": "it may try to download another engine"}
 
 
@@ -56,29 +58,35 @@ def run_pipeline(wire: Callable[[beam.Pipeline], None], beam_flags: Sequence[str
         wire(root)
 
 
-_GRACE_SECONDS = 1.0
-"""A dead worker may first show as a broken stream in the main thread: its own thread then still gets to say why."""
+_PATIENCE_SECONDS = 10.0
+"""How long the threads that wait for worker processes may take to say how those ended, once the pipeline has failed."""
 
 
 class _Watchdog:
     """Ends the build when a worker process was killed: the embedded runner would wait for it forever.
 
-    Beam's own thread notices the death and raises; nobody listens. We do: kill the siblings, say so, exit 1. What was
-    finished stays finished, and the same command goes on from there.
+    Beam keeps a thread per worker process, which raises when the process dies; nobody listens. We do: kill the
+    siblings, say so, exit 1. What was finished stays finished, and the same command goes on from there.
     """
 
     def __enter__(self) -> None:
         self._before = threading.excepthook
+        self._others: list[threading.ExceptHookArgs] = []  # a dead worker breaks streams: noise, unless nobody died
         threading.excepthook = self._on_thread_death
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is not None:
-            time.sleep(_GRACE_SECONDS)
+        if kind is not None:  # perhaps the broken stream of a dead worker, seen here before its own thread woke up
+            deadline = time.monotonic() + _PATIENCE_SECONDS
+            for thread in threading.enumerate():
+                if thread.name == _WORKER_THREAD:
+                    thread.join(max(0.0, deadline - time.monotonic()))
         threading.excepthook = self._before
+        for other in self._others:
+            self._before(other)
 
     def _on_thread_death(self, args: threading.ExceptHookArgs) -> None:
         if "Worker subprocess exited" not in str(args.exc_value):
-            self._before(args)
+            self._others.append(args)
             return
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.NoSuchProcess):  # such as a Tesseract that was just done
