@@ -1,0 +1,74 @@
+"""Commands that make a dataset: build."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.commands.options import DatasetOption, JsonOption, beam_flags
+from schemas.console import DONE, FAILED, say
+
+
+def build_command(
+    dumps: Annotated[list[str], typer.Option("--dumps", help="Files, globs, folders, or - for standard input.")],
+    dataset: DatasetOption,
+    images: Annotated[Path | None, typer.Option("--images", help="Folder with the pictures.")] = None,
+    features: Annotated[str | None, typer.Option("--features", help="Such as ocr,vgg_grid; or none.")] = None,
+    format: Annotated[str, typer.Option("--format", help="v1, jsonl or cmkp; told from the content if left out.")] = "",
+    config: Annotated[Path | None, typer.Option("--config", help="YAML file with any of the fields.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE, over the file.")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes of the embedded runner.")] = (
+        os.cpu_count() or 1
+    ),
+    as_json: JsonOption = False,
+) -> int:
+    """Raw tweet dumps -> a complete dataset. The same command finishes a build that was interrupted.
+
+    \b
+    python -m pipeline build --dumps 'raw/*.jsonl.gz' --images raw/images --dataset data/tw
+    python -m pipeline build --dumps posts.jsonl --images pics --dataset d --features ocr --set clean.min_tokens=3
+    python -m pipeline build --dumps tw_mm_s1 --format cmkp --dataset data/cmkp
+    python -m pipeline build --dumps raw --images pics --dataset d -- --runner=FlinkRunner --flink_master=host:8081
+    """
+    from pipeline.build import BuildOptions, build
+    from pipeline.config import BuildConfig
+    from schemas.config import resolve
+
+    result = build(
+        BuildOptions(
+            dumps=dumps,
+            dataset=dataset,
+            images=images,
+            format=format,
+            features=_names(features),
+            config=resolve(BuildConfig, config, set_ or ()),
+            workers=workers,
+            beam_flags=tuple(beam_flags),
+        )
+    )
+    summary = result.summary()
+    say(summary, as_json, _build_text(summary, dataset))
+    for name, lost in result.broken.items():
+        logging.error("error: %s: %d images met a fault nobody foresaw; their tracebacks are in dropped/.", name, lost)
+    return FAILED if result.broken else DONE
+
+
+def _names(features: str | None) -> tuple[str, ...] | None:
+    if features is None:
+        return None
+    return () if features.strip() == "none" else tuple(name.strip() for name in features.split(",") if name.strip())
+
+
+def _build_text(summary: dict[str, Any], dataset: Path) -> str:
+    reasons = sorted(summary["dropped"].items(), key=lambda item: (-item[1], item[0]))
+    listed = ", ".join(f"{reason} {number}" for reason, number in reasons)
+    lines = [f"read {summary['read']}, kept {summary['kept']}, dropped {sum(summary['dropped'].values())}"]
+    lines[0] += f" ({listed})" if listed else ""
+    lines += [
+        f"{name} {known['fingerprint']}: {known['rows']} rows"
+        + "".join(f", {n} {reason}" for reason, n in known["dropped"].items())
+        for name, known in summary["features"].items()
+    ]
+    return "\n".join([*lines, f"dataset: {dataset} ({summary['seconds']:.0f} s)"])
