@@ -21,13 +21,14 @@ GREY_SPREAD = 10
 
 @dataclass(frozen=True)
 class StoredImage:
-    """What the store knows of a picture. mode: as Pillow names it."""
+    """What the store knows of a picture. mode: as Pillow names it. phash: 64-bit perceptual hash, 16 hex digits."""
 
     image_sha256: str
     bytes: int
     width: int
     height: int
     mode: str
+    phash: str
 
 
 def locate(reference: ImageRef, folder: Path) -> Path:
@@ -78,7 +79,7 @@ def inspect(path: Path, rules: ImageRules) -> tuple[bytes, StoredImage]:
         raise ImageFault("image_grey", path.name)
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
-    return data, StoredImage(digest, len(data), picture.width, picture.height, picture.mode)
+    return data, StoredImage(digest, len(data), picture.width, picture.height, picture.mode, perceptual_hash(pixels))
 
 
 def decode(path: Path) -> "Image.Image":
@@ -111,6 +112,16 @@ def _is_grey(pixels: "Image.Image") -> bool:
 
     small_hwc = np.asarray(pixels.resize((64, 64)), dtype=np.int16)
     return float(np.quantile(np.ptp(small_hwc, axis=2), 0.99)) < GREY_SPREAD
+
+
+def perceptual_hash(pixels: "Image.Image") -> str:
+    """What a picture looks like: 16 hex digits, of which few bits differ (Hamming) between copies of one picture.
+
+    pHash: signs of the 8 x 8 lowest frequencies against their median, of the picture in 32 x 32 greys.
+    """
+    import imagehash
+
+    return str(imagehash.phash(pixels))
 
 
 def image_path(dataset: Path, image_sha256: str) -> Path:

@@ -116,6 +116,7 @@ IMAGE_SCHEMA = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("mode", pa.string()),
+        ("phash", pa.string()),  # 64-bit perceptual hash of the pixels, 16 hex digits
     ]
 )
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.images import decode, image_path, inspect, locate, store
+from pipeline.images import decode, image_path, inspect, locate, perceptual_hash, store
 from pipeline.rules import ImageRules
 from schemas.errors import ImageFault
 from schemas.posts import ImageRef
@@ -123,7 +123,26 @@ def test_a_colour_jpeg_is_described(tmp_path):
     assert data == path.read_bytes()
     assert vars(stored) == {
         "image_sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "width": 48, "height": 32, "mode": "RGB",
+        "phash": perceptual_hash(decode(path)),
     }  # fmt: skip
+
+
+def test_of_a_picture_without_any_detail_only_the_mean_lies_above_the_median():
+    assert perceptual_hash(Image.new("RGB", (40, 30), (200, 30, 30))) == "8" + "0" * 15
+
+
+def bits_between(one, other):
+    return (int(one, 16) ^ int(other, 16)).bit_count()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_smaller_coarser_copy_looks_the_same_and_another_picture_does_not(tmp_path, seed):
+    original = picture(tmp_path / "a.jpg", seed, (320, 200))
+    copy = saved(tmp_path / "b.jpg", Image.open(original).resize((150, 100)), quality=40)
+    other = picture(tmp_path / "c.jpg", seed + 100, (320, 200))
+    one, two, three = (inspect(path, RULES)[1].phash for path in (original, copy, other))
+    assert bits_between(one, two) <= 4
+    assert bits_between(one, three) >= 16
 
 
 def test_a_cmyk_jpeg_is_kept(tmp_path):
