@@ -1,6 +1,7 @@
 """The rules of a build, one class a door. Defaults are the paper's (§4) where it speaks."""
 
 from pathlib import Path
+from typing import Literal
 
 import pydantic
 
@@ -16,6 +17,7 @@ class CleanRules(Settings):
     unique_texts: bool = True  # of posts with one text, the first stays
     unique_images: bool = True  # of posts with one picture, the first stays
     drop_retweets: bool = True
+    quotes: Literal["keep", "drop"] = "keep"  # comments on someone else's post; the paper is silent
     languages: tuple[str, ...] = ("en",)  # () lets every language pass
 
 

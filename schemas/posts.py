@@ -27,7 +27,7 @@ class Post:
     lang: a BCP 47 code the source gives, or None where it gives none.
     created_at: as the source writes it, or "".
     source: `format:file`, where the record came from; position: its 1-based line or member there.
-    is_repost: a retweet, which the paper drops.
+    is_repost: a retweet, which the paper drops. is_quote: a comment on someone else's post.
     split: train, valid or test; None before splitting. own_split: the source brought it.
     tokens, keyphrases: filled by cleaning; a source that is already tokenised fills them itself.
     image_sha256: hex digest of the picture's bytes; where only its URL is known, of the URL (see IMAGE_SCHEMA).
@@ -43,6 +43,7 @@ class Post:
     source: str = ""
     position: int = 0
     is_repost: bool = False
+    is_quote: bool = False
     split: str | None = None
     own_split: bool = False
     tokens: tuple[str, ...] = ()

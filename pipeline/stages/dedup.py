@@ -1,21 +1,25 @@
 """Retweets out; of records with one id the newest stays; of posts with one text or one picture, the first stays."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
 
 from pipeline.rules import CleanRules
-from pipeline.stages.doors import DROPPED, KEEP, Door, GroupDoor, Verdict
+from pipeline.stages.doors import DROPPED, KEEP, Door, GroupDoor, Verdict, record_key
 from schemas.posts import Dropped, Post
 
 _TAGS = frozenset({"<url>", "<mention>"})
 
 
 def text_key(post: Post) -> str:
-    """Equal for posts that say the same: their tokens without links and mentions."""
+    """Equal for posts that say the same: their tokens without links and mentions. "" where nothing is said."""
     return " ".join(token for token in post.tokens if token not in _TAGS)
+
+
+def same_text(post: Post) -> str:
+    """What posts of one text are grouped by: a post that says nothing says the same as no other."""
+    return text_key(post) or f"\t{record_key(post)}"
 
 
 def keep_newest(posts: list[Post]) -> list[Verdict]:
@@ -41,6 +45,11 @@ def repost(post: Post) -> Verdict:
     return Dropped.of(post, "duplicates", "retweet") if post.is_repost else post
 
 
+def quote(post: Post) -> Verdict:
+    """A quote is a comment, but on a text and perhaps a picture that are not here."""
+    return Dropped.of(post, "duplicates", "quote") if post.is_quote else post
+
+
 @dataclass
 class Dedup(beam.PTransform):
     """Post -> distinct Posts, and Dropped."""
@@ -48,20 +57,20 @@ class Dedup(beam.PTransform):
     rules: CleanRules
 
     def expand(self, posts: Any) -> Any:
-        """Retweets, then ids, then texts, then pictures."""
-        doors: list[tuple[str, beam.PTransform]] = [("ids", GroupDoor(lambda post: post.post_id, keep_newest))]
+        """Retweets and quotes, then ids, then texts, then pictures."""
+        doors: list[tuple[str, beam.PTransform]] = []
         if self.rules.drop_retweets:
-            doors.insert(0, ("retweets", Door(repost)))
+            doors.append(("retweets", Door(repost)))
+        if self.rules.quotes == "drop":
+            doors.append(("quotes", Door(quote)))
+        doors.append(("ids", GroupDoor(lambda post: post.post_id, keep_newest)))
         if self.rules.unique_texts:
-            doors.append(("texts", GroupDoor(text_key, KeepFirst("duplicate_text"))))
+            doors.append(("texts", GroupDoor(same_text, KeepFirst("duplicate_text"))))
         if self.rules.unique_images:
-            doors.append(("images", GroupDoor(_picture, KeepFirst("duplicate_image"))))
+            doors.append(("images", GroupDoor(lambda post: post.image_sha256, KeepFirst("duplicate_image"))))
         out = []
         for name, door in doors:
             routed = posts | name >> door
             posts = routed[KEEP]
             out.append(routed[DROPPED])
         return posts, out | "dropped" >> beam.Flatten()
-
-
-_picture: Callable[[Post], str] = lambda post: post.image_sha256  # noqa: E731

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.language import language_of
 from pipeline.rules import CleanRules, SplitRules
 from pipeline.stages.clean import text_reason
-from pipeline.stages.dedup import KeepFirst, keep_newest, repost, text_key
+from pipeline.stages.dedup import KeepFirst, keep_newest, quote, repost, same_text, text_key
 from pipeline.stages.doors import age, record_key
 from pipeline.stages.images import count_reason
 from pipeline.stages.rare import rare_posts
@@ -92,6 +92,17 @@ def test_one_alone_stays():
 def test_a_retweet_goes():
     assert repost(post()) == post()
     assert repost(post(is_repost=True)).reason == "retweet"
+
+
+def test_a_quote_goes_where_quotes_are_not_wanted():
+    assert quote(post()) == post()
+    assert quote(post(is_quote=True)).reason == "quote"
+
+
+def test_posts_that_say_nothing_say_the_same_as_no_other():
+    one, other = (post(str(i), position=i).having(tokens=("<url>", "<mention>")) for i in (1, 2))
+    assert text_key(one) == text_key(other) == ""
+    assert same_text(one) != same_text(other)
 
 
 def test_texts_are_compared_without_links_and_mentions():

@@ -102,7 +102,10 @@ def test_images_are_found_checked_and_stored(tmp_path):
 
 
 def duplicated():
-    """1 stays; 2 is a retweet; 3 came twice; 4 has the text of 1; 5 the picture of 1; 6 the text of 2."""
+    """1 stays; 2 is a retweet; 3 came twice; 4 has the text of 1; 5 the picture of 1; 6 the text of 2.
+
+    7 and 8 say nothing; 8 is a quote.
+    """
     same = {"tokens": ("one", "text"), "image_sha256": "i1"}
     return [
         post(1, **same),
@@ -112,6 +115,8 @@ def duplicated():
         post(4, tokens=("one", "text", "<url>"), image_sha256="i4"),
         post(5, tokens=("five",), image_sha256="i1"),
         post(6, tokens=("two",), image_sha256="i6"),
+        post(7, tokens=("<url>",), image_sha256="i7"),
+        post(8, tokens=("<url>",), image_sha256="i8", is_quote=True),
     ]
 
 
@@ -120,18 +125,24 @@ def duplicated():
     [
         (
             {},
-            ["1", "3", "6"],
+            ["1", "3", "6", "7", "8"],
             [("2", "retweet"), ("3", "duplicate_id"), ("4", "duplicate_text"), ("5", "duplicate_image")],
         ),
         (
             {"unique_texts": False, "unique_images": False, "drop_retweets": False},
-            list("123456"),
+            list("12345678"),
             [("3", "duplicate_id")],
         ),
         (
-            {"drop_retweets": False},
-            ["1", "2", "3"],
-            [("3", "duplicate_id"), ("4", "duplicate_text"), ("5", "duplicate_image"), ("6", "duplicate_text")],
+            {"drop_retweets": False, "quotes": "drop"},
+            ["1", "2", "3", "7"],
+            [
+                ("8", "quote"),
+                ("3", "duplicate_id"),
+                ("4", "duplicate_text"),
+                ("5", "duplicate_image"),
+                ("6", "duplicate_text"),
+            ],
         ),
     ],
 )
