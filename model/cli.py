@@ -1,6 +1,7 @@
 """`python -m model`: train, evaluate, predict, score, systems."""
 
 import logging
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from rich.progress import track
 
 from model.config import resolve_config
 from model.data import Posts
-from model.experiment import DEFINITION, evaluate_run, open_run, summary_of_seeds, train_run
+from model.experiment import DEFINITION, evaluate_run, open_run, summary_of_seeds, train_seeds
 from model.infer import predict as predict_posts
 from model.lines import join_phrases, score_files, write_lines
 from model.metrics import DEFINITIONS, Scores
@@ -86,7 +87,9 @@ def train(
     source = Dataset(dataset)
     configs = [resolved.model_copy(update={"seed": one}) for one in seeds]
     folders = [out] if len(seeds) == 1 else [out / f"seed-{one}" for one in seeds]
-    runs = [train_run(c, source, f, show_progress, overwrite) for c, f in zip(configs, folders, strict=True)]
+    runs = train_seeds(dict(zip(folders, configs, strict=True)), source, show_progress, overwrite)
+    if int(os.environ.get("RANK", "0")):
+        return  # of several processes the first one talks
     texts = [train_text(one) for one in runs]
     if len(runs) == 1:
         say(runs[0], as_json, texts[0])

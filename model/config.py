@@ -19,7 +19,7 @@ class Config(Settings):
 
     # what is read
     system: str = "gen-cls-m3h"
-    seed: int = 23  # (open)
+    seed: NonNegativeInt = 23  # (open)
     train_split: str = "train"
     select: str = "valid"  # a split, or last:N, the last N training posts in source order
     add_inputs: tuple[Input, ...] = ()  # read also these, such as ocr in a text-only system ("+ image wording")
@@ -57,6 +57,7 @@ class Config(Settings):
     gamma: float = 1.0  # weight of the classification loss, Eq. (12)
     patience: PositiveInt = 5  # epochs without a better selection score
     select_on: Literal["f1", "loss"] = "f1"  # F1@1 of the selection posts, or their loss
+    accumulate: PositiveInt = 1  # parts in which a batch is computed, one after the other: less memory, the same step
 
     # search
     beam: PositiveInt = 10
@@ -68,6 +69,11 @@ class Config(Settings):
     # the machine
     threads: PositiveInt | None = None  # None: torch's choice
     device: str = "auto"  # cuda where there is one, else cpu
+    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: the training steps under autocast; all else stays fp32
+    compile: bool = False  # the training step through torch.compile
+    checkpoint_steps: PositiveInt = 500  # steps between two checkpoints; one more at every epoch's end
+    log_steps: PositiveInt = 50  # steps between two lines of log.jsonl
+    tensorboard: bool = False  # the log also for TensorBoard, which then must be installed
 
 
 def resolve_config(

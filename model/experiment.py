@@ -2,56 +2,67 @@
 
 import logging
 import statistics
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from model.checkpoint import Checkpoints
 from model.config import Config
 from model.data import FEATURES, Posts, Reader, available
 from model.infer import predict
+from model.journal import Journal
 from model.metrics import score
-from model.run import (
-    Run,
-    finish,
-    fresh_run,
-    is_finished,
-    load_run,
-    write_log,
-    write_predictions,
-)
+from model.parallel import ALONE, World, join, leave
+from model.progress import Epoch
+from model.run import Facts, Run, finish, fresh_run, is_finished, load_run, write_predictions
 from model.systems import get_system, wanted_inputs
-from model.train import Epoch, Progress, Trainer, seed_everything
+from model.train import Progress, Trainer
 from schemas.dataset import Dataset
 from schemas.errors import UsageError
-from schemas.files import publish_json
+from schemas.files import publish_json, read_json, temp_files
 
 logger = logging.getLogger(__name__)
 DEFINITION = "cmkp"
 
 
-def train_run(config: Config, dataset: Dataset, folder: Path, progress: Progress, overwrite: bool) -> dict[str, Any]:
-    """Train one system with one seed into `folder`, score it, and return its summary. Test is read once, at the end."""
-    claim(folder, overwrite)
+def train_run(
+    config: Config, dataset: Dataset, folder: Path, progress: Progress, overwrite: bool = False, world: World = ALONE
+) -> dict[str, Any]:
+    """Train one system with one seed into `folder`, score it, and return its summary. Test is read once, at the end.
+
+    A run that was stopped goes on where it was. Of several processes the first writes, and all return the same.
+    """
     use_threads(config)
-    seed_everything(config.seed)
     inputs = readable_inputs(config, dataset)
     reader = Reader(dataset, inputs)
     train, selection = reader.training_and_selection(config.train_split, config.select)
+    torch.manual_seed(config.seed)
     run = fresh_run(folder, config, dataset, reader, inputs, train)
-    publish_json(folder / "config.json", config.model_dump(mode="json"))
-    lines: list[dict[str, object]] = []
+    if world.first:
+        claim(run, overwrite)
+    world.wait()
+    checkpoints = Checkpoints(folder)
+    journal = Journal(folder / "log.jsonl", {"run": asdict(run.facts)}, config.tensorboard) if world.first else None
+    data = (run.encode(train), run.encode(selection), run.vocabularies)
+    best = Trainer(run.model, *data, config, progress, world, checkpoints, journal).run(_report)
+    if world.first:
+        _conclude(run, best, selection, reader)
+        checkpoints.remove()
+    world.wait()
+    return finished_run(folder)
 
-    def report(epoch: Epoch) -> None:
-        logger.info(epoch.as_text())
-        lines.append(epoch.as_json())
-        write_log(folder, run.facts, lines)
 
-    trainer = Trainer(run.model, run.encode(train), run.encode(selection), run.vocabularies, config, progress)
-    best = trainer.run(report)
+def _report(epoch: Epoch) -> None:
+    logger.info(epoch.as_text())
+
+
+def _conclude(run: Run, best: Epoch, selection: Posts, reader: Reader) -> None:
+    """Keep the weights and score them: on the selection posts, and now for the first time on test."""
+    config = run.config
     run = replace(run, facts=replace(run.facts, aggregate=best.aggregate))
     run.model.aggregate = best.aggregate
     run.save()
@@ -59,20 +70,74 @@ def train_run(config: Config, dataset: Dataset, folder: Path, progress: Progress
     if reader.has_split("test") and config.train_split != "test":
         scores["test"] = _score_split(run, reader.split("test"), "test", DEFINITION)
     summary = {"system": config.system, "seed": config.seed, "best_epoch": best.epoch, "definition": DEFINITION}
-    finish(folder, {**summary, **scores})
-    return {"run": str(folder), **summary, **scores}
+    finish(run.folder, {**summary, **scores})
 
 
-def claim(folder: Path, overwrite: bool) -> None:
-    """Make sure that `folder` may be written to: new, empty, an unfinished run, or a finished one to overwrite."""
-    if not folder.exists() or not any(folder.iterdir()):
-        return
-    if not (folder / "config.json").exists():
-        raise UsageError(f"{folder}: not empty, and no run of ours. Give another --out.")
-    if is_finished(folder):
-        if not overwrite:
-            raise UsageError(f"{folder}: a finished run. Give another --out, or --overwrite.")
-        (folder / "scores.json").unlink()
+def finished_run(folder: Path) -> dict[str, Any]:
+    """What `train_run` returned."""
+    return {"run": str(folder), **read_json(folder / "scores.json")}
+
+
+def train_seeds(
+    configs: Mapping[Path, Config], dataset: Dataset, progress: Progress, overwrite: bool = False
+) -> list[dict[str, Any]]:
+    """`train_run` of every folder. UsageError where all are finished; of several, finished ones are only read."""
+    finished = [folder for folder in configs if is_finished(folder)]
+    if len(finished) == len(configs) and not overwrite:
+        raise UsageError(f"{', '.join(map(str, finished))}: a finished run. Give another --out, or --overwrite.")
+    world = join()
+    if not world.first:
+        logging.getLogger().setLevel(logging.WARNING)
+    summaries = []
+    for folder, config in configs.items():
+        if folder in finished and not overwrite:
+            refuse_another(folder, config)
+            logger.info(f"{folder}: finished before")
+            summaries.append(finished_run(folder))
+        else:
+            summaries.append(train_run(config, dataset, folder, progress, overwrite, world))
+    leave()
+    return summaries
+
+
+def claim(run: Run, overwrite: bool) -> None:
+    """Make the run's folder ours: new, empty, the same run unfinished, or any run of ours to overwrite."""
+    folder, checkpoints = run.folder, Checkpoints(run.folder)
+    for rubbish in list(temp_files(folder)):
+        rubbish.unlink()
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / "config.json").exists():
+            raise UsageError(f"{folder}: not empty, and no run of ours. Give another --out.")
+        if overwrite:
+            (folder / "scores.json").unlink(missing_ok=True)
+            checkpoints.remove()
+        elif checkpoints.exists:
+            refuse_another(folder, run.config)
+            _refuse_other_data(folder, run.facts)
+            logger.info(f"{folder}: going on where it was stopped")
+            return
+    publish_json(folder / "config.json", run.config.model_dump(mode="json"))
+    publish_json(folder / "run.json", asdict(run.facts))
+
+
+def refuse_another(folder: Path, config: Config) -> None:
+    """UsageError where the run there has another configuration than this."""
+    before, now = read_json(folder / "config.json"), config.model_dump(mode="json")
+    changed = [f"{n} was {before.get(n)!r}, is {now[n]!r}" for n in now if before.get(n) != now[n]]
+    if changed:
+        raise UsageError(
+            f"{folder}: holds a run of another configuration ({'; '.join(changed)}). "
+            "Give another --out, or --overwrite."
+        )
+
+
+def _refuse_other_data(folder: Path, facts: Facts) -> None:
+    before = read_json(folder / "run.json")["manifest"]
+    if before != facts.manifest:
+        raise UsageError(
+            f"{folder}: was begun on a dataset with manifest {before[:12]}, {facts.dataset} has {facts.manifest[:12]}. "
+            "Give another --out, or --overwrite."
+        )
 
 
 def use_threads(config: Config) -> None:

@@ -3,24 +3,23 @@
 config.json          the resolved configuration
 run.json             dataset, fingerprints, what is read, versions
 words.json labels.json attributes.json   vocabularies of the training posts
+log.jsonl            run.json's content as a header, then lines of steps and epochs
+checkpoint/          where an unfinished run goes on
 model.safetensors    the best epoch's weights
-log.jsonl            run.json's content as a header, then one line an epoch
 predictions/         SPLIT.txt, and beside it its targets, sources and post ids, one post a line
 scores.json          written last: a run with it is finished
 """
 
-import json
 import logging
 import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
-from safetensors.torch import load_file, save_file
 
 from model.batches import Encoded, encode
+from model.checkpoint import load_tensors, save_tensors
 from model.classifier import label_table
 from model.config import Config
 from model.data import FEATURES, Posts, Reader, Vocabularies
@@ -29,7 +28,7 @@ from model.systems import MODALITIES, Sizes, build_model
 from model.unified import KeyphraseModel
 from schemas.dataset import Dataset
 from schemas.errors import IntegrityError, UsageError
-from schemas.files import publish, publish_json, publish_text, read_json
+from schemas.files import publish_json, read_json
 
 logger = logging.getLogger(__name__)
 SCORES = "scores.json"
@@ -82,12 +81,10 @@ class Run:
         return encode(posts, self.vocabularies, *limits, facts.inputs, facts.channels, self.device)
 
     def save(self) -> None:
-        """config.json, run.json, the vocabularies and the weights."""
-        publish_json(self.folder / "config.json", self.config.model_dump(mode="json"))
-        publish_json(self.folder / "run.json", asdict(self.facts))
+        """The vocabularies, run.json and the weights."""
         self.vocabularies.write(self.folder)
-        weights = {name: w.detach().cpu().contiguous() for name, w in self.model.state_dict().items()}
-        publish(self.folder / "model.safetensors", lambda temp: save_file(weights, temp))
+        publish_json(self.folder / "run.json", asdict(self.facts))
+        save_tensors(self.folder / "model.safetensors", self.model.state_dict())
 
     def reader(self, dataset: Dataset) -> Reader:
         """Of a dataset whose features are those this run was trained on; UsageError where they are others."""
@@ -126,8 +123,8 @@ def load_run(folder: Path) -> Run:
     model = _model(config, facts, vocabularies)
     path = folder / "model.safetensors"
     try:
-        model.load_state_dict(load_file(path))
-    except (OSError, safetensors.SafetensorError, RuntimeError) as error:
+        model.load_state_dict(load_tensors(path))
+    except (IntegrityError, RuntimeError) as error:
         raise IntegrityError(f"{path}: not this run's weights ({error}). Train again.") from error
     model.aggregate = facts.aggregate
     return Run(folder, config, facts, vocabularies, model.eval())
@@ -170,12 +167,6 @@ def write_predictions(folder: Path, split: str, posts: Posts, predicted: list[li
     }
     for name, lines in columns.items():
         write_lines(folder / "predictions" / f"{split}{name}.txt", lines)
-
-
-def write_log(folder: Path, facts: Facts, epochs: list[dict[str, object]]) -> None:
-    """log.jsonl, whole."""
-    lines = [{"run": asdict(facts)}, *epochs]
-    publish_text(folder / "log.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
 def finish(folder: Path, scores: dict[str, Any]) -> None:

@@ -12,15 +12,16 @@ from model.config import Config
 from model.data import Reader
 from model.experiment import readable_inputs
 from model.loss import joint_loss
+from model.progress import Epoch
 from model.run import fresh_run
-from model.train import Epoch, Trainer, seed_everything
+from model.train import Trainer
 from schemas.dataset import Dataset
 from schemas.errors import M3hError
 
 
 def trainer(folder: Path, config: Config, **changes: Any) -> Trainer:
     config = config.model_copy(update=changes)
-    seed_everything(config.seed)
+    torch.manual_seed(config.seed)
     dataset = Dataset(folder)
     inputs = readable_inputs(config, dataset)
     reader = Reader(dataset, inputs)

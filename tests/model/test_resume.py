@@ -1,0 +1,160 @@
+"""A run that was killed goes on, and ends as if it had not been."""
+
+import json
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model.config import Config
+from model.experiment import train_run, train_seeds
+from schemas.dataset import Dataset
+from schemas.errors import IntegrityError, UsageError
+from schemas.files import sha256_file
+from tests.commands import command, environment
+
+EVERY_STEP = {"log_steps": 1, "checkpoint_steps": 3, "epochs": 3, "warmup_epochs": 1, "dropout": 0.2}
+TIMED = {"seconds", "pairs_per_second", "run"}
+
+
+class Stop(Exception):
+    """Raised where a run is to be stopped."""
+
+
+class StopAt:
+    """A progress bar that stops the run before its step number `step`, counted from where it began or went on."""
+
+    def __init__(self, step: int | None) -> None:
+        self.left = step
+
+    def __call__(self, batches: list[np.ndarray], title: str) -> Iterable[np.ndarray]:
+        return self._until(batches)
+
+    def _until(self, batches: list[np.ndarray]) -> Iterator[np.ndarray]:
+        for batch in batches:
+            if self.left == 0:
+                raise Stop
+            self.left = None if self.left is None else self.left - 1
+            yield batch
+
+
+def train(dataset: Path, config: Config, out: Path, stop: int | None = None) -> None:
+    try:
+        train_run(config, Dataset(dataset), out, StopAt(stop))
+    except Stop:
+        assert stop is not None
+
+
+def result(out: Path) -> tuple[list[dict[str, Any]], str, str]:
+    """All that must be equal: the log without times, the weights' hash, the scores."""
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    told = [{name: value for name, value in line.items() if name not in TIMED} for line in lines[1:]]
+    return told, sha256_file(out / "model.safetensors"), (out / "scores.json").read_text()
+
+
+@pytest.fixture(scope="module")
+def unbroken(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "unbroken"
+    train(tiny_dataset, small(), out)
+    return out
+
+
+def small(**changes: Any) -> Config:
+    sizes = {"word_width": 8, "width": 16, "heads": 2, "head_width": 4, "batch_size": 8, "beam": 4, "threads": 1}
+    return Config(**{**sizes, **EVERY_STEP, **changes})
+
+
+def test_every_step_is_logged_once_and_the_checkpoint_is_gone(unbroken: Path) -> None:
+    told, _, _ = result(unbroken)
+    steps = [line["step"] for line in told if "loss" in line]
+    assert steps == list(range(1, 25))
+    assert [line["epoch"] for line in told if "f1" in line] == [1, 2, 3]
+    assert not (unbroken / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("stops", [(0,), (2,), (8,), (11, 0, 4, 6), (23,)])
+def test_a_run_stopped_anywhere_ends_as_the_unbroken_one(
+    stops: tuple[int, ...], unbroken: Path, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    for stop in stops:
+        train(tiny_dataset, small(), tmp_path / "run", stop)
+        assert not (tmp_path / "run" / "scores.json").exists()
+    train(tiny_dataset, small(), tmp_path / "run")
+    assert result(tmp_path / "run") == result(unbroken)
+
+
+def kill_at(step: int, argv: list[str], log: Path) -> int:
+    """Start a training, SIGKILL it once its log has told of `step`; its exit code."""
+    process = subprocess.Popen(argv, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None:
+        if log.exists() and f'"step": {step},' in log.read_text(errors="replace"):
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.002)
+    return process.wait(timeout=120)
+
+
+def words(dataset: Path, config: Config, out: Path) -> list[str]:
+    """The command that trains as `train` does."""
+    file = out.parent / "config.yaml"
+    file.write_text(json.dumps(config.model_dump(mode="json", exclude_defaults=True)))
+    return command("model", "train", "--dataset", dataset, "--config", file, "--out", out)
+
+
+def test_a_killed_process_is_no_different(unbroken: Path, tiny_dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert kill_at(10, words(tiny_dataset, small(), out), out / "log.jsonl") == -signal.SIGKILL
+    train(tiny_dataset, small(), out)
+    assert result(out) == result(unbroken)
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_steps_change_no_bit(tiny_dataset: Path, tmp_path: Path) -> None:
+    config = small(epochs=12, warmup_epochs=4, patience=12, checkpoint_steps=2)
+    train(tiny_dataset, config, tmp_path / "unbroken")
+    steps = sorted(random.Random(7).sample(range(2, 90), 10))
+    out = tmp_path / "run"
+    codes = [kill_at(step, words(tiny_dataset, config, out), out / "log.jsonl") for step in steps]
+    assert codes == [-signal.SIGKILL] * 10
+    train(tiny_dataset, config, out)
+    assert result(out) == result(tmp_path / "unbroken")
+
+
+def test_another_configuration_or_dataset_does_not_go_on(tiny_dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train(tiny_dataset, small(), out, stop=5)
+    with pytest.raises(UsageError, match=r"another configuration \(dropout was 0.2, is 0.3\)"):
+        train(tiny_dataset, small(dropout=0.3), out)
+    facts = json.loads((out / "run.json").read_text())
+    (out / "run.json").write_text(json.dumps({**facts, "manifest": "f" * 64}))
+    with pytest.raises(UsageError, match="was begun on a dataset with manifest ffffffffffff"):
+        train(tiny_dataset, small(), out)
+
+
+def test_a_damaged_checkpoint_is_refused_by_name(tiny_dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train(tiny_dataset, small(), out, stop=5)
+    (file,) = (out / "checkpoint").glob("step-*.safetensors")
+    damaged = bytearray(file.read_bytes())
+    damaged[-1] ^= 1
+    file.write_bytes(damaged)
+    with pytest.raises(IntegrityError, match=rf"{file.name}: sha256 is"):
+        train(tiny_dataset, small(), out)
+
+
+def test_of_several_seeds_only_unfinished_ones_are_trained(tiny_dataset: Path, tmp_path: Path) -> None:
+    configs = {tmp_path / str(seed): small(seed=seed, epochs=1, system="cls-max") for seed in (1, 2)}
+    first, _second = configs
+    train_run(configs[first], Dataset(tiny_dataset), first, StopAt(None))
+    before = (first / "scores.json").stat().st_mtime_ns
+    summaries = train_seeds(configs, Dataset(tiny_dataset), StopAt(None))
+    assert [summary["seed"] for summary in summaries] == [1, 2]
+    assert (first / "scores.json").stat().st_mtime_ns == before
+    with pytest.raises(UsageError, match="a finished run"):
+        train_seeds(configs, Dataset(tiny_dataset), StopAt(None))
