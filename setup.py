@@ -16,6 +16,7 @@ PIPELINE = [
     "protego>=0.4",
     "stamina>=24.3",
     "nltk>=3.9",
+    "regex>=2024.5",
     "wordsegment>=1.3.1",
     "py3langid>=0.3",
     "pillow>=12.1.1,<13",

@@ -4,8 +4,8 @@ import html
 import re
 from pathlib import Path
 
+from pipeline.entities import HASHTAG, entities
 from pipeline.hashtags import Keyphrases, Segmenter, read_mapping
-from pipeline.readers.record import HASHTAG
 from pipeline.rules import TextRules
 from pipeline.statistics import read_counts, statistics_files
 from schemas.posts import Post
@@ -46,8 +46,16 @@ class Tokenizer:
         stays as the words of its keyphrase.
         """
         text = html.unescape(html.unescape(text))[:_MAX_CHARACTERS]
-        text = HASHTAG.sub(lambda tag: f" {self.keyphrase(tag.group(1))} ", without_trailing_hashtags(text))
-        return self.words(text)
+        return self.words(self._spelled(without_trailing_hashtags(text)))
+
+    def _spelled(self, text: str) -> str:
+        """`text` with the words of each hashtag in its place."""
+        parts, end = [], 0
+        for entity in entities(text):
+            if entity.kind == HASHTAG:
+                parts += [text[end : entity.start], f" {self.keyphrase(entity.value)} "]
+                end = entity.end
+        return "".join([*parts, text[end:]])
 
     def words(self, text: str) -> list[str]:
         """Tokens of a text without hashtags, such as the words read in a picture."""

@@ -4,9 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-HASHTAG = re.compile(r"(?<![\w&/])[#＃](\w*[^\W\d_]\w*)")
-"""A hashtag as Twitter marks it: `#` not inside a word, at least one letter. The extractor of record is the dump's own
-entities; this one serves records that carry none."""
+from pipeline.entities import hashtags
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -49,8 +47,8 @@ def id_field(record: dict[str, Any], *names: str) -> str:
 
 
 def hashtags_in(text: str) -> tuple[str, ...]:
-    """Hashtags of a text, see `normal_hashtags`."""
-    return normal_hashtags(HASHTAG.findall(text))
+    """Hashtags of a text as Twitter finds them, see `normal_hashtags`. For records that list none of their own."""
+    return normal_hashtags(hashtag.value for hashtag in hashtags(text))
 
 
 def normal_hashtags(tags: Iterable[str]) -> tuple[str, ...]:

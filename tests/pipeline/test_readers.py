@@ -259,8 +259,9 @@ def test_a_forced_format_decides_where_both_would_do(forced, hashtags):
     [
         ("#a b #C", ("a", "c")),
         ("#1 #2020 #3d", ("3d",)),
-        ("a#b &#39; x/#y", ()),
-        ("#a#b", ("a",)),
+        ("a#b &#39; x/#y", ("y",)),
+        ("#a#b", ()),
+        ("http://x.org/#a", ()),
         ("＃full #日本 #été_1", ("full", "日本", "été_1")),
         ("(#in) #a, #a!", ("in", "a")),
         ("# a #", ()),
