@@ -84,7 +84,7 @@ def test_entities_lie_apart_where_they_say_in_any_text(text):
 
 @pytest.mark.parametrize(
     "piece",
-    ["a.", "a-", "1-", "a.com", "あ.", "ああ.", "http://", "http://a.", "http://a.com/(", "a_", "@a", "#a", "$a", "rt:@"],
+    ["a.", "1-", "a.com", "あ.", "ああ.", "http://", "http://a.", "http://a.com/(", "a_", "@a", "#a", "$a", "rt:@"],
 )  # fmt: skip
 def test_a_hostile_text_is_read_to_its_end(piece):
     text = piece * (10_000 // len(piece)) + " #end"
