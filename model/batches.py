@@ -136,7 +136,7 @@ def encode(
 ) -> Encoded:
     """Ids of every post and of every post-keyphrase pair.
 
-    inputs: of ocr, vision, attributes, what is read; channels: the grid's, needed where `posts` have none.
+    inputs: of ocr, vision, objects, attributes, what is read; channels: the grid's, needed where `posts` have none.
     """
     words, size = vocabularies.words, len(vocabularies.words)
     readings = posts.ocr if "ocr" in inputs else [[]] * len(posts)
@@ -158,7 +158,7 @@ def encode(
         pair_post=np.array([post for post, _ in pairs], np.int64),
         labels=np.array(vocabularies.labels.encode(phrase for _, phrase in pairs), np.int64),
         targets=Ragged.of([[*ids(phrase.split(), tables[post]), EOS_ID] for post, phrase in pairs]),
-        grid=_grid(posts, channels) if "vision" in inputs else None,
+        grid=_grid(posts, channels) if {"vision", "objects"} & set(inputs) else None,
         grid_row=np.array(posts.image, np.int64),
         reads_attributes="attributes" in inputs,
         device=device,

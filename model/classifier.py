@@ -27,10 +27,13 @@ class Classifier(nn.Module):
         return self.mlp(c_fuse_bd)
 
 
-def best_labels(logit_bn: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """(B, K) logits and (B, K) ids of the best labels other than `<unk>`, best first; K is k, or all there are."""
-    top = logit_bn[:, 1:].topk(min(k, logit_bn.size(1) - 1), -1)
-    return top.values, top.indices + 1
+def best_labels(logit_bn: Tensor, k: int, first: int = 1) -> tuple[Tensor, Tensor]:
+    """(B, K) logits and (B, K) ids of the best labels, best first; K is k, or all there are.
+
+    first: the first label that is offered, 0 to have `<unk>` among them.
+    """
+    top = logit_bn[:, first:].topk(min(k, logit_bn.size(1) - first), -1)
+    return top.values, top.indices + first
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Aggregation(nn.Module):
     """beta over the words of the K best labels, each word weighing what its label does (§3.4)."""
 
     label_words_nw: Tensor
+    first = 1
+    """The first label that is offered: `<unk>`, label 0, is not."""
 
     def __init__(self, label_words_nw: Tensor, k: int) -> None:
         """label_words_nw: (labels, W) word ids, 0 where a label is shorter; see `label_table`."""
@@ -54,11 +59,28 @@ class Aggregation(nn.Module):
 
     def forward(self, logit_bn: Tensor) -> LabelSlots:
         """(B, labels) logits -> the words of the K best, in rank order."""
-        logit_bk, label_bk = best_labels(logit_bn, self.k)
+        logit_bk, label_bk = best_labels(logit_bn, self.k, self.first)
         words_bkw = self.label_words_nw[label_bk]
         score_bkw = logit_bk[..., None].expand(words_bkw.shape)
         words_bj, score_bj = words_bkw.flatten(1), score_bkw.flatten(1)
         return LabelSlots(words_bj, score_bj.masked_fill(words_bj == 0, -torch.inf).softmax(-1))
+
+
+class ReleasedAggregation(Aggregation):
+    """The released code's: `<unk>` is offered too, and no gradient goes back to the classifier.
+
+    With it the code creates a second switch of 2 d + e + 1 weights that nothing reads; so do we, to have its numbers.
+    """
+
+    first = 0
+
+    def __init__(self, label_words_nw: Tensor, k: int, word_width: int, d: int) -> None:
+        super().__init__(label_words_nw, k)
+        self.unused_switch = nn.Linear(2 * d + word_width, 1)
+
+    def forward(self, logit_bn: Tensor) -> LabelSlots:
+        """As the paper's, cut off from the classifier."""
+        return super().forward(logit_bn.detach())
 
 
 def label_table(labels: Sequence[str], words: Vocabulary) -> Tensor:

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from model.assemble import PAPER_SIZES, count_parameters
 from model.config import resolve_config
 from model.data import Posts
 from model.experiment import DEFINITION, evaluate_run, open_run, summary_of_seeds, train_seeds
@@ -19,7 +21,7 @@ from model.infer import predict as predict_posts
 from model.lines import join_phrases, score_files, write_lines
 from model.metrics import DEFINITIONS, Scores
 from model.run import Run
-from model.systems import SYSTEMS, parameters_at_paper_size
+from model.systems import SYSTEMS
 from model.tokens import tokenise
 from schemas.console import run as run_app
 from schemas.console import say
@@ -238,26 +240,27 @@ def _table_row(part: str, scores: Scores) -> str:
     short_help="Every system, by name.",
     help="""\b
   python -m model systems
-  python -m model systems --json
+  python -m model systems --json --vocab 45006 --labels 4262
 
-Every system, its row in the paper's Table 2, what it reads, and its parameters with the paper's vocabularies.
+Every system, its row in the paper's Table 2, what it reads, and how many numbers it trains: with the paper's
+vocabularies, or those given. A system with a second phase may train fewer in it.
 """,
 )
-def systems(as_json: AsJson = False) -> None:
+def systems(
+    vocab: Annotated[int, typer.Option(help="Words, specials included.", min=10)] = PAPER_SIZES.words,
+    labels: Annotated[int, typer.Option(help="Labels, <unk> included.", min=2)] = PAPER_SIZES.labels,
+    as_json: AsJson = False,
+) -> None:
     """Every system."""
-    rows = [
-        {
-            "name": system.name,
-            "paper_row": system.paper_row,
-            "inputs": list(system.inputs),
-            "parameters": parameters_at_paper_size(system),
-            "description": system.description,
-        }
-        for system in SYSTEMS.values()
-    ]
-    lines = [f"{r['name']:14} {r['paper_row']:18} {r['parameters']:>12,}  {', '.join(r['inputs'])}" for r in rows]  # type: ignore[arg-type]
-    text = "\n".join(lines)
-    say(rows, as_json, text)
+    sizes = replace(PAPER_SIZES, words=vocab, labels=labels)
+    rows = []
+    for system in SYSTEMS.values():
+        parameters = count_parameters(system, sizes)
+        row: dict[str, Any] = {"name": system.name, "paper_row": system.paper_row, "inputs": list(system.inputs)}
+        row |= {"parameters": parameters.first, "second_phase_parameters": parameters.second}
+        rows.append({**row, "description": system.description})
+    lines = [f"{r['name']:22} {r['paper_row']:17} {r['parameters']:>12,}  {', '.join(r['inputs'])}" for r in rows]
+    say(rows, as_json, "\n".join(lines))
 
 
 if __name__ == "__main__":

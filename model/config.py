@@ -2,16 +2,39 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from schemas.config import Settings, resolve
 
-Input = Literal["ocr", "vision", "attributes"]
+Input = Literal["ocr", "vision", "objects", "attributes"]
 Pool = Literal["max", "avg"]
+Pair = Literal["vision_to_text", "attributes_to_text", "text_to_vision", "text_to_attributes"]
+Style = Literal["paper", "released"]
+"""As the paper says, or as the code that its authors released does."""
+Ranking = Literal["system", "classifier", "generator", "probabilities", "turns", "ranks"]
 Share = float
 """A probability, 0 to 1."""
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "released": {
+        "heads": 4,
+        "head_width": 128,
+        "text_layers": 1,
+        "pairs": ("vision_to_text",),
+        "attention": "released",
+        "classifier_layers": 1,
+        "decoder": "released",
+        "aggregation": "released",
+        "second_phase": "released",
+        "loss_over": "batch",
+        "warmup_epochs": 10,
+        "drop_duplicates": False,
+    }
+}
+"""Fields whose defaults a system changes. Whatever a file or the command line says comes before them."""
 
 
 class Config(Settings):
@@ -37,15 +60,27 @@ class Config(Settings):
     text_layers: PositiveInt = 4  # L_text: vision and attribute queries over text
     vision_layers: PositiveInt = 1  # L_vis: the text query over vision
     attribute_layers: PositiveInt = 1  # L_attr: the text query over attributes
+    pairs: tuple[Pair, ...] = Pair.__args__  # type: ignore[attr-defined]  # who asks whose memory, §3.2
+    attention: Style = "paper"  # released: with biases, other normalisation, and no fusion layer
     text_pool: Pool = "max"
     vision_pool: Pool = "avg"
     attribute_pool: Pool = "max"
     classifier_layers: PositiveInt = 2  # 1: the released code's single linear layer
     dropout: Share = Field(default=0.1, ge=0, lt=1)  # (open)
     embedding_dropout: Share = Field(default=0.0, ge=0, lt=1)  # whole positions of the word embeddings (open)
+    decoder: Style = "paper"  # released: the context sees the state; the vocabulary does not see the last word
     top_labels: PositiveInt = 5  # K labels whose words are aggregated, §3.4 (open)
     copy_share: Share = Field(default=0.5, ge=0, le=1)  # a of Eq. (11); b = 1 - a
-    aggregation: Literal["paper", "released"] = "paper"  # released: a = b = 1, which sums to more than one
+    aggregation: Style = "paper"  # released: a = b = 1, which sums to more than one
+
+    # the systems compared with
+    hops: PositiveInt = 2  # of the stacked attention (Yang et al. 2016)
+    glimpses: PositiveInt = 4  # of the bilinear attention (Kim et al. 2018 use up to 8)
+    topics: PositiveInt = 50  # K of the topic model (Zeng et al. 2018)
+    topic_width: PositiveInt = 500  # its hidden layers
+    topic_words: PositiveInt = 10_000  # words it counts, the most frequent ones (open)
+    topic_stop_words: NonNegativeInt = 100  # but for so many of the very most frequent; a tenth of all at most (open)
+    topic_weight: NonNegativeFloat = 1.0  # of its loss
 
     # training
     batch_size: PositiveInt = 64  # post-keyphrase pairs (open)
@@ -55,6 +90,9 @@ class Config(Settings):
     lr_decay: PositiveFloat = 0.5  # after an epoch whose validation loss is no better
     clip: PositiveFloat = 5.0  # norm of the whole gradient
     gamma: float = 1.0  # weight of the classification loss, Eq. (12)
+    loss_over: Literal["pairs", "batch"] = "pairs"  # the mean over a batch's pairs, or their sum (the released code)
+    second_phase: Style = "paper"  # released: the decoder learns alone, by its own loss, at second_rate
+    second_rate: PositiveFloat = 1e-4  # of the released second phase; the paper's goes on at the rate it had
     patience: PositiveInt = 5  # epochs without a better selection score
     select_on: Literal["f1", "loss"] = "f1"  # F1@1 of the selection posts, or their loss
     accumulate: PositiveInt = 1  # parts in which a batch is computed, one after the other: less memory, the same step
@@ -63,6 +101,10 @@ class Config(Settings):
     beam: PositiveInt = 10
     n_best: PositiveInt = 5
     max_steps: PositiveInt = 6  # words and <eos> together (open)
+    length_power: NonNegativeFloat = 1.0  # a score is the sum of log P over length^this: 1 the mean, 0 the sum
+    search: Literal["per-post", "released"] = "per-post"  # released: see `search`
+    ranking: Ranking = "system"  # whose list is given, or how both are merged: see `merge`
+    generator_weight: Share = Field(default=0.5, ge=0, le=1)  # in a merged list; the classifier has the rest
     drop_duplicates: bool = True  # phrases equal after stemming, in favour of the next ones
     search_batch: PositiveInt = 32  # posts searched together; no effect on what is found
 
@@ -74,6 +116,11 @@ class Config(Settings):
     checkpoint_steps: PositiveInt = 500  # steps between two checkpoints; one more at every epoch's end
     log_steps: PositiveInt = 50  # steps between two lines of log.jsonl
     tensorboard: bool = False  # the log also for TensorBoard, which then must be installed
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, values: Any) -> Any:
+        return {**PRESETS.get(str(values.get("system")), {}), **values} if isinstance(values, dict) else values
 
 
 def resolve_config(

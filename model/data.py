@@ -11,7 +11,7 @@ from schemas.errors import UsageError
 from schemas.posts import SPLITS
 from schemas.vocab import LABEL_SPECIALS, PAD, UNK, Vocabulary
 
-FEATURES = {"ocr": "ocr", "vision": "vgg_grid", "attributes": "attributes"}
+FEATURES = {"ocr": "ocr", "vision": "vgg_grid", "objects": "butd_objects", "attributes": "attributes"}
 """What a system reads -> the dataset's feature it comes from."""
 ATTRIBUTE_SPECIALS = (PAD, UNK)
 ALL = "all"
@@ -22,8 +22,8 @@ class Posts:
     """Aligned columns, one entry a post.
 
     ocr: cleaned words before the vocabulary filter; attributes: labels, best first. Both [] where an image has none.
-    image: row of `grid`, or -1 where the image has no features. grid: (images, 49, 512) float16, shared by all
-    selections of one dataset, or None.
+    image: row of `grid`, or -1 where the image has no features. grid: (images, cells, channels) float16 of vgg_grid or
+    butd_objects, shared by all selections of one dataset, or None.
     """
 
     ids: list[str]
@@ -43,7 +43,7 @@ class Posts:
 
 
 def available(dataset: Dataset, wanted: Collection[str]) -> list[str]:
-    """Those of `wanted` (ocr, vision, attributes) that the dataset has a feature for."""
+    """Those of `wanted` (ocr, vision, objects, attributes) that the dataset has a feature for."""
     return [name for name in wanted if name in FEATURES and dataset.has_feature(FEATURES[name])]
 
 
@@ -55,7 +55,8 @@ class Reader:
         have = available(dataset, inputs)
         self.ocr = self._lists("ocr", "tokens") if "ocr" in have else {}
         self.attributes = self._lists("attributes", "labels") if "attributes" in have else {}
-        grid = dataset.tensors(FEATURES["vision"]) if "vision" in have else None
+        seen = next((name for name in ("vision", "objects") if name in have), None)
+        grid = dataset.tensors(FEATURES[seen]) if seen else None
         self.rows = grid.rows if grid else {}
         self.grid = grid.arrays["features"] if grid else None
 

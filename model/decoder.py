@@ -1,7 +1,7 @@
 """GRU with pointer, Eqs. (7)-(11).
 
 Axes: B batch, T steps (or the beams of one step), N real steps, L source, S slots, V words, X extended words,
-e word width, d model.
+e word width, d model, k topics.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.attention import AdditiveAttention
+from model.batches import UNK_ID
 from model.classifier import LabelSlots
 from model.encoder import Bank
 
@@ -23,7 +24,8 @@ class Memory:
     """What stays the same through a post's decoding, computed once.
 
     keys_bld: of the additive attention. c_fuse_bd: or None. slot_bs: (B, S) the words that can be copied, position by
-    position: first the source's, in extended ids, then the labels'. beta_bj: weights of the latter, or None.
+    position: first the source's, in extended ids, then the labels'; without a pointer there are none. beta_bj: weights
+    of the latter, or None. theta_bk: the topics that every step sees, or None.
     """
 
     bank: Bank
@@ -31,12 +33,17 @@ class Memory:
     slot_bs: Tensor
     c_fuse_bd: Tensor | None = None
     beta_bj: Tensor | None = None
+    theta_bk: Tensor | None = None
 
     def take(self, rows: Tensor) -> "Memory":
         """These posts alone."""
-        parts = (self.keys_bld, self.slot_bs, self.c_fuse_bd, self.beta_bj)
+
+        def part(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values[rows]
+
         bank = Bank(self.bank.memory_bld[rows], self.bank.mask_bl[rows])
-        return Memory(bank, *(None if part is None else part[rows] for part in parts))  # type: ignore[arg-type]
+        optional = map(part, (self.c_fuse_bd, self.beta_bj, self.theta_bk))
+        return Memory(bank, self.keys_bld[rows], self.slot_bs[rows], *optional)
 
 
 @dataclass(frozen=True)
@@ -55,42 +62,75 @@ class Emission:
 class Decoder(nn.Module):
     """One GRU layer with attention on the text bank, a vocabulary and a pointer.
 
-    copy_shares: (a, b) of Eq. (11) while labels are aggregated; (0.5, 0.5) in the paper.
+    copy_shares: (a, b) of Eq. (11) while labels are aggregated; (0.5, 0.5) in the paper. copies: whether there is a
+    pointer. topics: width of theta, which the GRU, the attention and the switch then see (Wang et al. 2019a, §3.2).
+    released: the released code's. Its context is a linear layer of the weighted sum and the state; its vocabulary is
+    reached through two linear layers with nothing between them, which do not see the last word.
     """
 
     def __init__(
-        self, words: int, word_width: int, d: int, dropout: float, copy_shares: tuple[float, float] = (0.5, 0.5)
+        self,
+        words: int,
+        word_width: int,
+        d: int,
+        dropout: float,
+        copy_shares: tuple[float, float] = (0.5, 0.5),
+        copies: bool = True,
+        topics: int = 0,
+        released: bool = False,
     ) -> None:
         super().__init__()
-        self.gru = nn.GRU(word_width, d, batch_first=True)
-        self.attention = AdditiveAttention(d)
-        self.hidden = nn.Sequential(nn.Linear(word_width + 2 * d, d), nn.Tanh(), nn.Dropout(dropout))
+        u_width = word_width + topics
+        self.gru = nn.GRU(u_width, d, batch_first=True)
+        self.attention = AdditiveAttention(d, d + topics)
+        self.context = nn.Linear(2 * d, d) if released else None
+        between = [nn.Dropout(dropout)] if released else [nn.Tanh(), nn.Dropout(dropout)]
+        self.unseen = u_width if released else 0
+        self.hidden = nn.Sequential(nn.Linear(u_width + 2 * d - self.unseen, d), *between)
         self.vocabulary = nn.Linear(d, words)
-        self.switch = nn.Linear(word_width + 2 * d, 1)
+        self.switch = nn.Linear(u_width + 2 * d, 1) if copies else None
         self.copy_shares = copy_shares
 
-    def remember(self, bank: Bank, copy_bl: Tensor, c_fuse_bd: Tensor | None, labels: LabelSlots | None) -> Memory:
+    def remember(
+        self,
+        bank: Bank,
+        copy_bl: Tensor,
+        c_fuse_bd: Tensor | None = None,
+        labels: LabelSlots | None = None,
+        theta_bk: Tensor | None = None,
+    ) -> Memory:
         """Everything about the posts that `emit` needs."""
         keys_bld = self.attention.keys(bank.memory_bld)
+        slot_bs = copy_bl if self.switch else copy_bl[:, :0]
         if labels is None:
-            return Memory(bank, keys_bld, copy_bl, c_fuse_bd)
-        return Memory(bank, keys_bld, torch.cat([copy_bl, labels.words_bj], 1), c_fuse_bd, labels.beta_bj)
+            return Memory(bank, keys_bld, slot_bs, c_fuse_bd, theta_bk=theta_bk)
+        return Memory(bank, keys_bld, torch.cat([slot_bs, labels.words_bj], 1), c_fuse_bd, labels.beta_bj, theta_bk)
+
+    def inputs(self, u_bte: Tensor, memory: Memory) -> Tensor:
+        """(B, T, e) word embeddings -> (B, T, e + k), the topics beside them."""
+        return _beside(u_bte, memory.theta_bk)
 
     def states(self, u_bte: Tensor, state_bd: Tensor) -> Tensor:
-        """(B, T, e) words so far, (B, d) first state -> (B, T, d) s_t; Eq. (7)."""
+        """(B, T, e) `inputs` so far, (B, d) first state -> (B, T, d) s_t; Eq. (7)."""
         return self.gru(u_bte, state_bd[None].contiguous())[0]
 
     def emit(self, u_bte: Tensor, s_btd: Tensor, memory: Memory) -> Emission:
-        """(B, T, e), (B, T, d) -> what is said at each step."""
-        alpha_btl = self.attention(s_btd, memory.keys_bld, memory.bank.mask_bl)  # Eqs. (8)-(9)
+        """(B, T, e) `inputs`, (B, T, d) `states` -> what is said at each step."""
+        query_btd = _beside(s_btd, memory.theta_bk)
+        alpha_btl = self.attention(query_btd, memory.keys_bld, memory.bank.mask_bl)  # Eqs. (8)-(9)
         c_btd = alpha_btl @ memory.bank.memory_bld
+        if self.context:
+            c_btd = self.context(torch.cat([c_btd, s_btd], -1))
         if memory.c_fuse_bd is not None:
             c_btd = c_btd + memory.c_fuse_bd[:, None]
         seen = torch.cat([u_bte, s_btd, c_btd], -1)
-        switch_bt = self.switch(seen).squeeze(-1).sigmoid()
-        return Emission(self.hidden(seen), switch_bt, alpha_btl, self._weights(alpha_btl, memory.beta_bj))
+        switch_bt = self.switch(seen).squeeze(-1).sigmoid() if self.switch else torch.ones_like(seen[..., 0])
+        weight_bts = self._weights(alpha_btl, memory.beta_bj)
+        return Emission(self.hidden(seen[..., self.unseen :]), switch_bt, alpha_btl, weight_bts)
 
     def _weights(self, alpha_btl: Tensor, beta_bj: Tensor | None) -> Tensor:
+        if self.switch is None:
+            return alpha_btl[..., :0]
         if beta_bj is None:
             return alpha_btl
         a, b = self.copy_shares
@@ -100,8 +140,11 @@ class Decoder(nn.Module):
     def log_likelihood(self, emission: Emission, memory: Memory, target_bt: Tensor, mask_bt: Tensor) -> Tensor:
         """(N,) log P(target) of the N real steps, in extended ids; Eq. (11).
 
-        Only the targets' probabilities are computed, never the distribution over vocabulary and copied words.
+        Only the targets' probabilities are computed, never the distribution over vocabulary and copied words. Without
+        a pointer a word outside the vocabulary is `<unk>`.
         """
+        if self.switch is None:
+            target_bt = target_bt.masked_fill(target_bt >= self.vocabulary.out_features, UNK_ID)
         target_n = target_bt[mask_bt]
         logits_nv = self.vocabulary(emission.hidden_btd[mask_bt])  # Eq. (10)
         known_n = target_n < logits_nv.size(-1)
@@ -118,3 +161,9 @@ class Decoder(nn.Module):
         p_btx = F.pad(generate_btv, (0, oov))
         slot_bts = memory.slot_bs[:, None].expand(emission.weight_bts.shape)
         return p_btx.scatter_add(-1, slot_bts, (1 - switch_bt1) * emission.weight_bts)
+
+
+def _beside(x_btd: Tensor, theta_bk: Tensor | None) -> Tensor:
+    if theta_bk is None:
+        return x_btd
+    return torch.cat([x_btd, theta_bk[:, None].expand(-1, x_btd.size(1), -1)], -1)

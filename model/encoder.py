@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
 @dataclass(frozen=True)
@@ -23,21 +22,62 @@ class Bank:
         return top_bd.masked_fill(~self.mask_bl.any(1, keepdim=True), 0.0)
 
 
-class TextEncoder(nn.Module):
-    """Bidirectional GRU over word embeddings; Eq. (1). The two directions have d/2 units each."""
+class BothWays(nn.Module):
+    """One bidirectional GRU layer, of `units` a direction.
 
-    def __init__(self, word_width: int, d: int, layers: int, dropout: float) -> None:
+    The backward GRU reads each text turned around within its own length, so that padding comes last both ways: the same
+    numbers as a packed sequence gives, at four fifths of its time on a CPU.
+    """
+
+    def __init__(self, width: int, units: int) -> None:
         super().__init__()
-        between = dropout if layers > 1 else 0.0
-        self.gru = nn.GRU(word_width, d // 2, layers, batch_first=True, bidirectional=True, dropout=between)
+        self.onward, self.reverse = (nn.GRU(width, units, batch_first=True) for _ in range(2))
+
+    def forward(self, x_blw: Tensor, turn_bl: Tensor) -> Tensor:
+        """(B, L, w), (B, L) positions from each text's end -> (B, L, 2 units); padding is left as it comes."""
+        onward_blu = self.onward(x_blw)[0]
+        backward_blu = turned(self.reverse(turned(x_blw, turn_bl))[0], turn_bl)
+        return torch.cat([onward_blu, backward_blu], -1)
+
+
+def turned(x_blw: Tensor, turn_bl: Tensor) -> Tensor:
+    """Rows in the order of `turn_bl`."""
+    return x_blw.gather(1, turn_bl[..., None].expand(-1, -1, x_blw.size(-1)))
+
+
+class TextEncoder(nn.Module):
+    """Bidirectional GRU over word embeddings; Eq. (1). The two directions have d/2 units each.
+
+    backward_first: the final state begins with the backward direction's, as in the released code.
+    """
+
+    def __init__(self, word_width: int, d: int, layers: int, dropout: float, backward_first: bool = False) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(BothWays(d if i else word_width, d // 2) for i in range(layers))
+        self.dropout = nn.Dropout(dropout)
+        self.backward_first = backward_first
 
     def forward(self, words_ble: Tensor, mask_bl: Tensor) -> tuple[Bank, Tensor]:
         """(B, L, e), (B, L) with no row empty -> the text bank, and (B, d) the last layer's two final states."""
-        lengths_b = mask_bl.sum(1).cpu()
-        packed = pack_padded_sequence(words_ble, lengths_b, batch_first=True, enforce_sorted=False)
-        states, last = self.gru(packed)
-        memory_bld, _ = pad_packed_sequence(states, batch_first=True, total_length=mask_bl.size(1))
-        return Bank(memory_bld, mask_bl), torch.cat([last[-2], last[-1]], -1)
+        place_l = torch.arange(mask_bl.size(1), device=mask_bl.device)
+        last_b1 = mask_bl.sum(1, keepdim=True) - 1
+        turn_bl = torch.where(mask_bl, last_b1 - place_l, place_l)
+        x_blw = words_ble
+        for i, layer in enumerate(self.layers):
+            x_blw = layer(self.dropout(x_blw) if i else x_blw, turn_bl)
+        memory_bld = x_blw * mask_bl[..., None]
+        units = memory_bld.size(-1) // 2
+        onward_bu, backward_bu = turned(memory_bld, last_b1)[:, 0, :units], memory_bld[:, 0, units:]
+        ends = (backward_bu, onward_bu) if self.backward_first else (onward_bu, backward_bu)
+        return Bank(memory_bld, mask_bl), torch.cat(ends, -1)
+
+
+class WordBank(nn.Module):
+    """The word embeddings themselves, for a system that reads them without a recurrent network."""
+
+    def forward(self, words_ble: Tensor, mask_bl: Tensor) -> tuple[Bank, None]:
+        """(B, L, e), (B, L) -> the text bank, of width e, and no state to decode from."""
+        return Bank(words_ble, mask_bl), None
 
 
 class VisionEncoder(nn.Module):

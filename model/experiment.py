@@ -149,7 +149,7 @@ def use_threads(config: Config) -> None:
 def readable_inputs(config: Config, dataset: Dataset) -> list[str]:
     """What the system reads of what this dataset has; says so, and repeats the dataset's own warnings."""
     wanted = wanted_inputs(get_system(config.system), config)
-    have = ["text", *available(dataset, wanted)]
+    have = [name for name in wanted if name == "text" or name in available(dataset, wanted)]
     missing = [f"{name} ({FEATURES[name]})" for name in wanted if name not in have]
     left_out = f"; left out, because the dataset has no such feature: {', '.join(missing)}" if missing else ""
     notes = "".join(f"; note: {note}" for note in dataset.manifest.notes)

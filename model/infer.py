@@ -9,47 +9,86 @@ import torch
 from model.batches import EOS_ID, UNK_ID, Batch, Encoded, by_length
 from model.classifier import best_labels
 from model.config import Config
-from model.data import Vocabularies
-from model.metrics import stem_phrase
-from model.search import search
+from model.data import Posts, Vocabularies
+from model.merge import Candidate, merge
+from model.metrics import is_present, stem, stem_phrase
+from model.search import Rules, search
+from model.systems import get_system
 from model.unified import KeyphraseModel
 
 
 def predict(model: KeyphraseModel, encoded: Encoded, vocabularies: Vocabularies, config: Config) -> list[list[str]]:
     """Up to `n_best` phrases a post, best first, in the posts' order. The model is left in evaluation mode."""
+    if not get_system(config.system).learns:
+        return oracle(encoded.posts)
     model.eval()
     ranked: list[list[str]] = [[] for _ in encoded.sources]
     for rows in by_length(encoded.source.lengths(), config.search_batch):
         batch = encoded.posts_batch(rows)
-        generates = model.decoder is not None
-        phrases: Iterator[Iterable[str]] = (
-            _generated(model, batch, encoded, vocabularies, config)
-            if generates
-            else _classified(model, batch, vocabularies, config.n_best)
-        )
-        for row, found in zip(rows, phrases, strict=True):
+        for row, found in zip(rows, _ranked(model, batch, encoded, vocabularies, config), strict=True):
             ranked[row] = _first(found, config)
     return ranked
+
+
+def oracle(posts: Posts) -> list[list[str]]:
+    """EXT-ORACLE: of each post the keyphrases that stand in its text, as an extractor without fault would find."""
+    texts = (f" {' '.join(stem(token) for token in tokens)} " for tokens in posts.tokens)
+    return [
+        [phrase for phrase in phrases if is_present(stem_phrase(phrase), text)]
+        for phrases, text in zip(posts.keyphrases, texts, strict=True)
+    ]
+
+
+def _ranked(
+    model: KeyphraseModel, batch: Batch, encoded: Encoded, vocabularies: Vocabularies, config: Config
+) -> Iterator[Iterable[str]]:
+    """The phrases of each post, best first, by the part that ranks, or merged."""
+    how = get_system(config.system).ranks if config.ranking == "system" else config.ranking
+    if how == "generator":
+        return ((p for p, _ in found) for found in _generated(model, batch, encoded, vocabularies, config))
+    if how == "classifier":
+        return ((p for p, _ in found) for found in _classified(model, batch, vocabularies, config.n_best))
+    both = zip(
+        _generated(model, batch, encoded, vocabularies, config),
+        _classified(model, batch, vocabularies, config.n_best),
+        strict=True,
+    )
+    return (merge(list(one), list(other), how, config.generator_weight) for one, other in both)
 
 
 @torch.inference_mode()
 def _classified(
     model: KeyphraseModel, batch: Batch, vocabularies: Vocabularies, n_best: int
-) -> Iterator[Iterable[str]]:
-    best_bk = best_labels(model(batch).logit_bn, 2 * n_best)[1]  # twice as many, for those that are equal when stemmed
-    return ([vocabularies.labels.words[i] for i in ids] for ids in best_bk.tolist())
+) -> Iterator[Iterable[Candidate]]:
+    logit_bn = model(batch).logit_bn
+    best_bk = best_labels(logit_bn, 2 * n_best)[1]  # twice as many, for those that are equal when stemmed
+    p_bk = logit_bn.softmax(-1).gather(1, best_bk)
+    words = vocabularies.labels.words
+    return (
+        [(words[i], p) for i, p in zip(ids, ps, strict=True)]
+        for ids, ps in zip(best_bk.tolist(), p_bk.tolist(), strict=True)
+    )
 
 
 def _generated(
     model: KeyphraseModel, batch: Batch, encoded: Encoded, vocabularies: Vocabularies, config: Config
-) -> Iterator[Iterable[str]]:
-    found = search(model, batch, config.beam, config.n_best, config.max_steps)
+) -> Iterator[Iterable[Candidate]]:
+    rules = Rules(config.beam, config.n_best, config.max_steps, config.length_power, config.search == "released")
+    found = search(model, batch, rules)
     order_bn = found.score_bn.argsort(dim=-1, descending=True, stable=True).cpu().numpy()
-    score_bn, words_bnt, place_bnt = (t.cpu().numpy() for t in (found.score_bn, found.words_bnt, found.place_bnt))
+    score_bn, p_bn, words_bnt, place_bnt = (
+        t.cpu().numpy() for t in (found.score_bn, found.sum_bn.exp(), found.words_bnt, found.place_bnt)
+    )
     for b, row in enumerate(batch.rows_b):
         kept = [n for n in order_bn[b] if np.isfinite(score_bn[b, n])]
+        if config.search == "released":
+            kept = kept[: config.n_best]  # before duplicates go
         spell = _Speller(vocabularies.words.words, encoded.oov[row], encoded.sources[row])
-        yield (spell.phrase(words_bnt[b, n].tolist(), place_bnt[b, n].tolist()) for n in kept)
+        yield (
+            (phrase, float(p_bn[b, n]))
+            for n in kept
+            if (phrase := spell.phrase(words_bnt[b, n].tolist(), place_bnt[b, n].tolist()))
+        )
 
 
 @dataclass(frozen=True)
@@ -71,9 +110,9 @@ class _Speller:
 
 
 def _first(phrases: Iterable[str], config: Config) -> list[str]:
-    """The first `n_best` that have a word; of phrases equal after stemming the first, if so configured."""
+    """The first `n_best`; of phrases equal after stemming the first, if so configured."""
     kept: dict[object, str] = {}
-    for i, phrase in enumerate(filter(None, phrases)):
+    for i, phrase in enumerate(phrases):
         kept.setdefault(stem_phrase(phrase) if config.drop_duplicates else i, phrase)
         if len(kept) == config.n_best:
             break

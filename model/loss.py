@@ -11,7 +11,10 @@ from model.unified import KeyphraseModel
 
 @dataclass(frozen=True)
 class Loss:
-    """joint: scalar to descend. generate: summed over a batch's words. classify: summed over its known labels."""
+    """joint: scalar to descend. generate: summed over a batch's words. classify: summed over its known labels.
+
+    topics: of the topic model, summed over the pairs.
+    """
 
     joint: Tensor
     generate: float
@@ -19,19 +22,27 @@ class Loss:
     classify: float
     labels: int
     pairs: int
+    topics: float = 0.0
 
 
-def joint_loss(model: KeyphraseModel, pairs: Pairs, gamma: float) -> Loss:
-    """-log P(keyphrase) + gamma x -log P(label), per pair; Eq. (12). A label unseen in training counts nothing."""
+def joint_loss(
+    model: KeyphraseModel, pairs: Pairs, gamma: float, topic_weight: float = 1.0, over: str = "pairs"
+) -> Loss:
+    """-log P(keyphrase) + gamma x -log P(label) + topic_weight x topic loss, Eq. (12) and Wang et al. 2019a, Eq. 13.
+
+    over: `pairs`, the mean over them, or `batch`, their sum. A label unseen in training counts nothing.
+    """
     encoding = model(pairs.batch)
-    count = len(pairs.label_b)
-    generate = encoding.state_bd.new_zeros(())
-    classify, words, labels = generate, 0, 0
+    zero = next(model.parameters()).new_zeros(())
+    generate, classify, topics, words, labels = zero, zero, zero, 0, 0
     if model.decoder is not None:
         log_p_n = model.log_likelihood(pairs, encoding)
         generate, words = -log_p_n.sum(), len(log_p_n)
-    if model.classifier is not None:
+    if encoding.logit_bn is not None:
         labels = int((pairs.label_b != 0).sum())
         classify = F.cross_entropy(encoding.logit_bn, pairs.label_b, ignore_index=0, reduction="sum")
-    joint = (generate + gamma * classify) / count
-    return Loss(joint, float(generate.detach()), words, float(classify.detach()), labels, count)
+    if encoding.topics is not None:
+        topics = encoding.topics.loss_b.sum()
+    count = len(pairs.label_b)
+    joint = (generate + gamma * classify + topic_weight * topics) / (count if over == "pairs" else 1)
+    return Loss(joint, float(generate.detach()), words, float(classify.detach()), labels, count, float(topics.detach()))

@@ -18,13 +18,13 @@ from typing import Any
 
 import torch
 
+from model.assemble import Sizes, build_model
 from model.batches import Encoded, encode
 from model.checkpoint import load_tensors, save_tensors
 from model.classifier import label_table
 from model.config import Config
 from model.data import FEATURES, Posts, Reader, Vocabularies
 from model.lines import join_phrases, write_lines
-from model.systems import MODALITIES, Sizes, build_model
 from model.unified import KeyphraseModel
 from schemas.dataset import Dataset
 from schemas.errors import IntegrityError, UsageError
@@ -133,7 +133,7 @@ def load_run(folder: Path) -> Run:
 def _model(config: Config, facts: Facts, vocabularies: Vocabularies) -> KeyphraseModel:
     table_nw = label_table(vocabularies.labels.words, vocabularies.words)
     sizes = Sizes(len(vocabularies.words), len(vocabularies.labels), len(vocabularies.attributes), facts.channels)
-    model = build_model(config, sizes, [name for name in facts.inputs if name in MODALITIES], table_nw)
+    model = build_model(config, sizes, facts.inputs, table_nw)
     return model.to(pick_device(config.device))
 
 

@@ -4,8 +4,12 @@ Axes: B posts still searched, K beams, T words so far, C candidates of a beam, S
 
 Each step the `beam` best continuations of a post's live hypotheses are taken; those that end in `<eos>` are finished
 and have no children. A post is done when its best continuation ends and `n_best` have finished, or after `max_steps`;
-it then leaves the batch, so that its list never depends on its neighbours. A score is the mean log P of the words and
-`<eos>`.
+it then leaves the batch, so that its list never depends on its neighbours. A score is the sum of log P of the words and
+`<eos>`, over their number to the power `length_power`.
+
+As the released code does it (`released`): posts leave a batch together, when all are done, and go on finding until
+then, so that a list depends on its neighbours; a copied word outside the vocabulary is read back as `<eos>`, not as
+`<unk>`; and where fewer than `n_best` have finished, the best unfinished ones are ranked among them as if they had.
 """
 
 from dataclasses import dataclass
@@ -22,21 +26,37 @@ UNFINISHED = 1e6
 
 
 @dataclass(frozen=True)
+class Rules:
+    """beam: hypotheses kept a step. max_steps: words and `<eos>` together. The rest as above."""
+
+    beam: int
+    n_best: int
+    max_steps: int
+    length_power: float = 1.0
+    released: bool = False
+
+
+@dataclass(frozen=True)
 class Found:
     """What was kept of each post, in no order. N: max_steps x beam places.
 
     words_bnt: extended ids, padded with `<eos>`. place_bnt: the source position with the highest attention at each.
-    score_bn: mean log P, less UNFINISHED without `<eos>`, -inf where a place is empty.
+    sum_bn: log P of the whole, -inf where a place is empty or a hypothesis unfinished. score_bn: what to rank by, -inf
+    where a place is empty.
     """
 
     words_bnt: Tensor
     place_bnt: Tensor
+    sum_bn: Tensor
     score_bn: Tensor
 
-    def __post_init__(self) -> None:
-        self.words_bnt.fill_(EOS_ID)
-        self.place_bnt.zero_()
-        self.score_bn.fill_(-torch.inf)
+    @classmethod
+    def nothing(cls, posts: int, rules: Rules, like: Tensor) -> "Found":
+        """Empty places, on the device and of the precision of `like`."""
+        places = rules.beam * rules.max_steps
+        words_bnt = torch.full((posts, places, rules.max_steps), EOS_ID, device=like.device)
+        none_bn = like.new_full((posts, places), -torch.inf)
+        return cls(words_bnt, torch.zeros_like(words_bnt), none_bn, none_bn.clone())
 
 
 @dataclass(frozen=True)
@@ -62,48 +82,48 @@ class Beams:
 
 
 @torch.inference_mode()
-def search(model: KeyphraseModel, batch: Batch, beam: int, n_best: int, max_steps: int) -> Found:
+def search(model: KeyphraseModel, batch: Batch, rules: Rules) -> Found:
     """The finished hypotheses of each post, and the best unfinished ones behind them."""
     encoding = model(batch)
-    memory = model.remember(batch, encoding)
-    found, beams = _start(encoding.state_bd, beam, max_steps)
-    rows = torch.arange(len(found.score_bn), device=found.score_bn.device)
-    for step in range(max_steps):
-        beams = _advance(model, memory, beams, beam)
+    memory, state_bd = model.remember(batch, encoding), encoding.start()[1]
+    found = Found.nothing(len(state_bd), rules, state_bd)
+    rows_b = torch.arange(len(state_bd), device=state_bd.device)
+    done_b = torch.zeros_like(rows_b, dtype=torch.bool)
+    none_bkt = found.words_bnt[:, :1, :0]
+    beams = Beams(none_bkt, none_bkt, state_bd.new_zeros(len(state_bd), 1), state_bd[:, None])  # one empty hypothesis
+    for step in range(rules.max_steps):
+        beams = _advance(model, memory, beams, rules)
         ends_bk = beams.ends_bk()
-        ended_b = (found.score_bn[rows] > -UNFINISHED / 2).sum(1) + ends_bk.sum(1)
-        beams_left = beams.without(ends_bk)
-        live_b = beams_left.sum_bk.isfinite().any(1) & ~(ends_bk[:, 0] & (ended_b >= n_best))
-        if step == max_steps - 1:
-            live_b = torch.zeros_like(live_b)
-        _keep(found, rows, step, beam, beams, ends_bk, ends_bk | ~live_b[:, None])
-        if not live_b.any():
+        left = beams.without(ends_bk)
+        enough_b = _finish(found, rows_b, step, beams, ends_bk, rules) >= rules.n_best
+        done_b = done_b | (ends_bk[:, 0] & enough_b) | ~left.sum_bk.isfinite().any(1)
+        if step == rules.max_steps - 1:
+            done_b = torch.ones_like(done_b)
+        leaves_b = done_b.all().expand_as(done_b) if rules.released else done_b
+        _fill(found, rows_b[leaves_b], step, left.take(leaves_b), rules)
+        if leaves_b.all():
             break
-        rows, memory, beams = rows[live_b], memory.take(live_b), beams_left.take(live_b)
+        if leaves_b.any():
+            stays_b = ~leaves_b
+            rows_b, done_b, memory, left = rows_b[stays_b], done_b[stays_b], memory.take(stays_b), left.take(stays_b)
+        beams = left
     return found
 
 
-def _start(state_bd: Tensor, beam: int, max_steps: int) -> tuple[Found, Beams]:
-    """Nothing found, and one empty hypothesis a post: the first step has no other to expand."""
-    posts, places = len(state_bd), beam * max_steps
-    words_bnt = torch.empty((posts, places, max_steps), dtype=torch.long, device=state_bd.device)
-    found = Found(words_bnt, torch.empty_like(words_bnt), state_bd.new_empty(posts, places))
-    none_bkt = words_bnt[:, :1, :0]
-    return found, Beams(none_bkt, none_bkt, state_bd.new_zeros(posts, 1), state_bd[:, None])
-
-
-def _advance(model: KeyphraseModel, memory: Memory, beams: Beams, beam: int) -> Beams:
+def _advance(model: KeyphraseModel, memory: Memory, beams: Beams, rules: Rules) -> Beams:
     """The `beam` best continuations of each post, best first."""
     posts, width, steps = beams.words_bkt.shape
     last_bk = beams.words_bkt[..., -1] if steps else beams.words_bkt.new_full((posts, width), BOS_ID)
-    u_bke = model.embed(last_bk)
+    if rules.released:
+        last_bk = last_bk.masked_fill(last_bk >= model.generator.vocabulary.out_features, EOS_ID)
+    u_bke = model.generator.inputs(model.embed(last_bk), memory)
     states = model.generator.states(u_bke.flatten(0, 1)[:, None], beams.state_bkd.flatten(0, 1))
     s_bkd = states.view(posts, width, -1)
     emission = model.generator.emit(u_bke, s_bkd, memory)
-    words_bkc, log_p_bkc = candidates(model.generator.vocabulary(emission.hidden_btd), emission, memory, beam)
+    words_bkc, log_p_bkc = candidates(model.generator.vocabulary(emission.hidden_btd), emission, memory, rules.beam)
 
     total_bn = (beams.sum_bk[..., None] + log_p_bkc).flatten(1)
-    best = total_bn.topk(min(beam, total_bn.size(1)), -1)
+    best = total_bn.topk(min(rules.beam, total_bn.size(1)), -1)
     parent_bk = best.indices // words_bkc.size(-1)
     word_bk = words_bkc.flatten(1).gather(1, best.indices)
     place_bk = emission.alpha_btl.argmax(-1).gather(1, parent_bk)
@@ -145,9 +165,24 @@ def candidates(logits_bkv: Tensor, emission: Emission, memory: Memory, beam: int
     return torch.cat([top.indices, slot_bks], -1), log_p_bkc.masked_fill(told_bkc, -torch.inf)
 
 
-def _keep(found: Found, rows_b: Tensor, step: int, beam: int, beams: Beams, ends_bk: Tensor, keep_bk: Tensor) -> None:
-    score_bk = beams.sum_bk / (step + 1) - UNFINISHED * ~ends_bk
-    places = slice(step * beam, step * beam + score_bk.size(1))
+def _finish(found: Found, rows_b: Tensor, step: int, beams: Beams, ends_bk: Tensor, rules: Rules) -> Tensor:
+    """Keep what ended by this step; (B,) how many have ended of each post."""
+    sum_bk = beams.sum_bk.masked_fill(~ends_bk, -torch.inf)
+    places = slice(step * rules.beam, step * rules.beam + sum_bk.size(1))
     found.words_bnt[rows_b, places, : step + 1] = beams.words_bkt
     found.place_bnt[rows_b, places, : step + 1] = beams.place_bkt
-    found.score_bn[rows_b, places] = score_bk.masked_fill(~keep_bk, -torch.inf)
+    found.sum_bn[rows_b, places] = sum_bk
+    found.score_bn[rows_b, places] = sum_bk / (step + 1) ** rules.length_power
+    return found.sum_bn[rows_b].isfinite().sum(1)
+
+
+def _fill(found: Found, rows_b: Tensor, step: int, left: Beams, rules: Rules) -> None:
+    """Keep the unfinished hypotheses of posts that leave: behind the finished ones, or as the released code does."""
+    score_bk = left.sum_bk / (step + 1) ** rules.length_power
+    if rules.released:
+        missing_b = rules.n_best - found.sum_bn[rows_b].isfinite().sum(1)
+        score_bk = score_bk.masked_fill(score_bk.isfinite().cumsum(1) > missing_b[:, None], -torch.inf)
+    else:
+        score_bk = score_bk - UNFINISHED
+    places = slice(step * rules.beam, step * rules.beam + score_bk.size(1))
+    found.score_bn[rows_b, places] = torch.maximum(found.score_bn[rows_b, places], score_bk)

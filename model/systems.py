@@ -1,57 +1,117 @@
-"""The systems of the paper's Table 2, by name. A new one is one entry, made of the shared parts."""
+"""The systems of the paper's Table 2, by name, and the released code's. A new one is one entry here."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from torch import nn
-
-from model.attention import M3HAttention, PooledFusion
-from model.classifier import Aggregation, Classifier
 from model.config import Config
-from model.decoder import Decoder
-from model.encoder import AttributeEncoder, TextEncoder, VisionEncoder
-from model.unified import KeyphraseModel
 from schemas.errors import UsageError, unknown_name
 
 MODALITIES = ("text", "vision", "attributes")
+INPUTS = ("text", "ocr", "vision", "objects", "attributes")
+Fusion = Literal["max", "avg", "m3h", "stacked", "alternating", "bilinear", "topics"]
+FUSES = {
+    None: {"text"},
+    "max": set(MODALITIES),
+    "avg": set(MODALITIES),
+    "m3h": set(MODALITIES),
+    "stacked": {"text", "vision"},
+    "alternating": {"text", "vision"},
+    "bilinear": {"text", "vision"},
+    "topics": {"text"},
+}
+"""What each way to make c_fuse has a part for."""
+NEEDS_VISION = ("stacked", "alternating", "bilinear")
 
 
 @dataclass(frozen=True)
 class System:
-    """One row. inputs: of text, ocr, vision, attributes. fusion: how c_fuse is made, or None: without it.
+    """One row. inputs: of INPUTS. fusion: how c_fuse is made, or None: without it; `max` and `avg` pool.
 
-    A system that generates ranks by its search, any other by its classifier.
+    copies: the generator has a pointer to the text. aggregates: and, in a second phase, to the words of the
+    classifier's best labels. topics: with a neural topic model. ranks: whose list is the system's.
     """
 
     name: str
     paper_row: str
     inputs: tuple[str, ...]
     description: str
-    fusion: Literal["pooled", "m3h"] | None = None
+    fusion: Fusion | None = None
     classifies: bool = False
     generates: bool = False
+    copies: bool = True
+    aggregates: bool = False
+    topics: bool = False
+    ranks: Literal["classifier", "generator"] = "classifier"
 
     @property
-    def aggregates(self) -> bool:
-        """Whether the words of the classifier's best labels can be copied."""
-        return self.classifies and self.generates
+    def learns(self) -> bool:
+        """Whether there is anything to train."""
+        return self.classifies or self.generates
 
+
+def _classifier(
+    name: str, row: str, inputs: str, description: str, fusion: Fusion, topics: bool = False, generates: bool = False
+) -> System:
+    words = tuple(inputs.split())
+    return System(name, row, words, description, fusion, classifies=True, generates=generates, topics=topics)
+
+
+def _generator(
+    name: str,
+    row: str,
+    inputs: str,
+    description: str,
+    fusion: Fusion | None = None,
+    classifies: bool = False,
+    copies: bool = True,
+    aggregates: bool = False,
+    topics: bool = False,
+) -> System:
+    words = tuple(inputs.split())
+    return System(
+        *(name, row, words, description, fusion, classifies, True, copies, aggregates, topics), ranks="generator"
+    )
+
+
+WORDING = "text ocr vision attributes"
 
 SYSTEMS = {
     system.name: system
     for system in (
-        System("cls-max", "CLS-MAX", ("text",), "label classifier on the max-pooled text", "pooled", classifies=True),
-        System("gen-copy", "GEN-COPY", ("text",), "sequence to sequence with a pointer to the text", generates=True),
-        System(
-            "gen-cls-m3h",
-            "GEN-CLS-M3H-ATT",
-            ("text", "ocr", "vision", "attributes"),
+        _classifier("cls-vgg-max", "CLS-VGG-MAX", "vision", "labels from the max-pooled VGG grid", "max"),
+        _classifier("cls-vgg-avg", "CLS-VGG-AVG", "vision", "labels from the mean of the VGG grid", "avg"),
+        _classifier("cls-butd-max", "CLS-BUTD-MAX", "objects", "labels from the max-pooled objects", "max"),
+        _classifier("cls-butd-avg", "CLS-BUTD-AVG", "objects", "labels from the mean of the objects", "avg"),
+        System("ext-oracle", "EXT-ORACLE", ("text",), "the keyphrases that stand in the text; learns nothing"),
+        _classifier("cls-avg", "CLS-AVG", "text", "labels from the mean of the text bank", "avg"),
+        _classifier("cls-max", "CLS-MAX", "text", "labels from the max-pooled text bank", "max"),
+        _classifier("cls-tmn", "CLS-TMN", "text", "topic memory network (Zeng et al. 2018)", "topics", topics=True),
+        _generator("gen-att", "GEN-ATT", "text", "sequence to sequence with attention", copies=False),
+        _generator("gen-copy", "GEN-COPY", "text", "sequence to sequence with a pointer to the text"),
+        _generator("gen-topic", "GEN-TOPIC", "text", "topic-aware generation (Wang et al. 2019a)", topics=True),
+        _classifier("cls-ban", "CLS-BAN", "text vision", "bilinear attention (Kim et al. 2018)", "bilinear"),
+        _classifier("cls-img-att", "CLS-IMG-ATT", "text vision", "stacked attention (Yang et al. 2016)", "stacked"),
+        _classifier("cls-co-att", "CLS-CO-ATT", "text vision", "co-attention (Zhang et al. 2017)", "alternating"),
+        _classifier("cls-m3h", "CLS-M3H-ATT", "text vision", "labels from M3H-Att", "m3h"),
+        _classifier("cls-m3h+wording", "+image wording", WORDING, "and from image wordings", "m3h"),
+        _classifier("cls-m3h+wording+joint", "+joint-train", WORDING, "beside a generator", "m3h", generates=True),
+        _generator("gen-m3h", "GEN-M3H-ATT", "text vision", "a pointer generator that sees M3H-Att's context", "m3h"),
+        _generator("gen-m3h+wording", "+image wording", WORDING, "and image wordings", "m3h"),
+        _generator("gen-m3h+wording+joint", "+joint-train", WORDING, "beside a classifier", "m3h", True),
+        _generator(
+            *("gen-cls-m3h", "GEN-CLS-M3H-ATT", WORDING),
             "the full model: generator and classifier on M3H-Att, with the classifier's words aggregated",
             "m3h",
             classifies=True,
-            generates=True,
+            aggregates=True,
+        ),
+        _generator(
+            *("released", "the released code", "text ocr vision"),
+            "the code that the paper's authors released: the image asks the text, in two stages",
+            "m3h",
+            classifies=True,
+            aggregates=True,
         ),
     )
 }
@@ -65,70 +125,26 @@ def get_system(name: str) -> System:
 
 
 def wanted_inputs(system: System, config: Config) -> list[str]:
-    """What the system reads after `add_inputs` and `drop_inputs`, in the order text, ocr, vision, attributes."""
+    """What the system reads after `add_inputs` and `drop_inputs`, in the order of INPUTS.
+
+    UsageError where it has no part for one of them, or would read two kinds of vision.
+    """
     extra = set(config.add_inputs) - set(system.inputs)
-    if system.fusion is None and extra & {"vision", "attributes"}:
-        raise UsageError(f"{system.name} reads text and ocr only: it has no part for {', '.join(sorted(extra))}.")
     chosen = (set(system.inputs) | extra) - set(config.drop_inputs)
-    return [name for name in ("text", "ocr", "vision", "attributes") if name in chosen]
+    without_part = [name for name in sorted(extra) if _modality(name) not in FUSES[system.fusion]]
+    if without_part:
+        raise UsageError(f"{system.name} has no part for {', '.join(without_part)}.")
+    if "ocr" in chosen and "text" not in chosen:
+        raise UsageError(f"{system.name} reads no text, and ocr is read behind it.")
+    if {"vision", "objects"} <= chosen:
+        raise UsageError(f"{system.name} reads one kind of vision: drop_inputs=[vision] or [objects].")
+    return [name for name in INPUTS if name in chosen]
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Of the vocabularies, specials included, of the longest label in words, and of a grid cell."""
-
-    words: int
-    labels: int
-    attributes: int
-    channels: int = 512
-    label_words: int = 9
+def _modality(name: str) -> str:
+    return {"ocr": "text", "objects": "vision"}.get(name, name)
 
 
-PAPER_SIZES = Sizes(words=45_006, labels=4_262, attributes=1_002)
-"""The released data: 45,001 words, 4,261 keyphrases and 1,000 attributes with our specials."""
-
-
-def build_model(
-    config: Config, sizes: Sizes, inputs: Collection[str], label_words_nw: torch.Tensor | None = None
-) -> KeyphraseModel:
-    """A model with fresh weights from torch's random state. label_words_nw: of `label_table`, for aggregation."""
-    system = get_system(config.system)
-    d = config.width
-    table_nw = (
-        torch.zeros(sizes.labels, sizes.label_words, dtype=torch.long) if label_words_nw is None else label_words_nw
-    )
-    return KeyphraseModel(
-        sizes.words,
-        config.word_width,
-        TextEncoder(config.word_width, d, config.encoder_layers, config.dropout),
-        VisionEncoder(sizes.channels, d) if "vision" in inputs else None,
-        AttributeEncoder(sizes.attributes, config.word_width, d) if "attributes" in inputs else None,
-        _fusion(system, config, [name for name in MODALITIES if name in inputs]),
-        Classifier(d, sizes.labels, config.classifier_layers, config.dropout) if system.classifies else None,
-        _decoder(config, sizes) if system.generates else None,
-        Aggregation(table_nw, config.top_labels) if system.aggregates else None,
-        config.embedding_dropout,
-    )
-
-
-def _fusion(system: System, config: Config, modalities: Sequence[str]) -> nn.Module | None:
-    how = {"text": config.text_pool, "vision": config.vision_pool, "attributes": config.attribute_pool}
-    pools = {name: how[name] for name in modalities}
-    if system.fusion == "pooled":
-        return PooledFusion(dict.fromkeys(modalities, "max"), config.width)
-    if system.fusion is None:
-        return None
-    layers = {"text": config.text_layers, "vision": config.vision_layers, "attributes": config.attribute_layers}
-    return M3HAttention(pools, layers, config.width, config.heads, config.head_width, config.dropout)
-
-
-def _decoder(config: Config, sizes: Sizes) -> Decoder:
-    shares = (1.0, 1.0) if config.aggregation == "released" else (config.copy_share, 1 - config.copy_share)
-    return Decoder(sizes.words, config.word_width, config.width, config.dropout, shares)
-
-
-def parameters_at_paper_size(system: System) -> int:
-    """Trainable numbers with the paper's vocabularies and every input the system reads."""
-    with torch.device("meta"):
-        model = build_model(Config(system=system.name), PAPER_SIZES, system.inputs)
-    return sum(weights.numel() for weights in model.parameters())
+def modalities(inputs: Collection[str]) -> list[str]:
+    """The banks that inputs fill, in the order of MODALITIES."""
+    return [name for name in MODALITIES if name in {_modality(one) for one in inputs}]

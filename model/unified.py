@@ -12,31 +12,46 @@ from torch.nn import functional as F
 from model.batches import BOS_ID, UNK_ID, Batch, Pairs
 from model.classifier import Aggregation, Classifier
 from model.decoder import Decoder, Memory
-from model.encoder import AttributeEncoder, Bank, TextEncoder, VisionEncoder, init_embedding
+from model.encoder import AttributeEncoder, Bank, TextEncoder, VisionEncoder, WordBank, init_embedding
+from model.topics import NeuralTopicModel, TopicMemory, Topics
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """A batch of posts, understood. state_bd: the decoder's first. logit_bn: of labels; (B, 0) without classifier."""
+    """A batch of posts, understood. Each part is None in a system that has none.
 
-    text: Bank
-    state_bd: Tensor
+    text: the text bank. state_bd: the decoder's first. logit_bn: of labels.
+    """
+
+    text: Bank | None
+    state_bd: Tensor | None
     c_fuse_bd: Tensor | None
-    logit_bn: Tensor
+    logit_bn: Tensor | None
+    topics: Topics | None
+
+    def start(self) -> tuple[Bank, Tensor]:
+        """What a decoder begins with: the text bank and its first state; TypeError where nothing encodes text."""
+        if self.text is None or self.state_bd is None:
+            raise TypeError("this system has no text encoder for a decoder to begin with.")
+        return self.text, self.state_bd
 
 
 class KeyphraseModel(nn.Module):
     """Any system of Table 2, from the parts given to it.
 
-    fusion: from banks by modality to c_fuse, or None for text alone. classifier, decoder: at least one of the two.
+    words: of the vocabulary. fusion: from banks by modality to c_fuse, or None where the decoder sees the text alone.
+    topic_memory: makes c_fuse from the text and its topics instead. classifier, decoder: at least one of the two.
     aggregation: the labels' words for the decoder to copy; used only while `aggregate` is True (§3.4's second phase).
     """
+
+    embedding: nn.Embedding
+    """Absent in a system that reads no text."""
 
     def __init__(
         self,
         words: int,
         word_width: int,
-        text: TextEncoder,
+        text: TextEncoder | WordBank | None,
         vision: VisionEncoder | None = None,
         attributes: AttributeEncoder | None = None,
         fusion: nn.Module | None = None,
@@ -44,35 +59,54 @@ class KeyphraseModel(nn.Module):
         decoder: Decoder | None = None,
         aggregation: Aggregation | None = None,
         embedding_dropout: float = 0.0,
+        topics: NeuralTopicModel | None = None,
+        topic_memory: TopicMemory | None = None,
     ) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(words, word_width, padding_idx=0)
-        init_embedding(self.embedding)
+        if text is not None:
+            self.embedding = nn.Embedding(words, word_width, padding_idx=0)
+            init_embedding(self.embedding)
         self.embedding_dropout = embedding_dropout
         self.text, self.vision, self.attributes = text, vision, attributes
-        self.fusion, self.classifier, self.decoder, self.aggregation = fusion, classifier, decoder, aggregation
+        self.topics, self.topic_memory, self.fusion = topics, topic_memory, fusion
+        self.classifier, self.decoder, self.aggregation = classifier, decoder, aggregation
         self.aggregate = False
 
     def embed(self, words: Tensor) -> Tensor:
         """Word ids of any shape -> embeddings (*, e); copied words outside the vocabulary are read as `<unk>`."""
         u = self.embedding(words.masked_fill(words >= self.embedding.num_embeddings, UNK_ID))
-        kept = F.dropout(torch.ones_like(u[..., :1]), self.embedding_dropout, self.training)
-        return u * kept if self.embedding_dropout else u
+        if not self.embedding_dropout:
+            return u
+        return u * F.dropout(torch.ones_like(u[..., :1]), self.embedding_dropout, self.training)
 
     def forward(self, batch: Batch) -> Encoding:
-        """Banks, c_fuse and label logits of a batch."""
-        text, state_bd = self.text(self.embed(batch.source_bl), batch.mask_bl)
-        c_fuse_bd = self.fusion(self._banks(text, batch)) if self.fusion else None
-        logit_bn = self.classifier(c_fuse_bd) if self.classifier else state_bd[:, :0]
-        return Encoding(text, state_bd, c_fuse_bd, logit_bn)
+        """Banks, topics, c_fuse and label logits of a batch."""
+        banks, state_bd = self._banks(batch)
+        topics = self.topics(batch.source_bl, batch.mask_bl) if self.topics else None
+        if self.topic_memory:
+            c_fuse_bd = self.topic_memory(banks["text"], topics)
+        else:
+            c_fuse_bd = self.fusion(banks) if self.fusion else None
+        logit_bn = self.classifier(c_fuse_bd) if self.classifier else None
+        return Encoding(banks.get("text"), state_bd, c_fuse_bd, logit_bn, topics)
 
-    def _banks(self, text: Bank, batch: Batch) -> dict[str, Bank]:
-        banks = {"text": text}
+    def _banks(self, batch: Batch) -> tuple[dict[str, Bank], Tensor | None]:
+        banks, state_bd = {}, None
+        if self.text:
+            banks["text"], state_bd = self.text(self.embed(batch.source_bl), batch.mask_bl)
         if self.vision and batch.grid_bgc is not None and batch.grid_mask_bg is not None:
             banks["vision"] = self.vision(batch.grid_bgc, batch.grid_mask_bg)
         if self.attributes and batch.attributes_ba is not None and batch.attribute_mask_ba is not None:
             banks["attributes"] = self.attributes(batch.attributes_ba, batch.attribute_mask_ba)
-        return banks
+        return banks, state_bd
+
+    def start_second_phase(self, style: str) -> None:
+        """Aggregate from now on. style: `paper`, all goes on learning; `released`, only the decoder does."""
+        self.aggregate = self.aggregation is not None
+        if style == "released":
+            learning = ("decoder.", "aggregation.")
+            for name, weights in self.named_parameters():
+                weights.requires_grad_(name.startswith(learning))
 
     @property
     def generator(self) -> Decoder:
@@ -84,12 +118,14 @@ class KeyphraseModel(nn.Module):
     def remember(self, batch: Batch, encoding: Encoding) -> Memory:
         """What the decoder reads while it writes."""
         labels = self.aggregation(encoding.logit_bn) if self.aggregate and self.aggregation else None
-        return self.generator.remember(encoding.text, batch.copy_bl, encoding.c_fuse_bd, labels)
+        theta_bk = encoding.topics.theta_bk if encoding.topics else None
+        return self.generator.remember(encoding.start()[0], batch.copy_bl, encoding.c_fuse_bd, labels, theta_bk)
 
     def log_likelihood(self, pairs: Pairs, encoding: Encoding) -> Tensor:
         """(N,) log P of every real target word, each given those before it."""
         memory = self.remember(pairs.batch, encoding)
-        u_bte = self.embed(F.pad(pairs.target_bt[:, :-1], (1, 0), value=BOS_ID))
-        s_btd = self.generator.states(u_bte, encoding.state_bd)
+        words_bt = F.pad(pairs.target_bt[:, :-1], (1, 0), value=BOS_ID)
+        u_bte = self.generator.inputs(self.embed(words_bt), memory)
+        s_btd = self.generator.states(u_bte, encoding.start()[1])
         emission = self.generator.emit(u_bte, s_btd, memory)
         return self.generator.log_likelihood(emission, memory, pairs.target_bt, pairs.target_mask_bt)

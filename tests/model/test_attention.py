@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model.attention import AdditiveAttention, CoAttention, M3HAttention, MultiHeadAttention, PooledFusion
+from model.attention import AdditiveAttention, CoAttention, M3HAttention, MultiHeadAttention
+from model.baselines import PooledFusion
 from model.encoder import Bank
 
 ALL_REAL = torch.ones(1, 2, dtype=torch.bool)

@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from model.attention import PooledFusion
+from model.baselines import PooledFusion
 from model.batches import BOS_ID, EOS_ID, Batch
 from model.classifier import Aggregation, Classifier
 from model.decoder import EPSILON, Decoder
 from model.encoder import TextEncoder
-from model.search import UNFINISHED, Found, search
+from model.search import UNFINISHED, Found, Rules, search
 from model.unified import KeyphraseModel
 
 V, OOV, D, E, POSTS, L, LABELS = 14, 4, 8, 6, 6, 9, 7
@@ -64,7 +64,7 @@ def literal_search(model: KeyphraseModel, post: Batch, beam: int, n_best: int, m
         grown: list[Hypothesis] = []
         for words, total in live:
             u = model.embed(torch.tensor([[BOS_ID, *words]]))
-            emission = model.generator.emit(u, model.generator.states(u, encoding.state_bd), memory)
+            emission = model.generator.emit(u, model.generator.states(u, encoding.start()[1]), memory)
             p = model.generator.distribution(emission, memory, OOV)[0, -1]
             grown += [((*words, w), total + math.log(p[w] + EPSILON)) for w in range(V + OOV)]
         grown.sort(key=lambda hypothesis: -hypothesis[1])
@@ -98,7 +98,7 @@ def test_the_search_finds_what_a_literal_one_finds(aggregate: bool, ending: floa
     n_best, max_steps = min(beam, 4), 5
     model = random_model(11, aggregate, ending)
     posts = random_posts(5, [L, 4, 1, 7, L, 2])
-    found = search(model, posts, beam, n_best, max_steps)
+    found = search(model, posts, Rules(beam, n_best, max_steps))
     for b in range(POSTS):
         expected = literal_search(model, alone(posts, b), beam, n_best, max_steps)
         got = n_best_of(found, b, n_best)
@@ -112,15 +112,15 @@ def test_the_search_finds_what_a_literal_one_finds(aggregate: bool, ending: floa
 def test_a_post_s_list_does_not_depend_on_its_neighbours() -> None:
     model = random_model(2, aggregate=True, ending=1.0)
     posts = random_posts(9, [L, 4, 1, 7, L, 2])
-    together = search(model, posts, beam=6, n_best=3, max_steps=5)
+    together = search(model, posts, Rules(beam=6, n_best=3, max_steps=5))
     for b in range(POSTS):
-        lone = search(model, alone(posts, b), beam=6, n_best=3, max_steps=5)
+        lone = search(model, alone(posts, b), Rules(beam=6, n_best=3, max_steps=5))
         assert [words for words, _ in n_best_of(lone, 0, 3)] == [words for words, _ in n_best_of(together, b, 3)]
 
 
 def test_a_beam_wider_than_the_vocabulary_is_no_error() -> None:
     model = random_model(4, aggregate=False, ending=0.0)
-    found = search(model, random_posts(1, [3, 2]), beam=60, n_best=5, max_steps=3)
+    found = search(model, random_posts(1, [3, 2]), Rules(beam=60, n_best=5, max_steps=3))
     assert found.score_bn.isfinite().any(1).all()
 
 
@@ -131,7 +131,7 @@ def test_an_unknown_word_remembers_where_the_decoder_looked() -> None:
     post = random_posts(3, [L])
     encoding = model(post)
     u = model.embed(torch.tensor([[BOS_ID]]))
-    emission = model.generator.emit(u, model.generator.states(u, encoding.state_bd), model.remember(post, encoding))
-    found = search(model, post, beam=1, n_best=1, max_steps=1)
+    emission = model.generator.emit(u, model.generator.states(u, encoding.start()[1]), model.remember(post, encoding))
+    found = search(model, post, Rules(beam=1, n_best=1, max_steps=1))
     assert found.words_bnt[0, 0, 0] == 3
     assert found.place_bnt[0, 0, 0] == emission.alpha_btl[0, 0].argmax()

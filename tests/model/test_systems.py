@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from model.config import Config
-from model.systems import PAPER_SIZES, SYSTEMS, build_model, get_system, parameters_at_paper_size, wanted_inputs
+from model.assemble import PAPER_SIZES, build_model, count_parameters
+from model.config import Config, resolve_config
+from model.systems import SYSTEMS, get_system, wanted_inputs
 from schemas.errors import UsageError
 
 D, E, V, LABELS, ATTRIBUTES = 300, 200, 45_006, 4_262, 1_002
@@ -34,18 +35,52 @@ ATTRIBUTE = ATTRIBUTES * E + E * D + D
     ],
 )
 def test_parameters_by_hand(name: str, expected: int) -> None:
-    assert parameters_at_paper_size(get_system(name)) == expected
+    assert count_parameters(get_system(name)).first == expected
 
 
-def test_the_parts_shared_with_the_release_have_its_sizes() -> None:
-    assert EMBEDDING == 9_001_200
-    assert GRU_IN + GRU_UP == 723_600
-    assert VISION == 153_900
+def test_the_released_model_has_the_released_sizes_part_by_part() -> None:
     with torch.device("meta"):
-        model = build_model(Config(classifier_layers=1), PAPER_SIZES, ("text",))
-    assert model.classifier is not None
-    assert sum(w.numel() for w in model.classifier.parameters()) == 1_282_862
-    assert sum(w.numel() for w in model.generator.gru.parameters()) == 451_800
+        model = build_model(Config(system="released"), PAPER_SIZES, get_system("released").inputs)
+    decoder = model.generator
+    assert decoder.context is not None
+    assert decoder.switch is not None
+    parts = {
+        "embedding": [model.embedding],
+        "text": [model.text],
+        "vision": [model.vision],
+        "attention block": [model.fusion],
+        "classifier": [model.classifier],
+        "decoder GRU": [decoder.gru],
+        "decoder attention": [decoder.attention, decoder.context],
+        "vocabulary": [decoder.hidden, decoder.vocabulary],
+        "switch": [decoder.switch],
+    }
+    sizes = {name: sum(w.numel() for part in group for w in part.parameters()) for name, group in parts.items()}
+    assert sizes == {
+        "embedding": 9_001_200,
+        "text": 723_600,
+        "vision": 153_900,
+        "attention block": 798_036,
+        "classifier": 1_282_862,
+        "decoder GRU": 451_800,
+        "decoder attention": 360_900,
+        "vocabulary": 13_727_106,
+        "switch": 801,
+    }
+
+
+def test_the_released_model_trains_what_its_authors_report() -> None:
+    parameters = count_parameters(get_system("released"))
+    assert (parameters.first, parameters.second) == (26_500_205, 14_541_408)
+
+
+def test_a_preset_gives_way_to_what_is_said() -> None:
+    assert Config(system="released").head_width == 128
+    assert Config(system="released", head_width=64).head_width == 64
+    assert Config(system="gen-cls-m3h").head_width == 64
+    assert resolve_config(sets=["system=released", "width=32"]).pairs == ("vision_to_text",)
+    config = Config(system="released", heads=8)
+    assert Config.model_validate(config.model_dump(mode="json")) == config
 
 
 def test_an_unknown_system_is_told_with_the_nearest() -> None:
@@ -65,12 +100,23 @@ def test_a_system_s_name_is_its_key(name: str) -> None:
         ("gen-cls-m3h", {"drop_inputs": ("vision", "attributes")}, ["text", "ocr"]),
         ("gen-copy", {"add_inputs": ("ocr",)}, ["text", "ocr"]),
         ("cls-max", {"add_inputs": ("vision",)}, ["text", "vision"]),
+        ("cls-m3h", {"add_inputs": ("objects",), "drop_inputs": ("vision",)}, ["text", "objects"]),
     ],
 )
 def test_inputs_are_added_and_dropped(system: str, changes: dict, inputs: list[str]) -> None:
     assert wanted_inputs(get_system(system), Config(system=system, **changes)) == inputs
 
 
-def test_a_system_without_fusion_cannot_read_images() -> None:
-    with pytest.raises(UsageError, match="no part for vision"):
-        wanted_inputs(get_system("gen-copy"), Config(add_inputs=("vision",)))
+@pytest.mark.parametrize(
+    ("system", "added", "says"),
+    [
+        ("gen-copy", "vision", "no part for vision"),
+        ("cls-ban", "attributes", "no part for attributes"),
+        ("cls-tmn", "objects", "no part for objects"),
+        ("cls-vgg-max", "ocr", "reads no text"),
+        ("cls-m3h", "objects", "one kind of vision"),
+    ],
+)
+def test_an_input_without_a_part_for_it_is_refused(system: str, added: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        wanted_inputs(get_system(system), Config(add_inputs=(added,)))

@@ -1,0 +1,181 @@
+"""Laws that hold for every system, on random weights and posts of different lengths."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+
+from model.assemble import Sizes, build_model
+from model.batches import BOS_ID, EOS_ID, Batch, Pairs
+from model.config import Config
+from model.search import Rules, search
+from model.systems import SYSTEMS
+from model.unified import Encoding, KeyphraseModel
+from schemas.errors import UsageError
+
+V, OOV, LABELS, CHANNELS = 40, 3, 9, 7
+LENGTHS = (6, 1, 4, 6, 2)
+LEARNING = [name for name, system in SYSTEMS.items() if system.learns]
+GENERATING = [name for name in LEARNING if SYSTEMS[name].generates]
+CLASSIFYING = [name for name in LEARNING if SYSTEMS[name].classifies]
+SEEING = [name for name in LEARNING if {"vision", "objects"} & set(SYSTEMS[name].inputs)]
+SMALL = {"word_width": 6, "width": 8, "heads": 2, "head_width": 4, "topics": 3, "topic_width": 5, "glimpses": 2}
+SIZES = Sizes(V, LABELS, 6, CHANNELS)
+
+
+def random_model(name: str, seed: int = 0) -> KeyphraseModel:
+    torch.manual_seed(seed)
+    table_nw = torch.randint(5, V, (LABELS, 2))
+    model = build_model(Config(system=name, **SMALL), SIZES, SYSTEMS[name].inputs, table_nw)
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.5)
+    model.aggregate = model.aggregation is not None
+    return model.eval()
+
+
+def random_posts(seed: int = 1) -> Batch:
+    """Some words twice, some outside the vocabulary; the second post has no image, the third no attributes."""
+    torch.manual_seed(seed)
+    posts, longest = len(LENGTHS), max(LENGTHS)
+    mask_bl = torch.arange(longest) < torch.tensor(LENGTHS)[:, None]
+    copy_bl = torch.randint(5, V + OOV, mask_bl.shape) * mask_bl
+    seen_b = torch.tensor([True, False, True, True, True])
+    attribute_mask_ba = torch.arange(4) < torch.tensor([4, 2, 0, 3, 4])[:, None]
+    return Batch(
+        np.arange(posts),
+        copy_bl.masked_fill(copy_bl >= V, 3),
+        copy_bl,
+        mask_bl,
+        torch.randn(posts, 5, CHANNELS),
+        seen_b[:, None].expand(posts, 5),
+        torch.randint(2, 6, (posts, 4)) * attribute_mask_ba,
+        attribute_mask_ba,
+    )
+
+
+def alone(batch: Batch, b: int) -> Batch:
+    length = LENGTHS[b]
+    parts = {field.name: getattr(batch, field.name)[b : b + 1] for field in fields(batch)}
+    return Batch(**{name: part[:, :length] if name.endswith("_bl") else part for name, part in parts.items()})
+
+
+def answers(encoding: Encoding) -> list[torch.Tensor]:
+    """What a classifier or a decoder goes on with."""
+    parts = [encoding.c_fuse_bd, encoding.logit_bn, encoding.state_bd]
+    parts += [encoding.topics.theta_bk, encoding.topics.loss_b] if encoding.topics else []
+    return [part for part in parts if part is not None]
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_a_lone_post_is_understood_as_in_a_batch(name: str) -> None:
+    model, batch = random_model(name), random_posts()
+    together = answers(model(batch))
+    for b in range(len(LENGTHS)):
+        for lone, part in zip(answers(model(alone(batch, b))), together, strict=True):
+            torch.testing.assert_close(lone[0], part[b], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", GENERATING)
+def test_a_lone_post_is_searched_as_in_a_batch(name: str) -> None:
+    model, batch = random_model(name), random_posts()
+    model.generator.vocabulary.bias.data[EOS_ID] += 2.0
+    together = search(model, batch, Rules(beam=4, n_best=3, max_steps=4))
+    for b in range(len(LENGTHS)):
+        lone = search(model, alone(batch, b), Rules(beam=4, n_best=3, max_steps=4))
+        torch.testing.assert_close(
+            lone.score_bn[0].sort().values, together.score_bn[b].sort().values, atol=1e-5, rtol=1e-5
+        )
+
+
+@pytest.mark.parametrize("name", GENERATING)
+def test_a_lone_pair_is_as_likely_as_in_a_batch(name: str) -> None:
+    model, batch = random_model(name), random_posts()
+    target_bt = torch.tensor([[7, EOS_ID, 0], [V + 1, 8, EOS_ID], [EOS_ID, 0, 0], [9, 9, EOS_ID], [V, EOS_ID, 0]])
+    lengths = [2, 3, 1, 3, 2]
+    mask_bt = torch.arange(3) < torch.tensor(lengths)[:, None]
+    together = model.log_likelihood(Pairs(batch, target_bt, mask_bt, torch.zeros(5)), model(batch)).split(lengths)
+    for b, length in enumerate(lengths):
+        lone = alone(batch, b)
+        pair = Pairs(lone, target_bt[b : b + 1, :length], mask_bt[b : b + 1, :length], torch.zeros(1))
+        torch.testing.assert_close(model.log_likelihood(pair, model(lone)), together[b], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", GENERATING)
+def test_what_is_said_is_a_distribution(name: str) -> None:
+    model, batch = random_model(name), random_posts()
+    encoding = model(batch)
+    memory = model.remember(batch, encoding)
+    u_bte = model.generator.inputs(model.embed(torch.full((len(LENGTHS), 1), BOS_ID)), memory)
+    emission = model.generator.emit(u_bte, model.generator.states(u_bte, encoding.start()[1]), memory)
+    total = model.generator.distribution(emission, memory, OOV).sum(-1)
+    expected = 2 - emission.switch_bt if name == "released" else torch.ones_like(total)
+    torch.testing.assert_close(total, expected)
+
+
+@pytest.mark.parametrize("name", SEEING)
+def test_the_order_of_cells_and_attributes_changes_nothing(name: str) -> None:
+    model, batch = random_model(name), random_posts()
+    assert batch.grid_bgc is not None
+    assert batch.attributes_ba is not None
+    assert batch.attribute_mask_ba is not None
+    turned = replace(
+        batch,
+        grid_bgc=batch.grid_bgc.flip(1),
+        attributes_ba=batch.attributes_ba.flip(1),
+        attribute_mask_ba=batch.attribute_mask_ba.flip(1),
+    )
+    for one, other in zip(answers(model(batch)), answers(model(turned)), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_a_system_reads_its_inputs_and_no_others(name: str) -> None:
+    model, batch, other = random_model(name), random_posts(1), random_posts(2)
+    inputs = set(SYSTEMS[name].inputs)
+    changed = {
+        "text": replace(batch, source_bl=other.source_bl, copy_bl=other.copy_bl),
+        "vision": replace(batch, grid_bgc=other.grid_bgc),
+        "attributes": replace(batch, attributes_ba=other.attributes_ba),
+    }
+    before = torch.cat([part.flatten() for part in answers(model(batch))])
+    for what, posts in changed.items():
+        after = torch.cat([part.flatten() for part in answers(model(posts))])
+        reads = what in inputs or (what == "vision" and "objects" in inputs)
+        assert torch.equal(before, after) != reads, what
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_every_weight_learns(name: str) -> None:
+    model, batch = random_model(name).train(), random_posts()
+    encoding = model(batch)
+    total = sum(part.sum() for part in answers(encoding)[1:]) if encoding.logit_bn is not None else 0.0
+    total = total + sum(part.square().sum() for part in answers(encoding))
+    if model.decoder is not None:
+        target_bt = torch.tensor([[7, EOS_ID]] * len(LENGTHS))
+        pairs = Pairs(batch, target_bt, target_bt > 0, torch.zeros(len(LENGTHS)))
+        total = total + model.log_likelihood(pairs, encoding).sum()
+    total.backward()
+    still = {n for n, w in model.named_parameters() if w.grad is None}
+    assert still == (
+        {"aggregation.unused_switch.weight", "aggregation.unused_switch.bias"} & set(dict(model.named_parameters()))
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs"),
+    [("cls-ban", ["text"]), ("cls-img-att", ["text"]), ("cls-co-att", ["text"]), ("cls-vgg-max", [])],
+)
+def test_a_system_that_cannot_be_without_pictures_says_so(name: str, inputs: list[str]) -> None:
+    with pytest.raises(UsageError, match=rf"{name} cannot be without vision"):
+        build_model(Config(system=name, **SMALL), SIZES, inputs)
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_the_second_phase_of_the_released_code_trains_its_decoder_alone(name: str) -> None:
+    model = random_model(name)
+    model.start_second_phase(Config(system=name).second_phase)
+    learning = {n.split(".")[0] for n, w in model.named_parameters() if w.requires_grad}
+    everything = {n.split(".")[0] for n, _ in model.named_parameters()}
+    assert learning == ({"decoder", "aggregation"} if name == "released" else everything)
+    assert model.aggregate is SYSTEMS[name].aggregates
