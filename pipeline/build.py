@@ -132,7 +132,7 @@ def _extractors(options: BuildOptions, dumps: Sequence[DumpFile]) -> list[Extrac
 
 def _signature(config: BuildConfig, dumps: Sequence[DumpFile]) -> dict[str, Any]:
     """All that decides posts/, dropped/ and the store: what was read, and by which rules."""
-    rules = {name: value for name, value in as_plain(config).items() if name != "features"}
+    rules = {name: value for name, value in as_plain(config).items() if name not in ("features", "crawl")}
     mapping = config.text.hashtag_map
     text = {
         "version": TEXT_VERSION,

@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from pipeline.commands import checking, making
+from pipeline.commands import checking, crawling, making
 from pipeline.commands.options import beam_flags
 from schemas.console import run
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "build": making.build_command,
+    "crawl": crawling.crawl_command,
     "stats": checking.stats_command,
     "verify": checking.verify_command,
     "doctor": checking.doctor_command,
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     beam_flags[:] = words[cut + 1 :]
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     logging.getLogger().addFilter(lambda record: "apitools" not in record.getMessage())  # Beam's, of no use here
-    return run(app, words[:cut], many={"--dumps", "--set"})
+    return run(app, words[:cut], many={"--dumps", "--set", "--retry-reason"})
 
 
 @app.callback()

@@ -2,6 +2,7 @@
 
 import pydantic
 
+from pipeline.crawl.rules import CrawlRules
 from pipeline.extractors import settings_of_all
 from pipeline.rules import CleanRules, ImageRules, ShardRules, SplitRules, TextRules
 from schemas.config import Settings
@@ -16,6 +17,7 @@ class BuildConfig(Settings):
     clean: CleanRules = CleanRules()
     text: TextRules = TextRules()
     image: ImageRules = ImageRules()
+    crawl: CrawlRules = CrawlRules()
     split: SplitRules = SplitRules()
     shards: ShardRules = ShardRules()
     features: FeatureSettings = pydantic.Field(default_factory=FeatureSettings)  # type: ignore[valid-type]

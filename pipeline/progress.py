@@ -14,8 +14,11 @@ LOG_EVERY_SECONDS = 15.0
 
 
 @contextmanager
-def watched(what: str, total: int, done: Callable[[], int]) -> Iterator[None]:
-    """Show `done()` of `total` while the body runs. Worker processes report by the files they finish."""
+def watched(what: str, total: int | None, done: Callable[[], int]) -> Iterator[None]:
+    """Show `done()` of `total` while the body runs. Worker processes report by the files they finish.
+
+    total: None where it is not known.
+    """
     stop = threading.Event()
     on_terminal = sys.stderr.isatty()
     with Progress(console=Console(stderr=True), disable=not on_terminal) as bar:
@@ -25,7 +28,7 @@ def watched(what: str, total: int, done: Callable[[], int]) -> Iterator[None]:
             while not stop.wait(0.5 if on_terminal else LOG_EVERY_SECONDS):
                 bar.update(task, completed=done())
                 if not on_terminal:
-                    log.info("%s: %d of %d", what, done(), total)
+                    log.info("%s: %d of %s", what, done(), "?" if total is None else total)
 
         thread = threading.Thread(target=follow, daemon=True)
         thread.start()

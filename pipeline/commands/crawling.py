@@ -1,0 +1,86 @@
+"""Commands that use the network: crawl."""
+
+import contextlib
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+
+from pipeline.commands.options import JsonOption
+from schemas.console import DONE, FAILED, say
+from schemas.errors import UsageError
+
+
+def crawl_command(
+    urls: Annotated[str, typer.Option("--urls", help="File with one URL a line, or - for standard input.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the pictures and crawl.parquet.")],
+    config: Annotated[Path | None, typer.Option("--config", help="YAML file with any of the fields.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE, over the file.")] = None,
+    recrawl: Annotated[bool, typer.Option("--recrawl", help="Ask again for every URL whether it changed.")] = False,
+    retry_reason: Annotated[
+        list[str] | None, typer.Option("--retry-reason", help="Ask again for URLs that failed so, such as crawl_dns.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Image URLs -> a folder of pictures and the status of every URL. The same command goes on after an interruption.
+
+    \b
+    python -m pipeline crawl --urls urls.txt --out pictures --set crawl.contact=me@example.org
+    python -m pipeline crawl --urls urls.txt --out pictures --config build.yaml --retry-reason crawl_throttled crawl_dns
+    zcat urls.gz | python -m pipeline crawl --urls - --out pictures --config build.yaml --set crawl.host_rate=2
+    """
+    from pipeline.config import BuildConfig
+    from pipeline.crawl.fetch import Target
+    from pipeline.crawl.room import CrawlSummary, crawl_into
+    from pipeline.images import StoredImage, inspect
+    from pipeline.progress import watched
+    from schemas.config import resolve
+
+    settings = resolve(BuildConfig, config, set_ or ())
+
+    def gate(body: bytes) -> StoredImage:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(body)
+            file.flush()
+            return inspect(Path(file.name), settings.image)[1]
+
+    summary = CrawlSummary()
+    with _opened(urls) as lines, watched("URLs", _count(urls), lambda: summary.settled):
+        targets = (Target(url) for line in lines if (url := line.strip()))
+        crawl_into(
+            out, targets, settings.crawl, gate,
+            recrawl=recrawl, retry=retry_reason or (), summary=summary,
+        )  # fmt: skip
+    plain = {
+        "stored": summary.statuses["stored"],
+        "not_modified": summary.statuses["not_modified"],
+        "failed": dict(sorted(summary.reasons.items())),
+        "known": summary.known,
+    }
+    listed = ", ".join(f"{reason} {n}" for reason, n in summary.reasons.most_common())
+    text = f"stored {plain['stored']}, not modified {plain['not_modified']}, failed {summary.statuses['failed']}"
+    text += (f" ({listed})" if listed else "") + f", known before {summary.known}\npictures: {out}"
+    say(plain, as_json, text)
+    return FAILED if summary.broken else DONE
+
+
+@contextlib.contextmanager
+def _opened(urls: str) -> Iterator[TextIO]:
+    if urls == "-":
+        yield sys.stdin
+        return
+    if not Path(urls).is_file():
+        raise UsageError(f"--urls {urls}: no such file.")
+    with open(urls, encoding="utf-8", errors="replace") as file:
+        yield file
+
+
+def _count(urls: str) -> int | None:
+    """Lines of the file, for the progress; None where that is not known before its end."""
+    if urls == "-" or not Path(urls).is_file():
+        return None
+    with open(urls, "rb") as file:
+        return sum(1 for line in file if line.strip())

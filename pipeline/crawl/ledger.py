@@ -1,0 +1,169 @@
+"""What became of every URL: a journal while the crawl runs, a table once it has ended.
+
+    crawl.parquet         one row a URL, sorted by URL; replaced whole at the end of a crawl
+    crawl.journal.jsonl   rows of the crawl under way, appended one by one; gone once they are in the table
+
+A row is handed to the system as soon as it is there, so a killed crawl loses none; it is on the disk within a second,
+so a power cut loses at most that. Pictures are on the disk before their row.
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.errors import IntegrityError
+from schemas.files import publish_table
+
+SYNC_SECONDS = 1.0
+
+CRAWL_SCHEMA = pa.schema(
+    [
+        ("url", pa.string()),
+        ("status", pa.string()),  # stored, not_modified (the picture of an earlier crawl still stands) or failed
+        ("reason", pa.string()),  # of a failure: pipeline.crawl.faults.REASONS, or image_… of the gate
+        ("detail", pa.string()),
+        ("http_status", pa.int32()),  # of the last answer; 0 without one
+        ("final_url", pa.string()),
+        ("etag", pa.string()),
+        ("last_modified", pa.string()),
+        ("fetched_at", pa.string()),  # UTC, to the second
+        ("attempts", pa.int32()),
+        ("image_sha256", pa.string()),  # from here on as StoredImage; empty for a failure
+        ("bytes", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("mode", pa.string()),
+        ("phash", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class CrawlRow:
+    """One URL's row of CRAWL_SCHEMA."""
+
+    url: str
+    status: str
+    reason: str = ""
+    detail: str = ""
+    http_status: int = 0
+    final_url: str = ""
+    etag: str = ""
+    last_modified: str = ""
+    fetched_at: str = ""
+    attempts: int = 0
+    image_sha256: str = ""
+    bytes: int = 0
+    width: int = 0
+    height: int = 0
+    mode: str = ""
+    phash: str = ""
+
+
+class Ledger:
+    """Rows of one crawl folder. rows: all known, by URL. done: the URLs settled by the run under way."""
+
+    def __init__(self, folder: Path, name: str = "crawl") -> None:
+        self.table = folder / f"{name}.parquet"
+        self.journal = folder / f"{name}.journal.jsonl"
+        self.rows: dict[str, CrawlRow] = {}
+        self.done: set[str] = set()
+
+    def begin(self, run: Mapping[str, Any]) -> None:
+        """Go on with an interrupted run of the same kind; one of another kind is put into the table first."""
+        self.rows = read_table(self.table)
+        head, unfinished = read_journal(self.journal)
+        self.rows.update(unfinished)
+        if head == dict(run):
+            self.done = set(unfinished)
+        elif unfinished:
+            self._publish()
+        self._open(fresh=head != dict(run))
+        if head != dict(run):
+            self._append({"run": dict(run)})
+
+    def add(self, row: CrawlRow) -> None:
+        """One URL is settled."""
+        self.rows[row.url] = row
+        self.done.add(row.url)
+        self._append(asdict(row))
+
+    def finish(self) -> None:
+        """The run ended: its rows go into the table, the journal goes."""
+        self._publish()
+        self.close()
+        self.journal.unlink()
+
+    def close(self) -> None:
+        """Leave the journal as it is, on the disk."""
+        os.fsync(self._file)
+        os.close(self._file)
+
+    def _open(self, fresh: bool) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if fresh else 0)
+        self._file = os.open(self.journal, flags, 0o644)
+        self._synced = time.monotonic()
+        if not fresh:
+            os.ftruncate(self._file, _whole_bytes(self.journal))  # a line cut short by a kill
+
+    def _append(self, value: Mapping[str, Any]) -> None:
+        line = (json.dumps(value, ensure_ascii=False) + "\n").encode()
+        while line:
+            line = line[os.write(self._file, line) :]
+        if time.monotonic() - self._synced > SYNC_SECONDS:
+            os.fsync(self._file)
+            self._synced = time.monotonic()
+
+    def _publish(self) -> None:
+        rows = [asdict(self.rows[url]) for url in sorted(self.rows)]
+        publish_table(self.table, pa.Table.from_pylist(rows, schema=CRAWL_SCHEMA))
+
+
+def read_table(path: Path) -> dict[str, CrawlRow]:
+    """Rows of a finished crawl by URL; none where there is no table. IntegrityError where it is no such table."""
+    if not path.is_file():
+        return {}
+    try:
+        table = pq.read_table(path, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise IntegrityError(f"{path}: not readable as Parquet ({error}).") from error
+    if table.schema.names != CRAWL_SCHEMA.names:
+        raise IntegrityError(f"{path}: expected the columns {CRAWL_SCHEMA.names}, got {table.schema.names}.")
+    return {row["url"]: CrawlRow(**row) for row in table.to_pylist()}
+
+
+def read_journal(path: Path) -> tuple[dict[str, Any] | None, dict[str, CrawlRow]]:
+    """The kind of run, None without a journal, and its rows by URL. A last line without its end does not count."""
+    if not path.is_file():
+        return None, {}
+    head: dict[str, Any] | None = None
+    rows: dict[str, CrawlRow] = {}
+    known = {field.name for field in fields(CrawlRow)}
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                value = json.loads(line)
+                if head is None:
+                    head = value["run"]
+                elif set(value) == known:
+                    rows[value["url"]] = CrawlRow(**value)
+                else:
+                    raise ValueError("other fields")
+            except (ValueError, KeyError, TypeError) as error:
+                raise IntegrityError(f"{path}: line {number} is damaged; remove the file to crawl anew.") from error
+    return head, rows
+
+
+def _whole_bytes(path: Path) -> int:
+    """Size of the file up to its last line end."""
+    with open(path, "rb") as file:
+        return sum(len(line) for line in file if line.endswith(b"\n"))

@@ -1,0 +1,44 @@
+"""The hostile server, rules that reach it, and the gate that judges what it sends."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.crawl.rules import CrawlRules
+from pipeline.images import StoredImage, inspect
+from pipeline.rules import ImageRules
+from tests.pipeline.crawl.hostile import Server, serving
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+def rules_for(server: Server, **changes: Any) -> CrawlRules:
+    """Short times and a fast pace; the server's addresses and ports are allowed."""
+    fields: dict[str, Any] = {
+        "contact": "me@example.org",
+        "deadline_seconds": 4.0,
+        "connect_seconds": 0.6,
+        "read_seconds": 0.8,
+        "retries": 1,
+        "backoff_seconds": 0.1,
+        "max_bytes": 200_000,
+        "host_rate": 50.0,
+        "ports": tuple(sorted(set(server.ports.values()))),
+        "allow": ("127.0.0.0/8",),
+        "ca_file": server.ca_file,
+    }
+    return CrawlRules(**{**fields, **changes})
+
+
+def gate(body: bytes) -> StoredImage:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(body)
+        file.flush()
+        return inspect(Path(file.name), ImageRules())[1]

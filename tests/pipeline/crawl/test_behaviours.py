@@ -1,0 +1,38 @@
+"""Whatever a server does, its picture is fetched or fails in exactly its class, within the deadline."""
+
+import hashlib
+
+import pytest
+
+from pipeline.crawl.faults import REASONS
+from pipeline.crawl.fetch import Target
+from pipeline.crawl.ledger import CrawlRow, read_table
+from pipeline.crawl.room import crawl_into
+from tests.pipeline.crawl.conftest import gate, rules_for
+from tests.pipeline.crawl.hostile import BEHAVIOURS, EXPECTED, Server
+
+
+@pytest.fixture(scope="module")
+def rows(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, CrawlRow]:
+    """One URL of every behaviour, all crawled at once."""
+    folder = tmp_path_factory.mktemp("all") / "out"
+    targets = [Target(server.url(name)) for name in BEHAVIOURS]
+    summary = crawl_into(folder, targets, rules_for(server, concurrency=200), gate)
+    assert summary.settled == len(BEHAVIOURS)
+    assert not summary.broken
+    by_url = read_table(folder / "crawl.parquet")
+    for row in by_url.values():
+        if row.status == "stored":
+            picture = (folder / row.image_sha256[:2] / f"{row.image_sha256}.jpg").read_bytes()
+            assert hashlib.sha256(picture).hexdigest() == row.image_sha256
+    return {name: by_url[server.url(name)] for name in BEHAVIOURS}
+
+
+@pytest.mark.parametrize("name", BEHAVIOURS)
+def test_every_behaviour_has_its_reason(rows: dict[str, CrawlRow], name: str) -> None:
+    row = rows[name]
+    assert (row.reason, row.status) == (EXPECTED[name], "failed" if EXPECTED[name] else "stored"), row.detail
+
+
+def test_every_reason_of_a_behaviour_is_in_the_vocabulary() -> None:
+    assert {reason for reason in EXPECTED.values() if reason.startswith("crawl_")} <= set(REASONS)
