@@ -90,7 +90,7 @@ class Config(Settings):
     lr_decay: PositiveFloat = 0.5  # after an epoch whose validation loss is no better
     clip: PositiveFloat = 5.0  # norm of the whole gradient
     gamma: float = 1.0  # weight of the classification loss, Eq. (12)
-    loss_over: Literal["pairs", "batch"] = "pairs"  # the mean over a batch's pairs, or their sum (the released code)
+    loss_over: Literal["pairs", "batch"] = "pairs"  # what a step descends: the mean over pairs, or the sum (released)
     second_phase: Style = "paper"  # released: the decoder learns alone, by its own loss, at second_rate
     second_rate: PositiveFloat = 1e-4  # of the released second phase; the paper's goes on at the rate it had
     patience: PositiveInt = 5  # epochs without a better selection score

@@ -48,7 +48,9 @@ def train_run(
     checkpoints = Checkpoints(folder)
     journal = Journal(folder / "log.jsonl", {"run": asdict(run.facts)}, config.tensorboard) if world.first else None
     data = (run.encode(train), run.encode(selection), run.vocabularies)
-    best = Trainer(run.model, *data, config, progress, world, checkpoints, journal).run(_report)
+    best = None
+    if get_system(config.system).learns:
+        best = Trainer(run.model, *data, config, progress, world, checkpoints, journal).run(_report)
     if world.first:
         _conclude(run, best, selection, reader)
         checkpoints.remove()
@@ -60,16 +62,24 @@ def _report(epoch: Epoch) -> None:
     logger.info(epoch.as_text())
 
 
-def _conclude(run: Run, best: Epoch, selection: Posts, reader: Reader) -> None:
-    """Keep the weights and score them: on the selection posts, and now for the first time on test."""
+def _conclude(run: Run, best: Epoch | None, selection: Posts, reader: Reader) -> None:
+    """Keep the weights and score them: on the selection posts, and now for the first time on test.
+
+    best: the epoch they are of; None where a system learns nothing.
+    """
     config = run.config
-    run = replace(run, facts=replace(run.facts, aggregate=best.aggregate))
-    run.model.aggregate = best.aggregate
+    run.model.aggregate = best is not None and best.aggregate
+    run = replace(run, facts=replace(run.facts, aggregate=run.model.aggregate))
     run.save()
     scores: dict[str, Any] = {"select": _score_split(run, selection, config.select.replace(":", "-"), DEFINITION)}
     if reader.has_split("test") and config.train_split != "test":
         scores["test"] = _score_split(run, reader.split("test"), "test", DEFINITION)
-    summary = {"system": config.system, "seed": config.seed, "best_epoch": best.epoch, "definition": DEFINITION}
+    summary = {
+        "system": config.system,
+        "seed": config.seed,
+        "best_epoch": best.epoch if best else 0,
+        "definition": DEFINITION,
+    }
     finish(run.folder, {**summary, **scores})
 
 

@@ -25,12 +25,10 @@ class Loss:
     topics: float = 0.0
 
 
-def joint_loss(
-    model: KeyphraseModel, pairs: Pairs, gamma: float, topic_weight: float = 1.0, over: str = "pairs"
-) -> Loss:
-    """-log P(keyphrase) + gamma x -log P(label) + topic_weight x topic loss, Eq. (12) and Wang et al. 2019a, Eq. 13.
+def joint_loss(model: KeyphraseModel, pairs: Pairs, gamma: float, topic_weight: float = 1.0) -> Loss:
+    """-log P(keyphrase) + gamma x -log P(label), per pair; Eq. (12). A label unseen in training counts nothing.
 
-    over: `pairs`, the mean over them, or `batch`, their sum. A label unseen in training counts nothing.
+    A topic model's own loss comes on top, topic_weight times.
     """
     encoding = model(pairs.batch)
     zero = next(model.parameters()).new_zeros(())
@@ -44,5 +42,5 @@ def joint_loss(
     if encoding.topics is not None:
         topics = encoding.topics.loss_b.sum()
     count = len(pairs.label_b)
-    joint = (generate + gamma * classify + topic_weight * topics) / (count if over == "pairs" else 1)
+    joint = (generate + gamma * classify + topic_weight * topics) / count
     return Loss(joint, float(generate.detach()), words, float(classify.detach()), labels, count, float(topics.detach()))

@@ -71,7 +71,7 @@ class Run:
     @property
     def device(self) -> str:
         """Where the model lies."""
-        return str(next(self.model.parameters()).device)
+        return str(next(self.model.parameters(), torch.empty(0)).device)
 
     def encode(self, posts: Posts) -> Encoded:
         """Posts as this run's model reads them."""

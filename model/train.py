@@ -34,13 +34,13 @@ Progress = Callable[[list[np.ndarray], str], Iterable[np.ndarray]]
 class Objective(nn.Module):
     """The joint loss as a module, so that it can be compiled and run in several processes."""
 
-    def __init__(self, model: KeyphraseModel, gamma: float) -> None:
+    def __init__(self, model: KeyphraseModel, gamma: float, topic_weight: float) -> None:
         super().__init__()
-        self.model, self.gamma = model, gamma
+        self.model, self.gamma, self.topic_weight = model, gamma, topic_weight
 
     def forward(self, pairs: Any) -> tuple[Tensor, Loss]:
         """`Pairs` -> what to descend, and the loss with its parts."""
-        loss = joint_loss(self.model, pairs, self.gamma)
+        loss = joint_loss(self.model, pairs, self.gamma, self.topic_weight)
         return loss.joint, loss
 
 
@@ -93,7 +93,7 @@ class Trainer:
         return next(epoch for epoch in self.state.done if epoch.epoch == self.state.best_epoch)
 
     def _objective(self) -> nn.Module:
-        objective: nn.Module = Objective(self.model, self.config.gamma)
+        objective: nn.Module = Objective(self.model, self.config.gamma, self.config.topic_weight)
         if self.world.size > 1:
             objective = DistributedDataParallel(objective, find_unused_parameters=True)
         return torch.compile(objective, dynamic=True) if self.config.compile else objective  # type: ignore[return-value]
@@ -112,7 +112,11 @@ class Trainer:
             self.model.load_state_dict(self.best)
             self.best = {}
             self.state.forget_best()
-        self.model.aggregate = self.state.epoch > warmup and self.model.aggregation is not None
+            if self.config.second_phase == "released":
+                self.optimizer.state.clear()
+                self._set_rate(self.config.second_rate)
+        if self.state.epoch > warmup and self.model.aggregation is not None:
+            self.model.start_second_phase(self.config.second_phase)
 
     def _learn(self) -> None:
         """The rest of the epoch, from the step where it is."""
@@ -143,8 +147,9 @@ class Trainer:
             with self._communicating(number == mine[-1]):
                 with self._precision():
                     joint, loss = self.objective(self.train.pairs_batch(part if len(part) else pairs[:1]))
-                # A mean over the batch; DistributedDataParallel divides by the number of processes.
-                (joint * (self.world.size * len(part) / len(pairs))).backward()
+                # A mean over the batch, or its sum; DistributedDataParallel divides by the number of processes.
+                over = len(pairs) if self.config.loss_over == "pairs" else 1
+                (joint * (self.world.size * len(part) / over)).backward()
             sums += Sums.of(loss) if len(part) else Sums()
         sums = Sums(*self.world.total(sums.values()))
         self._guard("loss", sums.joint, pairs)
@@ -193,7 +198,7 @@ class Trainer:
         lengths = self.selection.source.lengths()[self.selection.pair_post]
         with torch.inference_mode():
             batches = (self.selection.pairs_batch(rows) for rows in by_length(lengths, self.config.batch_size))
-            sums = sum((Sums.of(joint_loss(self.model, pairs, self.config.gamma)) for pairs in batches), Sums())
+            sums = sum((Sums.of(joint_loss(self.model, pairs, self.config.gamma, 0.0)) for pairs in batches), Sums())
         means = sums.means()
         f1 = selection_f1(self.model, self.selection, self.vocabularies, self.config)
         return [means.joint, means.generate, means.classify, f1]

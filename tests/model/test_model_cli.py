@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from model.cli import main
+from model.systems import SYSTEMS
 from tests.model.fakes import OCR, fake_post, write_dataset
 
 SMALL = [
@@ -129,7 +130,7 @@ def test_the_first_line_tells_what_is_read_and_what_is_random(
     assert caplog.messages[0] == ("gen-cls-m3h reads text, ocr, vision, attributes; note: vgg_grid weights are random")
 
 
-@pytest.mark.parametrize("system", ["cls-max", "gen-copy"])
+@pytest.mark.parametrize("system", [name for name in SYSTEMS if "butd" not in name])
 def test_every_system_trains_and_evaluates(
     tiny_dataset: Path, tmp_path: Path, system: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,6 +138,32 @@ def test_every_system_trains_and_evaluates(
     assert re.search(r"test \(cmkp, 12 posts\): F1@1 0\.\d{4}", capsys.readouterr().out)
     assert main(["evaluate", str(tmp_path / "run"), "--definition", "per-post"]) == 0
     assert "test (per-post, 12 posts): F1@1" in capsys.readouterr().out
+
+
+def test_a_system_whose_pictures_the_dataset_lacks_is_a_wrong_use(
+    tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tiny_dataset, tmp_path / "run", "--system", "cls-butd-max") == 2
+    assert "cls-butd-max cannot be without vision" in capsys.readouterr().err
+
+
+def test_the_oracle_finds_what_stands_in_the_text(tiny_dataset: Path, tmp_path: Path) -> None:
+    assert train(tiny_dataset, tmp_path / "run", "--system", "ext-oracle") == 0
+    predicted, wanted, texts = (
+        (tmp_path / "run" / "predictions" / f"test{part}.txt").read_text().splitlines()
+        for part in ("", ".targets", ".sources")
+    )
+    for line, targets, text in zip(predicted, wanted, texts, strict=True):
+        assert line == ";".join(phrase for phrase in targets.split(";") if f" {phrase} " in f" {text} ")
+
+
+def test_the_sizes_of_systems_follow_the_vocabularies(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["systems", "--json", "--vocab", "45006", "--labels", "4262"]) == 0
+    released = next(row for row in only_json(capsys) if row["name"] == "released")
+    assert (released["parameters"], released["second_phase_parameters"]) == (26_500_205, 14_541_408)
+    assert main(["systems", "--json", "--vocab", "1000", "--labels", "4262"]) == 0
+    smaller = next(row for row in only_json(capsys) if row["name"] == "released")
+    assert released["parameters"] - smaller["parameters"] == 44_006 * (200 + 301)
 
 
 def test_several_seeds_are_summed_up(tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
