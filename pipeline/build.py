@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ from pipeline.extractors.base import Extractor
 from pipeline.graph import RecordsJob, build_records
 from pipeline.progress import watched
 from pipeline.publish import BuiltFeature, publish_dataset, record_counts
-from pipeline.readers.dumps import DumpFile, find_dumps
+from pipeline.readers.dumps import DumpFile
+from pipeline.readers.find import find_dumps
 from pipeline.released import import_features
 from pipeline.runner import run_pipeline
 from pipeline.stages.extract import ExtractJob, ExtractShard
 from pipeline.state import BuildState
 from pipeline.statistics import statistics_identity
+from pipeline.storage import give_options
 from pipeline.text import TEXT_VERSION
 from schemas.config import as_plain
 from schemas.errors import UsageError
@@ -88,6 +90,7 @@ def build(options: BuildOptions) -> BuildResult:
     """Build the dataset, or finish a build that was killed. UsageError for what cannot work, before any work."""
     started = time.monotonic()
     state = BuildState(options.dataset)
+    give_options(options.beam_flags)
     dumps = find_dumps(options.dumps, options.format, state.stdin)
     extractors = _extractors(options, dumps)
     with state.locked():
@@ -161,7 +164,7 @@ def _records_whole(dataset: Path, known: Manifest) -> bool:
 def _records(options: BuildOptions, dumps: Sequence[DumpFile], state: BuildState) -> None:
     log.info("reading %d dump files", len(dumps))
     state.forget_records()
-    here = [replace(dump, path=str(Path(dump.path).absolute())) for dump in dumps]  # a worker may run elsewhere
+    here = [dump.absolute() for dump in dumps]
     images = options.images.absolute() if options.images else None
     dataset = options.dataset.absolute()
     job = RecordsJob(tuple(here), images, dataset, options.config, state.tallies.absolute())

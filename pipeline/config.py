@@ -4,7 +4,7 @@ import pydantic
 
 from pipeline.crawl.rules import CrawlRules
 from pipeline.extractors import settings_of_all
-from pipeline.rules import CleanRules, ImageRules, ShardRules, SplitRules, TextRules
+from pipeline.rules import CleanRules, ImageRules, ReadRules, ShardRules, SplitRules, TextRules
 from schemas.config import Settings
 
 FeatureSettings = settings_of_all()
@@ -14,6 +14,7 @@ FeatureSettings = settings_of_all()
 class BuildConfig(Settings):
     """The whole of `build`'s configuration."""
 
+    read: ReadRules = ReadRules()
     clean: CleanRules = CleanRules()
     text: TextRules = TextRules()
     image: ImageRules = ImageRules()

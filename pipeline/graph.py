@@ -36,7 +36,7 @@ class RecordsJob:
 def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
     """Wire the stages in the order of the rules: image, text, language, duplicates, rare hashtags (§4)."""
     config = job.config
-    read = root | "dumps" >> beam.Create(job.dumps) | beam.Reshuffle() | "read" >> ReadDumps()
+    read = root | "dumps" >> beam.Create(job.dumps) | beam.Reshuffle() | "read" >> ReadDumps(config.read)
     read[TALLY] | "tally" >> WriteJson(job.tallies, sum)
     gone = [read[DROPPED]]
 

@@ -8,6 +8,12 @@ import pydantic
 from schemas.config import Settings
 
 
+class ReadRules(Settings):
+    """How dumps are read."""
+
+    max_line_bytes: int = pydantic.Field(16 << 20, ge=1)  # a longer line is dropped, and never held in memory
+
+
 class CleanRules(Settings):
     """Which posts stay (§4)."""
 

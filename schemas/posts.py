@@ -26,7 +26,9 @@ class Post:
     images: one reference per picture; only a post with exactly one survives cleaning.
     lang: a BCP 47 code the source gives, or None where it gives none.
     created_at: as the source writes it, or "".
-    source: `format:file`, where the record came from; position: its 1-based line or member there.
+    collected_at: when the source fetched it, as it writes that, or "".
+    first_id, edit: id of an edited post's first version, and how many edits led to this one; "" and 0 for any other.
+    source: `format:file`, where the record came from; position: its 1-based place there (see pipeline.readers.dumps).
     is_repost: a retweet, which the paper drops. is_quote: a comment on someone else's post.
     split: train, valid or test; None before splitting. own_split: the source brought it.
     tokens, keyphrases: filled by cleaning; a source that is already tokenised fills them itself.
@@ -40,6 +42,9 @@ class Post:
     images: tuple[ImageRef, ...] = ()
     lang: str | None = None
     created_at: str = ""
+    collected_at: str = ""
+    first_id: str = ""
+    edit: int = 0
     source: str = ""
     position: int = 0
     is_repost: bool = False

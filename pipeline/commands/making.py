@@ -12,11 +12,14 @@ from schemas.console import DONE, FAILED, say
 
 
 def build_command(
-    dumps: Annotated[list[str], typer.Option("--dumps", help="Files, globs, folders, or - for standard input.")],
+    dumps: Annotated[list[str], typer.Option("--dumps", help="Files, globs, folders, URLs, or - for standard input.")],
     dataset: DatasetOption,
     images: Annotated[Path | None, typer.Option("--images", help="Folder with the pictures.")] = None,
     features: Annotated[str | None, typer.Option("--features", help="Such as ocr,vgg_grid; or none.")] = None,
-    format: Annotated[str, typer.Option("--format", help="v1, jsonl or cmkp; told from the content if left out.")] = "",
+    format: Annotated[
+        str,
+        typer.Option("--format", help="v1, v2, graphql, snscrape, jsonl or cmkp; told from each record if left out."),
+    ] = "",
     config: Annotated[Path | None, typer.Option("--config", help="YAML file with any of the fields.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE, over the file.")] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes of the embedded runner.")] = (

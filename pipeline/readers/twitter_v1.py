@@ -1,8 +1,22 @@
-"""Twitter API v1.1 statuses: compat (`text`) and extended (`full_text`, `extended_tweet`), retweets, quotes."""
+"""Twitter API v1.1 statuses: compat (`text`) and extended (`full_text`, `extended_tweet`), retweets, quotes, edits.
+
+The `tweets.js` of a personal archive holds the same statuses, each wrapped in `tweet`, without their user.
+"""
 
 from typing import Any
 
-from pipeline.readers.record import as_dict, dicts, hashtags_in, id_field, normal_hashtags, text_field, valid_text
+from pipeline.readers.record import (
+    as_dict,
+    dicts,
+    edit_fields,
+    id_field,
+    id_text,
+    marked_hashtags,
+    refuse_withheld,
+    text_field,
+    valid_text,
+    without_links,
+)
 from schemas.posts import ImageRef, Post
 
 NOTICES = ("delete", "limit", "scrub_geo", "status_withheld", "user_withheld", "disconnect", "warning", "friends")
@@ -11,6 +25,7 @@ NOTICES = ("delete", "limit", "scrub_geo", "status_withheld", "user_withheld", "
 
 def is_status(record: dict[str, Any]) -> bool:
     """Whether a JSON object is a v1.1 status."""
+    record = _unwrapped(record)
     has_text = "text" in record or "full_text" in record
     return has_text and ("id_str" in record or "id" in record) and ("user" in record or "entities" in record)
 
@@ -23,27 +38,45 @@ def is_notice(record: dict[str, Any]) -> bool:
 def read_status(record: dict[str, Any]) -> Post:
     """The post itself; a quoted status is not part of it, a retweet is marked as one.
 
-    Links of the post's own pictures are taken out of the text: they are not words of the author.
+    RecordFault `withheld` for a post that is not shown in some country, or for its copyright.
     """
-    extended = as_dict(record.get("extended_tweet"))
-    body = {**record, **extended}
+    record = _unwrapped(record)
+    refuse_withheld(record.get("withheld_in_countries"), record.get("withheld_copyright"))
+    body = {**record, **as_dict(record.get("extended_tweet"))}
     text = text_field(body, "full_text", default="") or text_field(record, "text", default="")
     media = _media(body)
-    for item in media:
-        if isinstance(link := item.get("url"), str) and link:
-            text = text.replace(link, " ")
-    tags = [
-        tag["text"] for tag in dicts(as_dict(body.get("entities")).get("hashtags")) if isinstance(tag.get("text"), str)
-    ]
+    text = without_links(text, (item.get("url") for item in media))
+    post_id = id_field(record, "id_str", "id")
+    is_repost = bool(record.get("retweeted_status")) or text.startswith("RT @")
     return Post(
-        post_id=id_field(record, "id_str", "id"),
-        text=text.strip(),
-        hashtags=normal_hashtags(tags) if tags else hashtags_in(text),
+        post_id=post_id,
+        text=text,
+        hashtags=marked_hashtags(as_dict(body.get("entities")).get("hashtags"), "text", text),
         images=tuple(_photos(media)),
         lang=text_field(record, "lang", default="") or None,
         created_at=text_field(record, "created_at", default=""),
-        is_repost=bool(record.get("retweeted_status")) or text.startswith("RT @"),
+        is_repost=is_repost,
+        is_quote=bool(record.get("is_quote_status")) and not is_repost,
+        **_edits(post_id, record),
     )
+
+
+def _unwrapped(record: dict[str, Any]) -> dict[str, Any]:
+    wrapped = record.get("tweet")
+    return wrapped if len(record) == 1 and isinstance(wrapped, dict) else record
+
+
+def _edits(post_id: str, record: dict[str, Any]) -> dict[str, Any]:
+    """As the API has them (`edit_history`), the web (`edit_control`), or a personal archive (`edit_info`)."""
+    history = as_dict(record.get("edit_history"))
+    web = as_dict(record.get("edit_control"))
+    web = {**web, **as_dict(web.get("edit_control_initial"))}
+    archive = as_dict(record.get("edit_info"))
+    archive = as_dict(archive.get("initial")) or as_dict(archive.get("edit"))
+    archive = {**archive, **as_dict(archive.get("editControlInitial"))}
+    listed = history.get("edit_tweet_ids") or web.get("edit_tweet_ids") or archive.get("editTweetIds")
+    firsts = (history.get("initial_tweet_id"), web.get("initial_tweet_id"), archive.get("initialTweetId"))
+    return edit_fields(post_id, listed, next((found for first in firsts if (found := id_text(first))), ""))
 
 
 def _media(body: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,10 +1,11 @@
-"""Retweets out; of records with one id the newest stays; of posts with one text or one picture, the first stays."""
+"""Retweets out; of records of one post the newest stays; of posts with one text or one picture, the first stays."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
 
+from pipeline.readers.record import moment
 from pipeline.rules import CleanRules
 from pipeline.stages.doors import DROPPED, KEEP, Door, GroupDoor, Verdict, record_key
 from schemas.posts import Dropped, Post
@@ -23,9 +24,34 @@ def same_text(post: Post) -> str:
 
 
 def keep_newest(posts: list[Post]) -> list[Verdict]:
-    """Of the records of one id, the one read last stays: dumps list a post again after it changed."""
-    *older, newest = posts
-    return [newest, *(Dropped.of(post, "duplicates", "duplicate_id", newest.source) for post in older)]
+    """Of the records of one id the newest stays: collected last, as far as they say; else written last, else read last.
+
+    What any of them knows of the post's edits, the one that stays knows too.
+    """
+    *older, newest = sorted(posts, key=_newness)
+    informed = max(posts, key=lambda post: (post.edit, post.first_id))
+    kept = newest.having(first_id=informed.first_id, edit=informed.edit)
+    return [kept, *_gone(older, "duplicate_id", kept)]
+
+
+def keep_last_edit(posts: list[Post]) -> list[Verdict]:
+    """Of the versions of an edited post, each with an id of its own, the last stays."""
+    *older, newest = sorted(posts, key=lambda post: (post.edit, *_newness(post)))
+    return [newest, *_gone(older, "superseded", newest)]
+
+
+def first_version(post: Post) -> str:
+    """The id that all versions of a post share."""
+    return post.first_id or post.post_id
+
+
+def _newness(post: Post) -> tuple[float, float, str, int]:
+    return (moment(post.collected_at), moment(post.created_at), post.source, post.position)
+
+
+def _gone(older: list[Post], reason: str, kept: Post) -> list[Dropped]:
+    where = f"{kept.post_id} at {kept.source}, {kept.position}"
+    return [Dropped.of(post, "duplicates", reason, where) for post in older]
 
 
 @dataclass(frozen=True)
@@ -57,13 +83,14 @@ class Dedup(beam.PTransform):
     rules: CleanRules
 
     def expand(self, posts: Any) -> Any:
-        """Retweets and quotes, then ids, then texts, then pictures."""
+        """Retweets and quotes, then ids and edits, then texts, then pictures."""
         doors: list[tuple[str, beam.PTransform]] = []
         if self.rules.drop_retweets:
             doors.append(("retweets", Door(repost)))
         if self.rules.quotes == "drop":
             doors.append(("quotes", Door(quote)))
         doors.append(("ids", GroupDoor(lambda post: post.post_id, keep_newest)))
+        doors.append(("edits", GroupDoor(first_version, keep_last_edit)))
         if self.rules.unique_texts:
             doors.append(("texts", GroupDoor(same_text, KeepFirst("duplicate_text"))))
         if self.rules.unique_images:

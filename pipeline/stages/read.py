@@ -8,17 +8,19 @@ import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
 from pipeline.readers.dumps import DumpFile, read_dump
+from pipeline.readers.formats import CMKP
+from pipeline.rules import ReadRules
 from pipeline.stages.doors import DROPPED, KEEP, route
 
 READY, TALLY = "ready", "tally"
 
 
-def read_file(dump: DumpFile) -> Iterator[Any]:
+def read_file(dump: DumpFile, rules: ReadRules) -> Iterator[Any]:
     """Posts of one dump, those of a released dataset under `ready`, and (dump name, records) under `tally`."""
     records = 0
-    for item in read_dump(dump):
+    for item in read_dump(dump, rules):
         records += 1
-        ready = dump.format == "cmkp" and not hasattr(item, "reason")
+        ready = dump.format == CMKP and not hasattr(item, "reason")
         yield from [TaggedOutput(READY, item)] if ready else route(item)
     yield TaggedOutput(TALLY, (dump.name, records))
 
@@ -27,6 +29,8 @@ def read_file(dump: DumpFile) -> Iterator[Any]:
 class ReadDumps(beam.PTransform):
     """DumpFile -> Posts to clean (`keep`), Posts that are clean already (`ready`), Dropped, and tallies."""
 
+    rules: ReadRules
+
     def expand(self, dumps: Any) -> Any:
         """One task a file; a file's records stream through it."""
-        return dumps | beam.FlatMap(read_file).with_outputs(DROPPED, READY, TALLY, main=KEEP)
+        return dumps | beam.FlatMap(read_file, self.rules).with_outputs(DROPPED, READY, TALLY, main=KEEP)

@@ -15,7 +15,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.readers.cmkp import image_key
-from pipeline.readers.dumps import MAX_DETAIL, DumpFile, find_dumps, read_dump
+from pipeline.readers.dumps import MAX_DETAIL, DumpFile, read_dump
+from pipeline.readers.find import find_dumps
 from schemas.errors import UsageError
 from schemas.posts import Dropped, ImageRef, Post
 
@@ -216,8 +217,8 @@ def test_paths_globs_and_folders_lead_to_files(tree, patterns, names):
         (["*.zip"], "", "*.zip: no such file, folder or match."),
         (["a.jsonl", "sub"], "", "--dumps: a.jsonl is named twice"),
         (["a.jsonl", "*.jsonl"], "", "--dumps: a.jsonl is named twice"),
-        (["a.jsonl"], "v3", "--format v3: expected one of v1, jsonl, cmkp."),
-        (["a.jsonl"], "cmkp", "a.jsonl: format cmkp is a folder with train_src.txt"),
+        (["a.jsonl"], "v3", "--format v3: expected one of v2, graphql, snscrape, v1, jsonl, cmkp."),
+        (["a.jsonl"], "cmkp", "a.jsonl: format cmkp is a local folder with train_src.txt"),
         (["sub"], "cmkp", "sub: expected train_src.txt, valid_src.txt or test_src.txt in it."),
         (["empty"], "", "empty: the folder holds no files."),
     ],

@@ -74,8 +74,8 @@ def test_of_one_id_the_record_read_last_stays():
     kept, *gone = keep_newest([first, middle, last])
     assert kept == last
     assert gone == [
-        Dropped("duplicates", "duplicate_id", "1", "v1:a", 2, "v1:a"),
-        Dropped("duplicates", "duplicate_id", "1", "v1:a", 9, "v1:a"),
+        Dropped("duplicates", "duplicate_id", "1", "v1:a", 2, "1 at v1:a, 10"),
+        Dropped("duplicates", "duplicate_id", "1", "v1:a", 9, "1 at v1:a, 10"),
     ]
 
 

@@ -7,7 +7,7 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.readers.dumps import DumpFile
-from pipeline.rules import CleanRules, ImageRules, SplitRules, TextRules
+from pipeline.rules import CleanRules, ImageRules, ReadRules, SplitRules, TextRules
 from pipeline.stages.clean import Language, Text
 from pipeline.stages.dedup import Dedup
 from pipeline.stages.doors import DROPPED, KEEP, Door, GlobalDoor, GroupDoor, age
@@ -200,7 +200,7 @@ def test_dumps_are_read_tallied_and_the_released_one_is_ready(root, tmp_path):
         DumpFile("d.jsonl", str(tmp_path / "d.jsonl")),
         DumpFile("test_src.txt", str(tmp_path / "test_src.txt"), "cmkp"),
     ]
-    out = root | beam.Create(dumps) | ReadDumps()
+    out = root | beam.Create(dumps) | ReadDumps(ReadRules())
     check(out[KEEP], out[DROPPED], ["1", "2"], [("", "not_json"), ("", "bad_line")])
     assert_that(out[READY] | beam.Map(lambda p: p.post_id), equal_to(["test-000001"]), "ready")
     assert_that(out[TALLY], equal_to([("d.jsonl", 3), ("test_src.txt", 2)]), "tally")

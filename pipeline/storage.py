@@ -1,0 +1,98 @@
+"""Files by path or URL. Local ones are Python's own; `gs://`, `s3://`, `hdfs://` and others are Beam's filesystems."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from typing import IO, Any
+
+from schemas.errors import UsageError
+
+_EXTRAS = {
+    "gs": ("gcp", "google.cloud.storage"),
+    "s3": ("aws", "boto3"),
+    "hdfs": ("hadoop", "hdfs"),
+    "azfs": ("azure", "azure.storage.blob"),
+}
+"""scheme: (Beam's extra, the module it brings)."""
+
+
+def is_remote(path: str) -> bool:
+    """Whether `path` is a URL rather than a path of this machine."""
+    return "://" in path
+
+
+def matching(pattern: str) -> list[str]:
+    """URLs of the files that match a remote URL, glob or folder, sorted. UsageError where nothing can be asked."""
+    for tried in (pattern, f"{pattern.rstrip('/')}/**"):
+        if found := _match(tried):
+            return found
+    return []
+
+
+def _match(pattern: str) -> list[str]:
+    systems = _filesystems(pattern)
+    try:
+        (result,) = systems.match([pattern])
+    except (OSError, ValueError, ImportError) as error:  # Beam's BeamIOError is an OSError
+        raise UsageError(f"--dumps {pattern}: {_one_line(error)}") from error
+    return sorted(found.path for found in result.metadata_list if not found.path.endswith("/"))
+
+
+def open_file(path: str) -> IO[bytes]:
+    """The bytes as they lie there, to be read from the start."""
+    if not is_remote(path):
+        return open(path, "rb")
+    from apache_beam.io.filesystem import CompressionTypes
+
+    opened: IO[bytes] = _filesystems(path).open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    return opened
+
+
+def blocks_of(file: IO[bytes], size: int = 1 << 16) -> Iterator[bytes]:
+    """All bytes from here on, at most `size` at a time. What can be read before an error is yielded before it."""
+    read = getattr(file, "read1", file.read)
+    while block := read(size):
+        yield block
+
+
+def sha256_of(path: str) -> str:
+    """Hex digest of a file's bytes, wherever it lies."""
+    digest = hashlib.sha256()
+    with open_file(path) as file:
+        for block in blocks_of(file, 1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def give_options(beam_flags: Sequence[str]) -> None:
+    """Let Beam's filesystems know the flags of the run (`--hdfs_host`, `--s3_region_name`) before it starts."""
+    from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    FileSystems.set_options(PipelineOptions(list(beam_flags)))
+
+
+def _filesystems(path: str) -> Any:
+    from apache_beam.io.filesystems import FileSystems
+
+    scheme = FileSystems.get_scheme(path)
+    extra, module = _EXTRAS.get(scheme, ("", ""))
+    if extra and not _installed(module):
+        raise UsageError(f"--dumps {path}: {scheme}:// needs a library: pip install 'apache-beam[{extra}]'.")
+    try:
+        FileSystems.get_filesystem(path)
+    except ValueError as error:
+        known = ", ".join(f"{name}://" for name in sorted(_EXTRAS))
+        raise UsageError(f"--dumps {path}: no filesystem is known for {scheme}://; expected {known}.") from error
+    return FileSystems
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even the package it is in
+        return False
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
