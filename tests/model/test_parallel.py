@@ -1,0 +1,63 @@
+"""A batch computed in parts or by several processes is the same step."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from model.config import Config
+from model.experiment import train_run
+from schemas.dataset import Dataset
+from tests.commands import environment
+from tests.model.test_resume import StopAt, small, words
+
+PLAIN = {"dropout": 0.0, "log_steps": 1, "epochs": 2, "learning_rate": 3e-3}
+
+
+def train(dataset: Path, config: Config, out: Path) -> Path:
+    train_run(config, Dataset(dataset), out, StopAt(None))
+    return out
+
+
+def losses(out: Path) -> list[float]:
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+def assert_same(one: Path, other: Path) -> None:
+    np.testing.assert_allclose(losses(one), losses(other), rtol=1e-4)
+    weights, others = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
+    for name, values in weights.items():
+        torch.testing.assert_close(others[name], values, rtol=2e-3, atol=2e-4)
+
+
+@pytest.fixture(scope="module")
+def alone(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(tiny_dataset, small(**PLAIN, batch_size=16), tmp_path_factory.mktemp("alone") / "run")
+
+
+@pytest.mark.parametrize("parts", [3, 16])
+def test_a_batch_in_parts_makes_the_same_step(parts: int, alone: Path, tiny_dataset: Path, tmp_path: Path) -> None:
+    config = small(**PLAIN, batch_size=16, accumulate=parts)  # the last batch has 12 pairs: four parts are empty
+    assert_same(alone, train(tiny_dataset, config, tmp_path / "run"))
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_with_both_their_batches(alone: Path, tiny_dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    argv = words(tiny_dataset, small(**PLAIN, batch_size=16), out)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    train_again = [sys.executable, *launcher, *argv[1:], "--json"]
+    done, again = (
+        subprocess.run(train_again, env=environment(), capture_output=True, text=True, check=False) for _ in range(2)
+    )
+    assert done.returncode == 0, done.stderr
+    assert_same(alone, out)
+    assert json.loads(done.stdout)["test"] == json.loads((out / "scores.json").read_text())["test"]
+    assert again.returncode != 0
+    assert "a finished run" in again.stderr
