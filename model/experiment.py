@@ -1,7 +1,9 @@
 """Whole runs: train and score a system, evaluate a finished run, sum several seeds up."""
 
 import logging
+import shutil
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,12 +15,11 @@ import torch
 from model.checkpoint import Checkpoints
 from model.config import Config
 from model.data import FEATURES, Posts, Reader, available
-from model.infer import predict
+from model.evaluate import DEFINITION, predicted, scores_of, use_threads
 from model.journal import Journal
-from model.metrics import score
 from model.parallel import ALONE, World, join, leave
 from model.progress import Epoch
-from model.run import Facts, Run, finish, fresh_run, is_finished, load_run, write_predictions
+from model.run import Facts, Run, finish, fresh_run, is_finished
 from model.systems import get_system, wanted_inputs
 from model.train import Progress, Trainer
 from schemas.dataset import Dataset
@@ -26,7 +27,6 @@ from schemas.errors import UsageError
 from schemas.files import publish_json, read_json, temp_files
 
 logger = logging.getLogger(__name__)
-DEFINITION = "cmkp"
 
 
 def train_run(
@@ -52,7 +52,7 @@ def train_run(
     if get_system(config.system).learns:
         best = Trainer(run.model, *data, config, progress, world, checkpoints, journal).run(_report)
     if world.first:
-        _conclude(run, best, selection, reader)
+        _conclude(run, best, train, selection, reader)
         checkpoints.remove()
     world.wait()
     return finished_run(folder)
@@ -62,7 +62,7 @@ def _report(epoch: Epoch) -> None:
     logger.info(epoch.as_text())
 
 
-def _conclude(run: Run, best: Epoch | None, selection: Posts, reader: Reader) -> None:
+def _conclude(run: Run, best: Epoch | None, train: Posts, selection: Posts, reader: Reader) -> None:
     """Keep the weights and score them: on the selection posts, and now for the first time on test.
 
     best: the epoch they are of; None where a system learns nothing.
@@ -71,9 +71,11 @@ def _conclude(run: Run, best: Epoch | None, selection: Posts, reader: Reader) ->
     run.model.aggregate = best is not None and best.aggregate
     run = replace(run, facts=replace(run.facts, aggregate=run.model.aggregate))
     run.save()
-    scores: dict[str, Any] = {"select": _score_split(run, selection, config.select.replace(":", "-"), DEFINITION)}
+    publish_json(run.folder / "keyphrases.json", Counter(phrase for post in train.keyphrases for phrase in set(post)))
+    splits = {"select": (config.select.replace(":", "-"), selection)}
     if reader.has_split("test") and config.train_split != "test":
-        scores["test"] = _score_split(run, reader.split("test"), "test", DEFINITION)
+        splits["test"] = ("test", reader.split("test"))
+    scores = {part: scores_of(predicted(run, *split), DEFINITION) for part, split in splits.items()}
     summary = {
         "system": config.system,
         "seed": config.seed,
@@ -121,6 +123,7 @@ def claim(run: Run, overwrite: bool) -> None:
         if overwrite:
             (folder / "scores.json").unlink(missing_ok=True)
             checkpoints.remove()
+            shutil.rmtree(folder / "predictions", ignore_errors=True)
         elif checkpoints.exists:
             refuse_another(folder, run.config)
             _refuse_other_data(folder, run.facts)
@@ -150,12 +153,6 @@ def _refuse_other_data(folder: Path, facts: Facts) -> None:
         )
 
 
-def use_threads(config: Config) -> None:
-    """As many as the configuration says; without a word torch's own choice stays."""
-    if config.threads:
-        torch.set_num_threads(config.threads)
-
-
 def readable_inputs(config: Config, dataset: Dataset) -> list[str]:
     """What the system reads of what this dataset has; says so, and repeats the dataset's own warnings."""
     wanted = wanted_inputs(get_system(config.system), config)
@@ -165,36 +162,6 @@ def readable_inputs(config: Config, dataset: Dataset) -> list[str]:
     notes = "".join(f"; note: {note}" for note in dataset.manifest.notes)
     logger.info(f"{config.system} reads {', '.join(have)}{left_out}{notes}")
     return have
-
-
-def _score_split(run: Run, posts: Posts, name: str, definition: str) -> dict[str, Any]:
-    predicted = predict(run.model, run.encode(posts), run.vocabularies, run.config)
-    write_predictions(run.folder, name, posts, predicted)
-    return scores_of(posts, predicted, definition)
-
-
-def scores_of(posts: Posts, predicted: list[list[str]], definition: str) -> dict[str, Any]:
-    """Scores over `all`, `present` and `absent`, where presence is in the text's own tokens."""
-    scores = score([phrases or [""] for phrases in predicted], posts.keyphrases, posts.tokens, definition)
-    return {"posts": len(posts), **scores}
-
-
-def evaluate_run(folder: Path, dataset_folder: Path | None, split: str, definition: str) -> dict[str, Any]:
-    """Scores of a finished run on a split of its own dataset, or of another one."""
-    run = open_run(folder)
-    posts = run.reader(Dataset(dataset_folder or run.facts.dataset)).split(split)
-    predicted = predict(run.model, run.encode(posts), run.vocabularies, run.config)
-    scores = scores_of(posts, predicted, definition)
-    return {"run": str(folder), "split": split, "definition": definition, **scores}
-
-
-def open_run(folder: Path) -> Run:
-    """A finished run, ready to predict; UsageError where there is none."""
-    if not is_finished(folder):
-        raise UsageError(f"{folder}: no finished run. Train one with `python -m model train --out {folder}`.")
-    run = load_run(folder)
-    use_threads(run.config)
-    return run
 
 
 def summary_of_seeds(folder: Path, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:

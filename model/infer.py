@@ -17,12 +17,24 @@ from model.systems import get_system
 from model.unified import KeyphraseModel
 
 
-def predict(model: KeyphraseModel, encoded: Encoded, vocabularies: Vocabularies, config: Config) -> list[list[str]]:
+@dataclass(frozen=True)
+class Ranked:
+    """A predicted keyphrase.
+
+    score: its probability; of merged lists what `merge` ranks by. A generator ranks by the mean log P of the words, so
+    its scores need not fall.
+    """
+
+    phrase: str
+    score: float
+
+
+def predict(model: KeyphraseModel, encoded: Encoded, vocabularies: Vocabularies, config: Config) -> list[list[Ranked]]:
     """Up to `n_best` phrases a post, best first, in the posts' order. The model is left in evaluation mode."""
     if not get_system(config.system).learns:
         return oracle(encoded.posts)
     model.eval()
-    ranked: list[list[str]] = [[] for _ in encoded.sources]
+    ranked: list[list[Ranked]] = [[] for _ in encoded.sources]
     for rows in by_length(encoded.source.lengths(), config.search_batch):
         batch = encoded.posts_batch(rows)
         for row, found in zip(rows, _ranked(model, batch, encoded, vocabularies, config), strict=True):
@@ -30,24 +42,29 @@ def predict(model: KeyphraseModel, encoded: Encoded, vocabularies: Vocabularies,
     return ranked
 
 
-def oracle(posts: Posts) -> list[list[str]]:
+def phrases(ranked: Sequence[Sequence[Ranked]]) -> list[list[str]]:
+    """Without their scores."""
+    return [[one.phrase for one in post] for post in ranked]
+
+
+def oracle(posts: Posts) -> list[list[Ranked]]:
     """EXT-ORACLE: of each post the keyphrases that stand in its text, as an extractor without fault would find."""
     texts = (f" {' '.join(stem(token) for token in tokens)} " for tokens in posts.tokens)
     return [
-        [phrase for phrase in phrases if is_present(stem_phrase(phrase), text)]
-        for phrases, text in zip(posts.keyphrases, texts, strict=True)
+        [Ranked(phrase, 1.0) for phrase in wanted if is_present(stem_phrase(phrase), text)]
+        for wanted, text in zip(posts.keyphrases, texts, strict=True)
     ]
 
 
 def _ranked(
     model: KeyphraseModel, batch: Batch, encoded: Encoded, vocabularies: Vocabularies, config: Config
-) -> Iterator[Iterable[str]]:
+) -> Iterator[Iterable[Candidate]]:
     """The phrases of each post, best first, by the part that ranks, or merged."""
     how = get_system(config.system).ranks if config.ranking == "system" else config.ranking
     if how == "generator":
-        return ((p for p, _ in found) for found in _generated(model, batch, encoded, vocabularies, config))
+        return _generated(model, batch, encoded, vocabularies, config)
     if how == "classifier":
-        return ((p for p, _ in found) for found in _classified(model, batch, vocabularies, config.n_best))
+        return _classified(model, batch, vocabularies, config.n_best)
     both = zip(
         _generated(model, batch, encoded, vocabularies, config),
         _classified(model, batch, vocabularies, config.n_best),
@@ -109,11 +126,11 @@ class _Speller:
         return self.words[word] if word < len(self.words) else self.oov[word - len(self.words)]
 
 
-def _first(phrases: Iterable[str], config: Config) -> list[str]:
+def _first(candidates: Iterable[Candidate], config: Config) -> list[Ranked]:
     """The first `n_best`; of phrases equal after stemming the first, if so configured."""
-    kept: dict[object, str] = {}
-    for i, phrase in enumerate(phrases):
-        kept.setdefault(stem_phrase(phrase) if config.drop_duplicates else i, phrase)
+    kept: dict[object, Ranked] = {}
+    for i, (phrase, score) in enumerate(candidates):
+        kept.setdefault(stem_phrase(phrase) if config.drop_duplicates else i, Ranked(phrase, score))
         if len(kept) == config.n_best:
             break
     return list(kept.values())

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from model.metrics import Scores, score
 from schemas.errors import UsageError
 from schemas.files import publish_text
 
@@ -33,17 +32,3 @@ def split_phrases(line: str) -> list[str]:
 def join_phrases(phrases: Sequence[str]) -> str:
     """The line of a post's phrases."""
     return ";".join(phrases)
-
-
-def score_files(
-    predictions: Path, targets: Path, sources: Path | None, definition: str
-) -> tuple[int, dict[str, Scores]]:
-    """How many posts, and their scores as `metrics.score` gives them. UsageError where the files do not align."""
-    columns = {path: read_lines(path) for path in (predictions, targets, sources) if path}
-    counts = {path: len(lines) for path, lines in columns.items()}
-    if len(set(counts.values())) > 1:
-        told = ", ".join(f"{path} has {count:,} lines" for path, count in counts.items())
-        raise UsageError(f"the files do not align, one post a line: {told}.")
-    found, wanted = ([split_phrases(line) for line in columns[path]] for path in (predictions, targets))
-    texts = [line.split() for line in columns[sources]] if sources else None
-    return counts[predictions], score(found, wanted, texts, definition)

@@ -17,18 +17,21 @@ Candidate = tuple[str, float]
 """A phrase and its probability; lists of them are ranked best first."""
 
 
-def merge(generated: Sequence[Candidate], classified: Sequence[Candidate], how: str, weight: float) -> list[str]:
-    """The merged list, best first; of equal worth, in the order of `turns`. weight: w, the generator's share."""
-    order: dict[Phrase, str] = {}
-    for phrase, _ in _turns(generated, classified):
-        order.setdefault(stem_phrase(phrase), phrase)
+def merge(generated: Sequence[Candidate], classified: Sequence[Candidate], how: str, weight: float) -> list[Candidate]:
+    """The merged list, best first; of equal worth, in the order of `turns`. weight: w, the generator's share.
+
+    Beside each phrase what it is ranked by; by turns, its probability.
+    """
+    order: dict[Phrase, Candidate] = {}
+    for phrase, probability in _turns(generated, classified):
+        order.setdefault(stem_phrase(phrase), (phrase, probability))
     if how == "turns":
         return list(order.values())
     worth = dict.fromkeys(order, 0.0)
     for share, candidates in ((weight, generated), (1 - weight, classified)):
         for key, value in _values(candidates, how).items():
             worth[key] += share * value
-    return [order[key] for key in sorted(order, key=lambda key: -worth[key])]
+    return [(order[key][0], worth[key]) for key in sorted(order, key=lambda key: -worth[key])]
 
 
 def _turns(generated: Sequence[Candidate], classified: Sequence[Candidate]) -> Iterable[Candidate]:

@@ -12,7 +12,7 @@ per-post   P = m_k / k, MAP = (1/min(k, n)) sum_{i<=min(k,n)} m_i / i, and F1 is
 NDCG is the same in all: gains r_i / log2(i + 1), divided by those of the same r sorted. 0/0 is 0 everywhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -83,43 +83,44 @@ def corpus_scores(posts: Sequence[Post], definition: str = "cmkp") -> Scores:
     """`precision@k`, `recall@k`, `f1@k`, `map@k`, `ndcg@k` for k of AT over the posts that have a target."""
     if definition not in DEFINITIONS:
         raise unknown_name("definition", definition, DEFINITIONS)
+    return corpus_averages({k: values_at(k, posts, definition) for k in AT}, definition)
+
+
+def corpus_averages(values: Mapping[int, Mapping[str, np.ndarray]], definition: str) -> Scores:
+    """Of `values_at` every k: `precision@k` and so on, over these posts."""
+    return {f"{name}@{k}": mean for k in values for name, mean in averages(values[k], definition).items()}
+
+
+def values_at(k: int, posts: Sequence[Post], definition: str) -> dict[str, np.ndarray]:
+    """(posts with a target,) of each post's own precision, recall, f1, map and ndcg at k."""
     scored = [post for post in posts if post.targets]
-    deepest = max(AT)
-    r_nk = np.array([[*post.r[:deepest], *[False] * (deepest - len(post.r))] for post in scored], dtype=np.float64)
-    r_nk = r_nk.reshape(len(scored), deepest)
-    kept_n = np.array([len(post.r) for post in scored], dtype=np.float64)
-    hits_n = np.array([sum(post.r) for post in scored], dtype=np.float64)
-    targets_n = np.array([post.targets for post in scored], dtype=np.float64)
-    scores: Scores = {}
-    for k in AT:
-        scores.update(_at(k, r_nk[:, :k], kept_n, hits_n, targets_n, definition))
-    return scores
-
-
-def _at(
-    k: int, r_nk: np.ndarray, kept_n: np.ndarray, hits_n: np.ndarray, targets_n: np.ndarray, definition: str
-) -> Scores:
+    r_nk = np.array([[*post.r[:k], *[False] * (k - len(post.r))] for post in scored], np.float64).reshape(-1, k)
+    kept_n = np.array([len(post.r) for post in scored], np.float64)
+    hits_n = np.array([sum(post.r) for post in scored], np.float64)
+    targets_n = np.array([post.targets for post in scored], np.float64)
     ranks_k = np.arange(1, k + 1)
     matches_nk = r_nk.cumsum(1)
     shown_n = np.minimum(k, kept_n)
     precision_n = _ratio(matches_nk[:, -1], shown_n) if definition == "cmkp" else matches_nk[:, -1] / k
     recall_n = _ratio(matches_nk[:, -1], targets_n)
     if definition == "per-post":
-        f1 = _mean(_harmonic(precision_n, recall_n))
         listed_nk = ranks_k <= shown_n[:, None]
         map_n = _ratio((matches_nk / ranks_k * listed_nk).sum(1), shown_n)
     else:
-        f1 = float(_harmonic(np.array(_mean(precision_n)), np.array(_mean(recall_n))))
         map_n = _ratio((r_nk * matches_nk / ranks_k).sum(1), targets_n)
     gains_k = 1 / np.log2(ranks_k + 1)
     ideal_n = (gains_k * (ranks_k <= hits_n[:, None])).sum(1)
-    return {
-        f"precision@{k}": _mean(precision_n),
-        f"recall@{k}": _mean(recall_n),
-        f"f1@{k}": f1,
-        f"map@{k}": _mean(map_n),
-        f"ndcg@{k}": _mean(_ratio((r_nk * gains_k).sum(1), ideal_n)),
-    }
+    ndcg_n = _ratio((r_nk * gains_k).sum(1), ideal_n)
+    f1_n = harmonic(precision_n, recall_n)
+    return {"precision": precision_n, "recall": recall_n, "f1": f1_n, "map": map_n, "ndcg": ndcg_n}
+
+
+def averages(values: Mapping[str, np.ndarray], definition: str) -> Scores:
+    """Means over posts; but for `per-post`, F1 is the harmonic mean of the mean precision and the mean recall."""
+    means = {name: _mean(values_n) for name, values_n in values.items()}
+    if definition != "per-post":
+        means["f1"] = float(harmonic(np.array(means["precision"]), np.array(means["recall"])))
+    return means
 
 
 def _mean(values_n: np.ndarray) -> float:
@@ -130,7 +131,8 @@ def _ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:
     return np.divide(over, under, out=np.zeros_like(over, dtype=np.float64), where=under > 0)
 
 
-def _harmonic(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
+def harmonic(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
+    """F1, zero where both are."""
     return _ratio(2 * precision * recall, precision + recall)
 
 

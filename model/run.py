@@ -6,7 +6,8 @@ words.json labels.json attributes.json   vocabularies of the training posts
 log.jsonl            run.json's content as a header, then lines of steps and epochs
 checkpoint/          where an unfinished run goes on
 model.safetensors    the best epoch's weights
-predictions/         SPLIT.txt, and beside it its targets, sources and post ids, one post a line
+keyphrases.json      how many training posts have each keyphrase
+predictions/         SPLIT.jsonl, see `predictions.py`
 scores.json          written last: a run with it is finished
 """
 
@@ -24,7 +25,6 @@ from model.checkpoint import load_tensors, save_tensors
 from model.classifier import label_table
 from model.config import Config
 from model.data import FEATURES, Posts, Reader, Vocabularies
-from model.lines import join_phrases, write_lines
 from model.unified import KeyphraseModel
 from schemas.dataset import Dataset
 from schemas.errors import IntegrityError, UsageError
@@ -155,18 +155,6 @@ def manifest_sha256(dataset: Dataset) -> str:
 def is_finished(folder: Path) -> bool:
     """Whether a run lies there whole."""
     return (folder / SCORES).exists()
-
-
-def write_predictions(folder: Path, split: str, posts: Posts, predicted: list[list[str]]) -> None:
-    """SPLIT.txt, SPLIT.targets.txt, SPLIT.sources.txt (the text's tokens) and SPLIT.ids.txt, aligned."""
-    columns = {
-        "": map(join_phrases, predicted),
-        ".targets": map(join_phrases, posts.keyphrases),
-        ".sources": map(" ".join, posts.tokens),
-        ".ids": iter(posts.ids),
-    }
-    for name, lines in columns.items():
-        write_lines(folder / "predictions" / f"{split}{name}.txt", lines)
 
 
 def finish(folder: Path, scores: dict[str, Any]) -> None:

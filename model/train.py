@@ -18,7 +18,7 @@ from model.batches import Encoded, by_length, shuffled
 from model.checkpoint import Checkpoints, restore, with_optimizer
 from model.config import Config
 from model.data import Vocabularies
-from model.infer import predict
+from model.infer import phrases, predict
 from model.journal import Journal
 from model.loss import Loss, joint_loss
 from model.metrics import score
@@ -238,5 +238,5 @@ def step_seed(*place: int) -> int:
 
 def selection_f1(model: KeyphraseModel, encoded: Encoded, vocabularies: Vocabularies, config: Config) -> float:
     """F1@1, definition cmkp, of what the model predicts."""
-    found = predict(model, encoded, vocabularies, config)
-    return score([phrases or [""] for phrases in found], encoded.posts.keyphrases)["all"]["f1@1"]
+    found = phrases(predict(model, encoded, vocabularies, config))
+    return score([post or [""] for post in found], encoded.posts.keyphrases)["all"]["f1@1"]

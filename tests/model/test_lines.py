@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.lines import read_lines, score_files, split_phrases, write_lines
+from model.lines import read_lines, split_phrases, write_lines
+from model.predictions import score_files
 from schemas.errors import UsageError
 
 LINE = st.text(st.characters(blacklist_characters="\n", blacklist_categories=("Cs",)), max_size=20)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from model import load
 from model.cli import main
+from model.predictions import read_records
 from model.systems import SYSTEMS
 from tests.model.fakes import OCR, fake_post, write_dataset
 
@@ -55,7 +57,9 @@ def test_a_run_folder_holds_all_that_is_needed_to_repeat_it(finished: Path, tiny
         "attributes.json",
         "log.jsonl",
         "scores.json",
-        *(f"predictions/{s}{part}.txt" for s in ("valid", "test") for part in ("", ".targets", ".sources", ".ids")),
+        "keyphrases.json",
+        "predictions/valid.jsonl",
+        "predictions/test.jsonl",
     }
     header, *epochs = [json.loads(line) for line in (finished / "log.jsonl").read_text().splitlines()]
     assert header["run"]["features"].keys() == {"ocr", "vgg_grid", "attributes"}
@@ -72,19 +76,20 @@ def test_evaluate_gives_the_scores_of_training_exactly(finished: Path, capsys: p
         assert told["definition"] == "cmkp"
 
 
-def test_score_on_the_run_s_own_files_gives_the_same(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    files = finished / "predictions"
-    options = {"--predictions": "test.txt", "--targets": "test.targets.txt", "--sources": "test.sources.txt"}
-    argv = [word for name, file in options.items() for word in (name, str(files / file))]
-    assert main(["score", *argv, "--json"]) == 0
+def test_score_on_the_run_s_own_file_gives_the_same(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", "--predictions", str(finished / "predictions" / "test.jsonl"), "--json"]) == 0
     told = only_json(capsys)
     assert told == {"definition": "cmkp", **json.loads((finished / "scores.json").read_text())["test"]}
 
 
 def test_predict_writes_what_training_wrote(finished: Path, tiny_dataset: Path, tmp_path: Path) -> None:
-    out = tmp_path / "found.txt"
-    assert main(["predict", str(finished), "--dataset", str(tiny_dataset), "--out", str(out)]) == 0
-    assert out.read_bytes() == (finished / "predictions" / "test.txt").read_bytes()
+    files = finished / "predictions"
+    for name in ("found.jsonl", "found.txt"):
+        assert main(["predict", str(finished), "--dataset", str(tiny_dataset), "--out", str(tmp_path / name)]) == 0
+    assert (tmp_path / "found.jsonl").read_bytes() == (files / "test.jsonl").read_bytes()
+    records = [json.loads(line) for line in (files / "test.jsonl").read_text().splitlines()]
+    lines = [";".join(one["phrase"] for one in record["predictions"]) for record in records]
+    assert (tmp_path / "found.txt").read_text().splitlines() == lines
 
 
 def test_predict_shows_readable_examples(
@@ -97,10 +102,20 @@ def test_predict_shows_readable_examples(
 
 
 def test_predict_reads_a_raw_text_without_an_image(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["predict", str(finished), "--text", "So excited to see storm hour! #kca #maga", "--json"]) == 0
+    texts = ["So excited to see storm hour! #kca #maga", "look at this"]
+    assert main(["predict", str(finished), "--text", *texts, "--json"]) == 0
     told = only_json(capsys)
-    assert told["posts"] == 1
-    assert 1 <= len(told["predictions"][0]) <= 3
+    assert told["posts"] == 2
+    for post in told["predictions"]:
+        assert 1 <= len(post) <= 3
+        assert all(0 <= one["score"] <= 1 for one in post)
+
+
+def test_three_lines_of_python_predict_the_same(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    m = load(finished)
+    found = m.predict(["waiting for new music"])
+    assert main(["predict", str(finished), "--text", "waiting for new music"]) == 0
+    assert capsys.readouterr().out.strip() == ";".join(one.phrase for one in found[0])
 
 
 def test_predict_needs_neither_features_nor_keyphrases(
@@ -149,12 +164,9 @@ def test_a_system_whose_pictures_the_dataset_lacks_is_a_wrong_use(
 
 def test_the_oracle_finds_what_stands_in_the_text(tiny_dataset: Path, tmp_path: Path) -> None:
     assert train(tiny_dataset, tmp_path / "run", "--system", "ext-oracle") == 0
-    predicted, wanted, texts = (
-        (tmp_path / "run" / "predictions" / f"test{part}.txt").read_text().splitlines()
-        for part in ("", ".targets", ".sources")
-    )
-    for line, targets, text in zip(predicted, wanted, texts, strict=True):
-        assert line == ";".join(phrase for phrase in targets.split(";") if f" {phrase} " in f" {text} ")
+    for record in read_records(tmp_path / "run" / "predictions" / "test.jsonl"):
+        text = f" {' '.join(record.tokens)} "
+        assert [one.phrase for one in record.predictions] == [p for p in record.keyphrases if f" {p} " in text]
 
 
 def test_the_sizes_of_systems_follow_the_vocabularies(capsys: pytest.CaptureFixture[str]) -> None:
@@ -205,6 +217,7 @@ def failing(argv: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["evaluate", "{run}", "--definition", "mine"], "no definition named 'mine'"),
         (["evaluate", "{run}", "--split", "tset"], "no posts in split 'tset'"),
         (["predict", "{run}"], "either --dataset or --text"),
+        (["score", "--predictions", "none"], "give them with --targets"),
         (["predict", "{run}", "--text", "#only #tags"], "no word left"),
         (["score", "--predictions", "none", "--targets", "none"], "No such file"),
         (["trian"], "No such command"),
@@ -234,7 +247,7 @@ def test_a_changed_weights_file_is_refused(finished: Path, tmp_path: Path, capsy
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
     (copy / "model.safetensors").write_bytes(b"nonsense")
-    assert main(["evaluate", str(copy)]) == 1
+    assert main(["predict", str(copy), "--text", "waiting for new music"]) == 1
     assert "not this run's weights" in capsys.readouterr().err
 
 
