@@ -53,6 +53,8 @@ class Config(Settings):
 
     # the network
     word_width: PositiveInt = 200
+    embeddings: str = "random"  # or a file of word vectors, .txt or .gz; the paper: Twitter GloVe of 200 numbers
+    freeze_embeddings: bool = False  # word embeddings are not trained
     width: PositiveInt = Field(default=300, multiple_of=2)  # d: banks, queries and decoder state
     encoder_layers: PositiveInt = 2
     heads: PositiveInt = 4

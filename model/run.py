@@ -13,7 +13,7 @@ scores.json          written last: a run with it is finished
 
 import logging
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from model.checkpoint import load_tensors, save_tensors
 from model.classifier import label_table
 from model.config import Config
 from model.data import FEATURES, Posts, Reader, Vocabularies
+from model.embeddings import coverage, fill, read_vectors
 from model.unified import KeyphraseModel
 from schemas.dataset import Dataset
 from schemas.errors import IntegrityError, UsageError
@@ -40,7 +41,8 @@ class Facts:
 
     dataset: its folder. manifest: its manifest's sha256. features: name -> fingerprint, of those read.
     inputs: of text, ocr, vision, attributes, what the model reads. channels: width of a grid cell, 0 without.
-    aggregate: whether the best epoch aggregates. lineage: versions and processor.
+    aggregate: whether the best epoch aggregates. lineage: versions and processor. embeddings: where the word vectors
+    came from, and how many words had one.
     """
 
     dataset: str
@@ -50,6 +52,7 @@ class Facts:
     channels: int = 0
     aggregate: bool = False
     lineage: dict[str, Any] | None = None
+    embeddings: dict[str, Any] | None = None
 
 
 def lineage() -> dict[str, Any]:
@@ -113,6 +116,25 @@ def fresh_run(folder: Path, config: Config, dataset: Dataset, reader: Reader, in
         lineage=lineage(),
     )
     return Run(folder, config, facts, vocabularies, _model(config, facts, vocabularies))
+
+
+def with_embeddings(run: Run) -> Run:
+    """The word embeddings as the configuration says: from a file or random, frozen or not."""
+    config, words, model = run.config, run.vocabularies.words, run.model
+    if config.embeddings == "random" and not config.freeze_embeddings:
+        return run
+    if model.text is None:
+        raise UsageError(f"{config.system} reads no text: it has no use for embeddings.")
+    told = None
+    if config.embeddings != "random":
+        path = Path(config.embeddings)
+        attributes = run.vocabularies.attributes
+        vectors = read_vectors(path, {*words.words, *attributes.words}, config.word_width)
+        told = coverage(path, words, fill(model.embedding, words, vectors))
+        if model.attributes is not None:
+            fill(model.attributes.embedding, attributes, vectors)
+    model.embedding.weight.requires_grad_(not config.freeze_embeddings)
+    return replace(run, facts=replace(run.facts, embeddings=told))
 
 
 def load_run(folder: Path) -> Run:
