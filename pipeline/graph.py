@@ -8,10 +8,12 @@ import apache_beam as beam
 
 from pipeline.config import BuildConfig
 from pipeline.readers.dumps import DumpFile
+from pipeline.rules import CleanRules
 from pipeline.stages.clean import Language, Text
 from pipeline.stages.dedup import Dedup
 from pipeline.stages.doors import DROPPED, KEEP
 from pipeline.stages.images import Images
+from pipeline.stages.near import TextLinks
 from pipeline.stages.rare import RareHashtags
 from pipeline.stages.read import READY, TALLY, ReadDumps
 from pipeline.stages.split import Split
@@ -51,10 +53,17 @@ def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
     routed = posts | "rare hashtags" >> RareHashtags(config.clean.min_hashtag_count)
     gone.append(routed[DROPPED])
 
-    kept = (routed[KEEP], read[READY]) | "all kept" >> beam.Flatten() | "split" >> Split(config.split)
+    posts = (routed[KEEP], read[READY]) | "all kept" >> beam.Flatten()
+    kept = (posts, near_links(posts, config.clean)) | "split" >> Split(config.split)
     known = read[READY] | "url only" >> beam.Map(url_only_row)
     images = (image_rows, known) | "all images" >> beam.Flatten() | "one row an image" >> FirstOfEach("image_sha256")
     _write(kept, gone, images, job)
+
+
+def near_links(posts: Any, rules: CleanRules) -> Any:
+    """Pairs of traits of near copies among `posts`."""
+    found = [posts | "near texts" >> TextLinks(rules)] if rules.near_text else []
+    return found | "links" >> beam.Flatten(pipeline=posts.pipeline)
 
 
 def _write(kept: Any, gone: list[Any], images: Any, job: RecordsJob) -> None:

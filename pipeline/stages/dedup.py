@@ -1,26 +1,22 @@
 """Retweets out; of records of one post the newest stays; of posts with one text or one picture, the first stays."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
 
+from pipeline.groups import groups, text_key, text_traits
 from pipeline.readers.record import moment
 from pipeline.rules import CleanRules
-from pipeline.stages.doors import DROPPED, KEEP, Door, GroupDoor, Verdict, record_key
+from pipeline.stages.doors import DROPPED, KEEP, Door, GlobalDoor, GroupDoor, Verdict, age, record_key
+from pipeline.stages.near import TextLinks
 from schemas.posts import Dropped, Post
-
-_TAGS = frozenset({"<url>", "<mention>"})
-
-
-def text_key(post: Post) -> str:
-    """Equal for posts that say the same: their tokens without links and mentions. "" where nothing is said."""
-    return " ".join(token for token in post.tokens if token not in _TAGS)
 
 
 def same_text(post: Post) -> str:
     """What posts of one text are grouped by: a post that says nothing says the same as no other."""
-    return text_key(post) or f"\t{record_key(post)}"
+    return text_key(post.tokens) or f"\t{record_key(post)}"
 
 
 def keep_newest(posts: list[Post]) -> list[Verdict]:
@@ -66,6 +62,22 @@ class KeepFirst:
         return [first, *(Dropped.of(post, "duplicates", self.reason, first.post_id) for post in later)]
 
 
+@dataclass
+class NearDoor(beam.PTransform):
+    """(posts, links) -> of posts that a chain of near copies links, the earliest stays."""
+
+    traits: Callable[[Post], list[str]]
+    reason: str
+
+    def apply(self, post: Post, group: str) -> Verdict:
+        """A group bears its first post's id."""
+        return post if group == post.post_id else Dropped.of(post, "duplicates", self.reason, group)
+
+    def expand(self, posts_and_links: Any) -> Any:
+        """As groups of a split are found."""
+        return posts_and_links | GlobalDoor(lambda post: (age(post), self.traits(post)), groups, self.apply)
+
+
 def repost(post: Post) -> Verdict:
     """A retweet is someone else's post."""
     return Dropped.of(post, "duplicates", "retweet") if post.is_repost else post
@@ -84,20 +96,26 @@ class Dedup(beam.PTransform):
 
     def expand(self, posts: Any) -> Any:
         """Retweets and quotes, then ids and edits, then texts, then pictures."""
-        doors: list[tuple[str, beam.PTransform]] = []
-        if self.rules.drop_retweets:
-            doors.append(("retweets", Door(repost)))
-        if self.rules.quotes == "drop":
-            doors.append(("quotes", Door(quote)))
-        doors.append(("ids", GroupDoor(lambda post: post.post_id, keep_newest)))
-        doors.append(("edits", GroupDoor(first_version, keep_last_edit)))
-        if self.rules.unique_texts:
-            doors.append(("texts", GroupDoor(same_text, KeepFirst("duplicate_text"))))
-        if self.rules.unique_images:
-            doors.append(("images", GroupDoor(lambda post: post.image_sha256, KeepFirst("duplicate_image"))))
+        rules = self.rules
         out = []
-        for name, door in doors:
-            routed = posts | name >> door
+
+        def through(name: str, door: beam.PTransform, *links: Any) -> None:
+            nonlocal posts
+            routed = ((posts, *links) if links else posts) | name >> door
             posts = routed[KEEP]
             out.append(routed[DROPPED])
+
+        if rules.drop_retweets:
+            through("retweets", Door(repost))
+        if rules.quotes == "drop":
+            through("quotes", Door(quote))
+        through("ids", GroupDoor(lambda post: post.post_id, keep_newest))
+        through("edits", GroupDoor(first_version, keep_last_edit))
+        if rules.unique_texts:
+            through("texts", GroupDoor(same_text, KeepFirst("duplicate_text")))
+        if rules.near_text and rules.drop_near_texts:
+            links = posts | "text links" >> TextLinks(rules)
+            through("near texts", NearDoor(text_traits, "near_duplicate_text"), links)
+        if rules.unique_images:
+            through("images", GroupDoor(lambda post: post.image_sha256, KeepFirst("duplicate_image")))
         return posts, out | "dropped" >> beam.Flatten()

@@ -53,23 +53,25 @@ class GroupDoor(beam.PTransform):
 
 @dataclass
 class GlobalDoor(beam.PTransform):
-    """As Door, by a pure function of all posts at once, of which it sees only small traits.
+    """Posts, or (posts, links) -> as Door, by a pure function of all posts at once, of which it sees only small traits.
 
-    trait: Post -> what the decision needs, a few hundred bytes. decide: {record key: trait} -> {record key: anything}.
-    apply: (Post, what was decided for it) -> Post or Dropped.
+    trait: Post -> what the decision needs, a few hundred bytes. decide: {record key: trait} -> {record key: anything};
+    where links are given, small things of any kind, it gets their list as well. apply: (Post, what was decided for
+    it) -> Post or Dropped.
     """
 
     trait: Callable[[Post], Any]
-    decide: Callable[[dict[str, Any]], dict[str, Any]]
+    decide: Callable[..., dict[str, Any]]
     apply: Callable[[Post, Any], Verdict]
 
     def expand(self, posts: Any) -> Any:
         """Gather the traits on one worker, decide, and bring each decision back to its post."""
+        posts, *more = posts if isinstance(posts, tuple) else (posts,)
         decisions = (
             posts
             | "traits" >> beam.Map(lambda post: (None, (record_key(post), self.trait(post))))
             | "gather" >> beam.GroupByKey()
-            | "decide" >> beam.FlatMapTuple(lambda _, traits: self.decide(dict(sorted(traits))).items())
+            | "decide" >> beam.FlatMap(self._decisions, *map(beam.pvalue.AsList, more))
         )
         keyed = posts | "by record" >> beam.WithKeys(record_key)
         return (
@@ -78,6 +80,10 @@ class GlobalDoor(beam.PTransform):
             | "apply" >> beam.FlatMapTuple(lambda _, both: [self.apply(p, both["decisions"][0]) for p in both["posts"]])
             | beam.FlatMap(route).with_outputs(DROPPED, main=KEEP)
         )
+
+    def _decisions(self, gathered: tuple[None, Iterable[Any]], *more: Any) -> Iterable[tuple[str, Any]]:
+        _, traits = gathered
+        return self.decide(dict(sorted(traits)), *more).items()
 
 
 def age(post: Post) -> tuple[int, str, str, int]:

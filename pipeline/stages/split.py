@@ -1,40 +1,15 @@
-"""80/10/10 by a keyed hash of the post's group, so that no picture and no text stands on both sides."""
+"""80/10/10 by a keyed hash of the post's group, so that no picture, no text and no near copy stands on both sides."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
 
+from pipeline.groups import Age, groups, image_trait, text_traits
 from pipeline.rules import SplitRules
-from pipeline.stages.dedup import text_key
 from pipeline.stages.doors import KEEP, GlobalDoor, age
 from schemas.posts import Post
-
-Age = tuple[int, str, str, int]
-
-
-def groups(traits: Mapping[str, tuple[Age, Sequence[str]]]) -> dict[str, str]:
-    """record -> its group, named after the group's first post.
-
-    traits: record -> (its age, what it may share with others). Records are of one group when a chain of shared
-    traits leads from one to the other. A later record joins a group without renaming it.
-    """
-    parent = {record: record for record in traits}
-
-    def root(record: str) -> str:
-        while parent[record] != record:
-            parent[record] = parent[parent[record]]
-            record = parent[record]
-        return record
-
-    first_with: dict[str, str] = {}
-    for record in sorted(traits, key=lambda record: traits[record][0]):
-        for shared in traits[record][1]:
-            a, b = sorted((root(first_with.setdefault(shared, record)), root(record)), key=lambda r: traits[r][0])
-            parent[b] = a
-    return {record: traits[root(record)][0][1] for record in traits}
 
 
 def split_of(group: str, rules: SplitRules) -> str:
@@ -48,12 +23,12 @@ def split_of(group: str, rules: SplitRules) -> str:
 
 def shared_traits(post: Post) -> tuple[Age, list[str]]:
     """A post's picture and text."""
-    return age(post), [f"image {post.image_sha256}", f"text {text_key(post)}"]
+    return age(post), [image_trait(post.image_sha256), *text_traits(post)]
 
 
 @dataclass
 class Split(beam.PTransform):
-    """Post -> Posts with group and split. A post that brings its own split keeps it."""
+    """(posts, links of near copies) -> Posts with group and split. A post that brings its own split keeps it."""
 
     rules: SplitRules
 
@@ -62,6 +37,6 @@ class Split(beam.PTransform):
         own = post.split is not None
         return post.having(group=group, split=post.split if own else split_of(group, self.rules), own_split=own)
 
-    def expand(self, posts: Any) -> Any:
+    def expand(self, posts_and_links: Any) -> Any:
         """Traits are gathered; nobody leaves here."""
-        return (posts | GlobalDoor(shared_traits, groups, self.apply))[KEEP]
+        return (posts_and_links | GlobalDoor(shared_traits, groups, self.apply))[KEEP]

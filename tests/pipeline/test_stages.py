@@ -183,7 +183,10 @@ def test_languages_are_told_and_chosen(root, languages, keep):
 def test_posts_that_share_a_picture_or_a_text_share_a_split(root):
     posts = [post(i, tokens=(f"t{i // 3}",), image_sha256=f"i{i}") for i in range(90)]
     own = [post(i, tokens=(f"t{i}",), image_sha256=f"i{i}", split="valid") for i in (900, 901)]
-    out = root | beam.Create(posts + own) | Split(SplitRules(valid=0.3, test=0.3))
+    links = root | "links" >> beam.Create([("image i0", "image i3")])
+    out = (root | beam.Create(posts + own), links) | Split(SplitRules(valid=0.3, test=0.3))
+    linked = out | "linked" >> beam.Filter(lambda p: p.position < 6) | beam.Map(lambda p: (p.group, p.split))
+    assert_that(linked | "one" >> beam.Distinct() | beam.combiners.Count.Globally(), equal_to([1]), "linked")
     mine = out | "mine" >> beam.Filter(lambda p: p.position < 900)
     pairs = mine | "splits" >> beam.Map(lambda p: (p.tokens, (p.group, p.split, p.own_split)))
     sizes = pairs | beam.GroupByKey() | beam.MapTuple(lambda _, found: (len(list(found)), len(set(found))))

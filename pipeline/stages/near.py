@@ -1,0 +1,78 @@
+"""Pairs of near copies, found by many workers: keys are grouped, what shares a key is compared."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+
+from pipeline.groups import text_key, text_trait
+from pipeline.near import Likeness, candidates, links, owner
+from pipeline.near_texts import TextLikeness, text_name
+from pipeline.rules import CleanRules
+
+PARTS = 16
+"""Tasks that the keys are divided among."""
+
+BATCH = 512
+"""Items whose keys travel together: a key costs twelve bytes so, and ten times as many as a record of its own."""
+
+Item = tuple[str, Any]
+
+
+@dataclass
+class NearPairs(beam.PTransform):
+    """Distinct (name, item) -> (name, name) of those that are near.
+
+    Only keys cross the shuffle, packed; items are small (a text, a picture's features) and come as a side input.
+    """
+
+    likeness: Likeness
+
+    def expand(self, items: Any) -> Any:
+        """Keys, then candidates of one part of the keys, then the truth."""
+        return (
+            items
+            | "batch" >> beam.BatchElements(min_batch_size=BATCH, max_batch_size=BATCH)
+            | "keys" >> beam.FlatMap(self._packed)
+            | "by part" >> beam.GroupByKey()
+            | "compare" >> beam.FlatMap(self._linked, items=beam.pvalue.AsList(items))
+            | beam.Distinct()
+        )
+
+    def _packed(self, batch: Sequence[Item]) -> Iterator[tuple[int, tuple[bytes, bytes]]]:
+        keys, places = self.likeness.keys([item for _, item in batch])
+        owners = np.array([owner(name) for name, _ in batch], dtype=np.uint64)[places]
+        part = keys % PARTS
+        for number in np.unique(part):
+            mine = part == number
+            yield int(number), (keys[mine].tobytes(), owners[mine].tobytes())
+
+    def _linked(self, part: tuple[int, Iterable[tuple[bytes, bytes]]], items: Sequence[Item]) -> Iterator[Any]:
+        both = list(part[1])
+        keys = np.frombuffer(b"".join(keys for keys, _ in both), dtype=np.uint32)
+        owners = np.frombuffer(b"".join(owners for _, owners in both), dtype=np.uint64)
+        pairs = candidates(keys, owners)
+        wanted = {one for pair in pairs for one in pair}
+        table = {number: (name, item) for name, item in items if (number := owner(name)) in wanted}
+        return links(pairs, table, self.likeness)
+
+
+@dataclass
+class TextLinks(beam.PTransform):
+    """Post -> pairs of text traits that are near."""
+
+    rules: CleanRules
+
+    def expand(self, posts: Any) -> Any:
+        """Each text once, however many posts say it."""
+        return (
+            posts
+            | "texts" >> beam.Map(lambda post: text_key(post.tokens))
+            | "said" >> beam.Filter(bool)
+            | "each once" >> beam.Distinct()
+            | "named" >> beam.Map(lambda text: (text_name(text), text))
+            | NearPairs(TextLikeness(self.rules.near_text))
+            | "traits" >> beam.MapTuple(lambda one, other: (text_trait(one), text_trait(other)))
+        )
