@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model.attention import AdditiveAttention, CoAttention, M3HAttention, MultiHeadAttention
-from model.baselines import PooledFusion
+from model.attention import AdditiveAttention, CoAttention, DeviationNorm, M3HAttention, MultiHeadAttention
 from model.encoder import Bank
 
 ALL_REAL = torch.ones(1, 2, dtype=torch.bool)
@@ -34,9 +33,10 @@ def test_eq3_by_hand() -> None:
     torch.testing.assert_close(out, torch.tensor([[0.75, 0.25]]))
 
 
-def test_eqs_3_to_5_equal_projecting_the_whole_memory() -> None:
+@pytest.mark.parametrize("released", [False, True])
+def test_eqs_3_to_5_equal_projecting_the_whole_memory(released: bool) -> None:
     torch.manual_seed(0)
-    attention = MultiHeadAttention(d=6, heads=3, head_width=4, dropout=0.0)
+    attention = MultiHeadAttention(d=6, heads=3, head_width=4, dropout=0.0, released=released)
     query_bd, memory = torch.randn(5, 6), bank(5, 7, 6, real=4)
     q_bhk, k_blhk, v_blhk = (
         linear(x).unflatten(-1, (3, 4))
@@ -131,12 +131,23 @@ def test_pooling_sees_what_is_real(how: str, expected: list) -> None:
     torch.testing.assert_close(Bank(memory, mask).pooled(how), torch.tensor(expected))
 
 
-def test_pooled_fusion_by_hand() -> None:
-    fusion = PooledFusion({"text": "max"}, 2)
-    fusion.W_fuse.weight.data = torch.eye(2)
-    fusion.W_fuse.bias.data.zero_()
-    memory = torch.tensor([[[1.0, 5.0], [2.0, 3.0]]])
-    torch.testing.assert_close(fusion({"text": Bank(memory, ALL_REAL)}), torch.tensor([[2.0, 5.0]]))
+def test_the_released_norm_by_hand() -> None:
+    norm = DeviationNorm(3)
+    out = norm(torch.tensor([[1.0, 2.0, 6.0]]))  # mean 3, squared deviations 4 + 1 + 9 = 14, over two, root 7 ** 0.5
+    torch.testing.assert_close(out, torch.tensor([[-2.0, -1.0, 3.0]]) / (math.sqrt(7) + 1e-6))
+
+
+def test_only_the_pairs_that_are_wanted_are_attended() -> None:
+    pairs = ("vision_to_text", "text_to_attributes")
+    m3h = M3HAttention(POOLS, LAYERS, 6, 2, 4, 0.0, pairs)
+    assert set(m3h.attend) == set(pairs)
+
+
+def test_the_released_attention_is_the_image_s_question_to_the_text() -> None:
+    m3h = M3HAttention(POOLS, {"text": 1, "vision": 1, "attributes": 1}, 6, 2, 4, 0.0, ("vision_to_text",), True)
+    banks = {"text": bank(3, 5, 6, real=4), "vision": bank(3, 7, 6)}
+    expected = m3h.attend["vision_to_text"](banks["vision"].memory_bld.mean(1), banks["text"])
+    torch.testing.assert_close(m3h(banks), expected)
 
 
 def additive(W_s: Tensor, W_m: Tensor, v: Tensor) -> AdditiveAttention:
