@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from model.classifier import Aggregation, LabelSlots, best_labels, label_table
+from model.classifier import Aggregation, LabelSlots, ReleasedAggregation, best_labels, label_table
 from model.decoder import EPSILON, Decoder, Emission, Memory
 from model.encoder import Bank
 from model.search import candidates
@@ -113,6 +113,60 @@ def test_beta_by_hand() -> None:
     torch.testing.assert_close(
         slots.beta_bj, torch.stack([e2 / total, torch.tensor(0.0), e1 / total, e1 / total])[None]
     )
+
+
+def test_the_released_labels_may_be_unknown_and_pass_no_gradient_on() -> None:
+    aggregation = ReleasedAggregation(torch.tensor([[3, 0], [5, 6], [7, 0]]), 2, word_width=4, d=6)
+    logit = torch.tensor([[9.0, 1.0, 2.0]], requires_grad=True)
+    slots = aggregation(logit)
+    assert slots.words_bj.tolist() == [[3, 0, 7, 0]]
+    assert not slots.beta_bj.requires_grad
+    assert sum(w.numel() for w in aggregation.parameters()) == 2 * 6 + 4 + 1
+
+
+def test_the_released_step_written_out() -> None:
+    torch.manual_seed(2)
+    module = Decoder(V, E, D, dropout=0.0, copy_shares=(1.0, 1.0), released=True)
+    _, memory, _ = step(module, aggregate=False)
+    u_bte, s_btd = torch.randn(B, T, E), torch.randn(B, T, D)
+    emission = module.emit(u_bte, s_btd, memory)
+    assert module.context is not None
+    assert module.switch is not None
+    assert memory.c_fuse_bd is not None
+    read = emission.alpha_btl @ memory.bank.memory_bld
+    c = module.context(torch.cat([read, s_btd], -1)) + memory.c_fuse_bd[:, None]
+    torch.testing.assert_close(emission.hidden_btd, module.hidden[0](torch.cat([s_btd, c], -1)))
+    torch.testing.assert_close(
+        emission.switch_bt, module.switch(torch.cat([u_bte, s_btd, c], -1)).squeeze(-1).sigmoid()
+    )
+
+
+def test_a_decoder_without_a_pointer_learns_unknown_words_as_unknown() -> None:
+    module = Decoder(V, E, D, dropout=0.0, copies=False)
+    emission, memory, _ = step(module, aggregate=False)
+    p = module.distribution(emission, memory, OOV)
+    torch.testing.assert_close(p.sum(-1), torch.ones(B, T))
+    assert (p[..., V:] == 0).all()
+    target_bt = torch.tensor([[V + 1, 7, V]] * B)
+    log_p = module.log_likelihood(emission, memory, target_bt, target_bt > 0)
+    as_unknown = module.log_likelihood(emission, memory, target_bt.masked_fill(target_bt >= V, 3), target_bt > 0)
+    torch.testing.assert_close(log_p, as_unknown)
+
+
+def test_every_step_sees_the_topics() -> None:
+    torch.manual_seed(0)
+    module = Decoder(V, E, D, dropout=0.0, topics=3)
+    bank = Bank(torch.randn(2, L, D), torch.ones(2, L, dtype=torch.bool))
+    copy_bl, theta = torch.randint(5, V, (2, L)), torch.rand(2, 3)
+    said = []
+    for mixture in (theta, theta.flip(1)):
+        memory = module.remember(bank, copy_bl, theta_bk=mixture)
+        u_bte = module.inputs(torch.ones(2, T, E), memory)
+        assert torch.equal(u_bte[..., E:], mixture[:, None].expand(2, T, 3))
+        s_btd = torch.ones(2, T, D)
+        said.append(module.emit(u_bte, s_btd, memory))
+    assert not torch.allclose(said[0].alpha_btl, said[1].alpha_btl)
+    assert not torch.allclose(said[0].switch_bt, said[1].switch_bt)
 
 
 def test_the_best_labels_are_never_unknown() -> None:

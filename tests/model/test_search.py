@@ -1,6 +1,7 @@
 """The batched search against a slow one that follows its definition word for word."""
 
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -116,6 +117,112 @@ def test_a_post_s_list_does_not_depend_on_its_neighbours() -> None:
     for b in range(POSTS):
         lone = search(model, alone(posts, b), Rules(beam=6, n_best=3, max_steps=5))
         assert [words for words, _ in n_best_of(lone, 0, 3)] == [words for words, _ in n_best_of(together, b, 3)]
+
+
+@pytest.mark.parametrize("length_power", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("aggregate", [False, True])
+def test_a_beam_that_cannot_overflow_finds_what_trying_everything_finds(aggregate: bool, length_power: float) -> None:
+    model, post, steps = random_model(7, aggregate, ending=0.0), random_posts(8, [5]), 3
+    words = V + OOV
+    found = search(model, post, Rules(words**steps, words**steps, steps, length_power))
+    expected = sorted(
+        ((total / len(words) ** length_power, words) for words, total in everything(model, post, steps)), reverse=True
+    )
+    order = found.score_bn[0].argsort(descending=True)[:50].tolist()
+    for n, (score, phrase) in zip(order, expected[:50], strict=True):
+        assert float(found.score_bn[0, n]) == pytest.approx(score, abs=1e-4)
+        assert float(found.sum_bn[0, n]) == pytest.approx(score * len(phrase) ** length_power, abs=1e-4)
+    best = found.words_bnt[0, order[0]].tolist()
+    assert tuple(best[: len(expected[0][1])]) == expected[0][1]
+
+
+@torch.no_grad()
+def everything(model: KeyphraseModel, post: Batch, steps: int) -> list[Hypothesis]:
+    """Every phrase of at most so many words, `<eos>` among them, with its log P; the last step is left to `<eos>`."""
+    starts = [words for n in range(steps) for words in product([w for w in range(V + OOV) if w != EOS_ID], repeat=n)]
+    encoding = model(post)
+    memory = model.remember(post, encoding)
+    out = []
+    for n in range(steps):
+        words_nt = torch.tensor([[BOS_ID, *words] for words in starts if len(words) == n])
+        many = torch.zeros(len(words_nt), dtype=torch.long)
+        u = model.embed(words_nt)
+        s = model.generator.states(u, encoding.start()[1][many])
+        emission = model.generator.emit(u, s, memory.take(many))
+        log_p = (model.generator.distribution(emission, memory.take(many), OOV) + EPSILON).log()
+        said = torch.cat([words_nt[:, 1:], torch.full((len(words_nt), 1), EOS_ID)], 1)
+        total = log_p.gather(-1, said[..., None]).sum((1, 2))
+        out += list(zip(map(tuple, said.tolist()), total.tolist(), strict=True))
+    return out
+
+
+@torch.no_grad()
+def literal_released_search(model: KeyphraseModel, batch: Batch, rules: Rules) -> list[list[Hypothesis]]:
+    """As the released code searches: the whole batch goes on until every post is done."""
+    encoding = model(batch)
+    memory = model.remember(batch, encoding)
+    live: list[list[Hypothesis]] = [[((), 0.0)] for _ in range(len(batch.rows_b))]
+    finished: list[list[Hypothesis]] = [[] for _ in live]
+    done = [False] * len(live)
+    for _ in range(rules.max_steps):
+        for b, hypotheses in enumerate(live):
+            grown: list[Hypothesis] = []
+            one = torch.tensor([b])
+            for words, total in hypotheses:
+                fed = [BOS_ID, *(EOS_ID if word >= V else word for word in words)]
+                u = model.embed(torch.tensor([fed]))
+                s = model.generator.states(u, encoding.start()[1][one])
+                emission = model.generator.emit(u, s, memory.take(one))
+                p = model.generator.distribution(emission, memory.take(one), OOV)[0, -1]
+                grown += [((*words, w), total + math.log(p[w] + EPSILON)) for w in range(V + OOV)]
+            grown = sorted(grown, key=lambda hypothesis: -hypothesis[1])[: rules.beam]
+            finished[b] += [(words, total / len(words)) for words, total in grown if words[-1] == EOS_ID]
+            live[b] = [(words, total) for words, total in grown if words[-1] != EOS_ID]
+            tops = bool(grown) and grown[0][0][-1] == EOS_ID
+            done[b] = done[b] or not live[b] or (tops and len(finished[b]) >= rules.n_best)
+        if all(done):
+            break
+    lists = []
+    for ended, left in zip(finished, live, strict=True):
+        filled = [(words, total / len(words)) for words, total in left[: max(0, rules.n_best - len(ended))]]
+        lists.append(sorted([*ended, *filled], key=lambda hypothesis: -hypothesis[1])[: rules.n_best])
+    return lists
+
+
+@pytest.mark.parametrize("ending", [-6.0, 0.0, 3.0])
+@pytest.mark.parametrize("seed", [11, 12])
+def test_the_released_search_is_followed_to_its_quirks(ending: float, seed: int) -> None:
+    model, rules = random_model(seed, True, ending), Rules(6, 4, 5, released=True)
+    posts = random_posts(5, [L, 4, 1, 7, L, 2])
+    found = search(model, posts, rules)
+    for b, expected in enumerate(literal_released_search(model, posts, rules)):
+        order = found.score_bn[b].argsort(descending=True, stable=True)[: rules.n_best].tolist()
+        got = [(found.words_bnt[b, n].tolist(), float(found.score_bn[b, n])) for n in order]
+        assert [words[: len(other)] for (words, _), (other, _) in zip(got, expected, strict=True)] == [
+            list(words) for words, _ in expected
+        ]
+        assert [score for _, score in got] == pytest.approx([score for _, score in expected], abs=1e-4)
+
+
+def test_a_released_list_depends_on_its_neighbours_and_ours_does_not() -> None:
+    posts = random_posts(9, [L, 4, 1, 7, L, 2])
+    differs = {True: 0, False: 0}
+    for seed in range(6):
+        model = random_model(seed, aggregate=True, ending=2.0)
+        for released in differs:
+            rules = Rules(6, 3, 5, released=released)
+            together = search(model, posts, rules)
+            for b in range(POSTS):
+                lone = search(model, alone(posts, b), rules)
+                best = [found.score_bn[i].sort(descending=True).values[:3] for found, i in ((together, b), (lone, 0))]
+                differs[released] += not torch.allclose(*best, atol=1e-5)
+    assert differs[False] == 0
+    assert differs[True] > 0
+
+
+def test_a_copied_unknown_word_is_read_back_as_unknown() -> None:
+    model = random_model(3, aggregate=False, ending=0.0)
+    assert torch.equal(model.embed(torch.tensor([V, V + OOV - 1])), model.embed(torch.tensor([3, 3])))
 
 
 def test_a_beam_wider_than_the_vocabulary_is_no_error() -> None:

@@ -86,6 +86,34 @@ def test_aggregation_goes_on_from_the_best_warm_up_epoch(tiny_dataset: Path, tin
     assert all(w.isfinite().all() for w in kept[3].values())
 
 
+def test_the_released_second_phase_trains_the_decoder_alone_and_slowly(tiny_dataset: Path, tiny_config: Config) -> None:
+    one = trainer(tiny_dataset, tiny_config, epochs=3, warmup_epochs=1, second_phase="released", patience=9)
+    kept: list[Mapping[str, torch.Tensor]] = []
+    one.run(lambda epoch: kept.append({name: w.clone() for name, w in one.model.state_dict().items()}))
+    first, *_, last = kept
+    moved = {name.split(".")[0] for name, w in last.items() if not torch.equal(w, first[name])}
+    assert moved == {"decoder"}
+    assert [epoch.learning_rate for epoch in one.state.done][:2] == [1e-3, 1e-4]
+
+
+def test_the_sum_over_a_batch_is_so_many_times_the_mean(tiny_dataset: Path, tiny_config: Config) -> None:
+    norms = {}
+    for over in ("pairs", "batch"):
+        one = trainer(tiny_dataset, tiny_config, loss_over=over, clip=1e9, learning_rate=1e-12)
+        one._step(one.train.pair_post[:8])
+        norms[over] = sum(w.grad.square().sum() for w in one.model.parameters() if w.grad is not None) ** 0.5
+    assert float(norms["batch"]) == pytest.approx(8 * float(norms["pairs"]), rel=1e-3)
+
+
+def test_a_topic_model_s_loss_comes_on_top(tiny_dataset: Path, tiny_config: Config) -> None:
+    one = trainer(tiny_dataset, tiny_config, system="gen-topic", topic_stop_words=0)
+    one.model.eval()
+    pairs = one.train.pairs_batch(one.train.pair_post[:6])
+    with_it, without = (joint_loss(one.model, pairs, 1.0, weight) for weight in (0.5, 0.0))
+    assert with_it.topics > 0
+    assert float((with_it.joint - without.joint).detach()) == pytest.approx(0.5 * with_it.topics / 6, rel=1e-4)
+
+
 def test_a_single_epoch_aggregates_at_once(tiny_dataset: Path, tiny_config: Config) -> None:
     _, epochs, _ = trained(tiny_dataset, tiny_config, epochs=1, warmup_epochs=5)
     assert [epoch.aggregate for epoch in epochs] == [True]
