@@ -8,32 +8,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
-import pyarrow.parquet as pq
-
 from pipeline.config import BuildConfig
-from pipeline.engine import Receipt, ShardTask, finished
+from pipeline.extraction import Extraction
 from pipeline.extractors import extractor_class
 from pipeline.extractors.base import Extractor
 from pipeline.graph import RecordsJob, build_records
-from pipeline.progress import watched
 from pipeline.publish import BuiltFeature, publish_dataset, record_counts
 from pipeline.readers.dumps import DumpFile
 from pipeline.readers.find import find_dumps
 from pipeline.released import import_features
 from pipeline.runner import run_pipeline
-from pipeline.stages.extract import ExtractJob, ExtractShard
 from pipeline.state import BuildState
 from pipeline.statistics import statistics_identity
 from pipeline.storage import give_options
 from pipeline.text import TEXT_VERSION
 from schemas.config import as_plain
 from schemas.errors import UsageError
-from schemas.features import fingerprint
-from schemas.files import publish_text, read_json, sha256_file
+from schemas.files import read_json, sha256_file
 from schemas.manifest import MANIFEST, Manifest
-from schemas.posts import Dropped
-from schemas.shards import shard_count, shard_slice
 
 log = logging.getLogger(__name__)
 
@@ -98,15 +90,19 @@ def build(options: BuildOptions) -> BuildResult:
         signature = _signature(options.config, dumps)
         known = _known_manifest(options.dataset, signature)
         state.begin(signature)
-        if known is None or not _records_whole(options.dataset, known):
-            if not state.records_done:
-                _records(options, dumps, state)
-                state.mark_records_done()
-            counts = record_counts(options.dataset, sum(read_json(state.tallies).values()))
-        else:
-            counts = known.counts
-        features = _imported(options, dumps) + _extracted(options, extractors, state, known)
+        if state.is_installing:
+            state.install()
+        if not state.records_done and (known is None or not _records_whole(options.dataset, known)):
+            _records(options, dumps, state)
+            state.mark_records_done()
+        read = sum(read_json(state.tallies).values()) if state.records_done else 0
+        extraction = Extraction(
+            state, extractors, options.config.shards.images, options.workers, known, options.beam_flags
+        )
+        features = _imported(options, dumps, state) + extraction.run()
         notes = [note for extractor in extractors for note in extractor.notes()]
+        state.install()
+        counts = record_counts(options.dataset, read) if state.records_done or known is None else known.counts
         manifest = publish_dataset(options.dataset, options.config, signature, counts, features, notes, known)
         state.finish()
     broken = {feature.name: n for feature in features if (n := feature.unexpected)}
@@ -166,99 +162,18 @@ def _records(options: BuildOptions, dumps: Sequence[DumpFile], state: BuildState
     state.forget_records()
     here = [dump.absolute() for dump in dumps]
     images = options.images.absolute() if options.images else None
-    dataset = options.dataset.absolute()
-    job = RecordsJob(tuple(here), images, dataset, options.config, state.tallies.absolute())
+    job = RecordsJob(
+        tuple(here), images, options.dataset.absolute(), state.next.absolute(), options.config, state.tallies.absolute()
+    )
     run_pipeline(lambda root: build_records(root, job), options.beam_flags, options.workers)
 
 
-def _imported(options: BuildOptions, dumps: Sequence[DumpFile]) -> list[BuiltFeature]:
+def _imported(options: BuildOptions, dumps: Sequence[DumpFile], state: BuildState) -> list[BuiltFeature]:
     features = []
     for feature in import_features([dump for dump in dumps if dump.format == "cmkp"]):
-        receipts = feature.write(options.dataset, options.config.shards.images)
+        receipts = feature.write(state.next, options.config.shards.images)
         notes = [f"{feature.spec.name}: {feature.conflicts} pictures came with two readings; the first was kept."]
         features.append(
             BuiltFeature(feature.spec, feature.fingerprint, feature.parts, receipts, notes if feature.conflicts else [])
         )
     return features
-
-
-def _extracted(
-    options: BuildOptions, extractors: Sequence[Extractor], state: BuildState, known: Manifest | None
-) -> list[BuiltFeature]:
-    if not extractors:
-        return []
-    images = stored_images(options.dataset)
-    publish_text(state.image_list, "\n".join(images) + "\n")
-    count = shard_count(len(images), options.config.shards.images)
-    settings = {e.spec.name: e.settings for e in extractors}
-    job = ExtractJob(
-        options.dataset.absolute(), state.image_list.absolute(), state.receipts.absolute(),
-        options.config.shards.images, settings,
-    )  # fmt: skip
-    prints = {e.spec.name: fingerprint(e.spec, e.fingerprint_parts()) for e in extractors}
-    tasks = [ShardTask(name, prints[name], i, count) for i in range(count) for name in prints]
-    if known:
-        _receipts_from(known, tasks, job, images)
-    open_tasks = [task for task in tasks if not finished(job.receipt(task), job.dataset)]
-    log.info("extracting %s: %d of %d shards to do", ", ".join(prints), len(open_tasks), len(tasks))
-    if open_tasks:
-        for extractor in extractors:
-            extractor.fetch()
-        _run(open_tasks, job, options)
-    built = []
-    for extractor in extractors:
-        name = extractor.spec.name
-        receipts = [Receipt.read(job.receipt(task)) for task in tasks if task.feature == name]
-        built.append(BuiltFeature(extractor.spec, prints[name], extractor.fingerprint_parts(), receipts, []))
-    return built
-
-
-def _run(tasks: Sequence[ShardTask], job: ExtractJob, options: BuildOptions) -> None:
-    def wire(root: beam.Pipeline) -> None:
-        root | beam.Create(tasks) | beam.Reshuffle() | beam.ParDo(ExtractShard(job))
-
-    def done() -> int:
-        return sum(job.receipt(task).is_file() for task in tasks)
-
-    with watched("shards", len(tasks), done):
-        run_pipeline(wire, options.beam_flags, min(options.workers, len(tasks)))
-
-
-def _receipts_from(known: Manifest, tasks: Sequence[ShardTask], job: ExtractJob, images: Sequence[str]) -> None:
-    """A finished dataset's manifest vouches for its shards as receipts do for those of an unfinished one."""
-    lost: dict[tuple[str, str], dict[str, Dropped] | None] = {}
-    for task in tasks:
-        version = known.features.get(task.feature, {}).get("versions", {}).get(task.fingerprint)
-        if not version or job.receipt(task).is_file():
-            continue
-        key = (task.feature, task.fingerprint)
-        if key not in lost:
-            lost[key] = _lost_images(known, f"dropped/{task.feature}-{task.fingerprint}.parquet", job.dataset)
-        if (rows := lost[key]) is not None:
-            file = version["shards"][task.index]
-            mine = images[shard_slice(task.index, job.per_shard)]
-            dropped = sorted(rows[image] for image in mine if image in rows)
-            Receipt(file, known.files[file].sha256, known.files[file].rows, dropped).write(job.receipt(task))
-
-
-def _lost_images(known: Manifest, name: str, dataset: Path) -> dict[str, Dropped] | None:
-    """Images without a row of a feature; None where their list is damaged, so that the feature must be done again."""
-    if name not in known.files:
-        return {}
-    path = dataset / name
-    if not path.is_file() or sha256_file(path) != known.files[name].sha256:
-        return None
-    return {row["record_id"]: Dropped(**row) for row in pq.read_table(path).to_pylist()}
-
-
-def stored_images(dataset: Path) -> list[str]:
-    """Hashes of the pictures that kept posts show and whose bytes are here, sorted."""
-    images = dataset / "images" / "images.parquet"
-    if not images.is_file():
-        return []
-    table = pq.read_table(images, columns=["image_sha256", "status"]).to_pylist()
-    stored = {row["image_sha256"] for row in table if row["status"] == "stored"}
-    shown: set[str] = set()
-    for part in sorted((dataset / "posts").glob("part-*.parquet")):
-        shown.update(pq.read_table(part, columns=["image_sha256"])["image_sha256"].to_pylist())
-    return sorted(stored & shown)

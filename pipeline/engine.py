@@ -4,9 +4,10 @@ Images are sorted by hash, decoded ahead by a few threads, and go through the mo
 finished shard has a receipt beside the build's working files; a shard whose receipt and bytes agree is not done again.
 """
 
+import hashlib
 import logging
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -47,11 +48,16 @@ class ShardTask:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of a shard. dropped: images without a row; sha256: of the shard's file."""
+    """What became of a shard. sha256: of its file. first, slice: its first image, and which images it is about.
+
+    dropped: images without a row.
+    """
 
     file: str
     sha256: str
     rows: int
+    first: str
+    slice: str
     dropped: list[Dropped] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
@@ -70,27 +76,46 @@ class Receipt:
         return all(row.reason != UNEXPECTED for row in self.dropped)
 
 
-def finished(receipt: Path, dataset: Path) -> Receipt | None:
-    """The receipt of a shard that is done and whose bytes are those it was written with; None to do it (again)."""
+def slice_digest(images: Sequence[str]) -> str:
+    """16 hex digits that stand for the images of a shard."""
+    return hashlib.sha256("\n".join(images).encode("ascii")).hexdigest()[:16]
+
+
+def finished(receipt: Path, folders: Sequence[Path], images: Sequence[str]) -> Receipt | None:
+    """The receipt of a shard of `images` that is done, its bytes whole in one of `folders`; None to do it (again)."""
     if not receipt.is_file():
         return None
     found = Receipt.read(receipt)
-    shard = dataset / found.file
-    return found if found.is_clean and shard.is_file() and sha256_file(shard) == found.sha256 else None
+    if not found.is_clean or found.slice != slice_digest(images):
+        return None
+    shards = [folder / found.file for folder in folders]
+    return found if any(shard.is_file() and sha256_file(shard) == found.sha256 for shard in shards) else None
 
 
-def run_shard(task: ShardTask, images: Sequence[str], extractor: Extractor, dataset: Path) -> Receipt:
-    """Extract `images` (hashes, sorted) into the task's shard. extractor: loaded."""
+def run_shard(
+    task: ShardTask,
+    images: Sequence[str],
+    extractor: Extractor,
+    dataset: Path,
+    out: Path,
+    known: Mapping[str, Row | Dropped] | None = None,
+) -> Receipt:
+    """Make the task's shard of `images` (hashes, sorted) below `out`, from the pictures of `dataset`.
+
+    known: what need not be computed again. extractor: loaded, unless all is known.
+    """
+    known = known or {}
     rows: dict[str, Row] = {}
     dropped: list[Dropped] = []
-    for image, outcome in _outcomes(images, extractor, dataset):
+    new = [image for image in images if image not in known]
+    for image, outcome in (*known.items(), *_outcomes(new, extractor, dataset)):
         if isinstance(outcome, Dropped):
             dropped.append(outcome)
         else:
             rows[image] = outcome
     name = task.file_name(extractor.spec.suffix)
-    write_shard(dataset / name, extractor.spec, rows)
-    return Receipt(name, sha256_file(dataset / name), len(rows), sorted(dropped))
+    write_shard(out / name, extractor.spec, rows)
+    return Receipt(name, sha256_file(out / name), len(rows), images[0], slice_digest(images), sorted(dropped))
 
 
 def _outcomes(images: Sequence[str], extractor: Extractor, dataset: Path) -> Iterator[tuple[str, Row | Dropped]]:

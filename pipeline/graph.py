@@ -26,11 +26,16 @@ DROPPED_PER_FILE = 100_000
 
 @dataclass(frozen=True)
 class RecordsJob:
-    """What the records' pipeline needs to know. images: the folder pictures come from, None for a source without."""
+    """What the records' pipeline needs to know.
+
+    images: the folder pictures come from, None for a source without. dataset: where the image store is.
+    out: where posts, dropped records and the list of images are written.
+    """
 
     dumps: tuple[DumpFile, ...]
     images: Path | None
     dataset: Path
+    out: Path
     config: BuildConfig
     tallies: Path
 
@@ -68,12 +73,12 @@ def near_links(posts: Any, rules: CleanRules) -> Any:
 
 def _write(kept: Any, gone: list[Any], images: Any, job: RecordsJob) -> None:
     where = ("post_id", "source", "position")
-    posts = WriteParts(job.dataset / "posts", POST_SCHEMA, where, job.config.shards.posts)
+    posts = WriteParts(job.out / "posts", POST_SCHEMA, where, job.config.shards.posts)
     kept | "post rows" >> beam.Map(post_row) | "write posts" >> posts
     order = ("source", "position", "record_id", "stage", "reason", "detail")
-    dropped = WriteParts(job.dataset / "dropped", DROPPED_SCHEMA, order, DROPPED_PER_FILE)
+    dropped = WriteParts(job.out / "dropped", DROPPED_SCHEMA, order, DROPPED_PER_FILE)
     gone | "all dropped" >> beam.Flatten() | "dropped rows" >> beam.Map(dropped_row) | "write dropped" >> dropped
-    images | "write images" >> WriteOne(job.dataset / "images" / "images.parquet", IMAGE_SCHEMA, ("image_sha256",))
+    images | "write images" >> WriteOne(job.out / "images" / "images.parquet", IMAGE_SCHEMA, ("image_sha256",))
 
 
 def url_only_row(post: Post) -> dict[str, Any]:

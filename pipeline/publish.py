@@ -1,7 +1,6 @@
 """The end of a build: count everything, check that nothing was lost, and write the manifest last."""
 
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,8 +61,13 @@ class BuiltFeature:
     def version(self) -> dict[str, Any]:
         """This fingerprint's entry in the manifest."""
         rows = sum(receipt.rows for receipt in self.receipts)
-        shards = [receipt.file for receipt in self.receipts]
-        return {"rows": rows, "dropped": self.reasons(), "shards": shards, "parts": dict(self.parts)}
+        return {
+            "rows": rows,
+            "dropped": self.reasons(),
+            "shards": [receipt.file for receipt in self.receipts],
+            "slices": [{"first": receipt.first, "slice": receipt.slice} for receipt in self.receipts],
+            "parts": dict(self.parts),
+        }
 
 
 def record_counts(dataset: Path, read: int) -> dict[str, Any]:
@@ -127,7 +131,6 @@ def publish_dataset(
         manifest.features, manifest.notes = dict(known.features), list(known.notes)
     for feature in features:
         _add_feature(dataset, manifest, feature)
-    _remove_unfinished(dataset, manifest)
     if leaks := counts["leaks"]["groups"]:
         notes = [*notes, f"{leaks} groups of posts stand in more than one split, as their source has it."]
     manifest.notes = list(dict.fromkeys([*manifest.notes, *notes, *(n for f in features for n in f.notes)]))
@@ -137,15 +140,22 @@ def publish_dataset(
     for note in manifest.notes:
         log.warning("note: %s", note)
     manifest.write(dataset)
+    _remove_unlisted(dataset, manifest)
     return manifest
 
 
-def _remove_unfinished(dataset: Path, manifest: Manifest) -> None:
-    """Shards that a killed build left under a fingerprint nobody finished."""
-    finished = {(name, version) for name, known in manifest.features.items() for version in known["versions"]}
-    for folder in (dataset / "features").glob("*/*"):
-        if (folder.parent.name, folder.name) not in finished:
-            shutil.rmtree(folder)
+def _remove_unlisted(dataset: Path, manifest: Manifest) -> None:
+    """Shards of unfinished builds, shards that others have taken the place of, and pictures no record names."""
+    for path in (*dataset.glob("features/*/*/*"), *dataset.glob("dropped/*.parquet")):
+        if path.relative_to(dataset).as_posix() not in manifest.files:
+            path.unlink()
+    for folder in (*dataset.glob("features/*/*"), *dataset.glob("features/*")):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    named = {digest for (digest,) in columns(dataset, "images", ("image_sha256",))}
+    for picture in dataset.glob("images/*/*.jpg"):
+        if picture.stem not in named:
+            picture.unlink()
 
 
 def _is_features(name: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.engine import Receipt, ShardTask
+from pipeline.engine import Receipt, ShardTask, slice_digest
 from pipeline.extractors.tesseract import Tesseract
 from pipeline.readers import cmkp
 from pipeline.readers.dumps import DumpFile
@@ -37,16 +37,16 @@ class Imported:
         """As of any other feature."""
         return fingerprint(self.spec, self.parts)
 
-    def write(self, dataset: Path, per_shard: int) -> list[Receipt]:
+    def write(self, out: Path, per_shard: int) -> list[Receipt]:
         """All shards, in the layout of extracted features."""
         images = sorted(self.rows)
         count = shard_count(len(images), per_shard)
         receipts = []
         for index in range(count):
             name = ShardTask(self.spec.name, self.fingerprint, index, count).file_name(self.spec.suffix)
-            rows = {image: self.rows[image] for image in images[shard_slice(index, per_shard)]}
-            write_shard(dataset / name, self.spec, rows)
-            receipts.append(Receipt(name, sha256_file(dataset / name), len(rows)))
+            mine = images[shard_slice(index, per_shard)]
+            write_shard(out / name, self.spec, {image: self.rows[image] for image in mine})
+            receipts.append(Receipt(name, sha256_file(out / name), len(mine), mine[0], slice_digest(mine)))
         return receipts
 
 

@@ -11,6 +11,7 @@ from schemas.errors import UsageError
 from schemas.files import publish_json, read_json, temp_files
 
 FOLDER = ".build"
+IMAGES = "images/images.parquet"
 
 
 class BuildState:
@@ -23,8 +24,10 @@ class BuildState:
         self.tallies = self.folder / "tallies.json"
         self.image_list = self.folder / "images.txt"
         self.stdin = self.folder / "stdin"
+        self.next = self.folder / "next"
         self._signature = self.folder / "signature.json"
         self._records = self.folder / "records.json"
+        self._installing = self.folder / "installing.json"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -43,12 +46,14 @@ class BuildState:
             path.unlink(missing_ok=True)
 
     def begin(self, signature: dict[str, Any]) -> None:
-        """Go on with the build of these inputs and rules; what an unfinished build of others left is removed first."""
+        """Go on with the build of these inputs and rules; what an unfinished build of others left is removed first.
+
+        The image store stays: its files are named by their content, and publishing removes those nobody shows.
+        """
         if self._signature.is_file() and read_json(self._signature) != signature:
-            for name in ("posts", "dropped", "images", "features"):
-                shutil.rmtree(self.dataset / name, ignore_errors=True)
-            shutil.rmtree(self.receipts, ignore_errors=True)
             self._records.unlink(missing_ok=True)
+            self.forget_records()
+            shutil.rmtree(self.receipts, ignore_errors=True)
         publish_json(self._signature, signature)
 
     @property
@@ -62,10 +67,40 @@ class BuildState:
 
     def forget_records(self) -> None:
         """Before the records' phase is done anew: no rows of an unfinished one may stay."""
-        for name in ("posts", "dropped"):
-            for part in (self.dataset / name).glob("part-*.parquet"):
-                part.unlink()
+        shutil.rmtree(self.next, ignore_errors=True)
+
+    @property
+    def records(self) -> Path:
+        """The folder in which this build's posts/, dropped/ and images.parquet lie: new ones wait to be installed."""
+        return self.next if self.records_done and record_files(self.next) else self.dataset
+
+    @property
+    def is_installing(self) -> bool:
+        """Whether the last build was killed between its last shard and its manifest."""
+        return self._installing.is_file()
+
+    def install(self) -> None:
+        """Put new records in the place of the old ones. Killed in the middle, the same call goes on from there.
+
+        Until here an earlier dataset in this folder is whole.
+        """
+        if not self.next.is_dir():
+            return
+        if record_files(self.next) and not self._installing.is_file():
+            for old in record_files(self.dataset):
+                old.unlink()
+        publish_json(self._installing, True)
+        for new in sorted(path for path in self.next.rglob("*") if path.is_file()):
+            target = self.dataset / new.relative_to(self.next)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            new.replace(target)
+        shutil.rmtree(self.next)
 
     def finish(self) -> None:
         """The manifest is written: nothing here is needed any more."""
         shutil.rmtree(self.folder)
+
+
+def record_files(folder: Path) -> list[Path]:
+    """The files of a folder that hold records: posts, dropped ones, and the list of images."""
+    return [*folder.glob("posts/part-*.parquet"), *folder.glob("dropped/part-*.parquet"), *folder.glob(IMAGES)]

@@ -1,13 +1,14 @@
 """Runs shard tasks of any registered extractor: the only place where Beam and the engine meet."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import apache_beam as beam
 
-from pipeline.engine import ShardTask, finished, run_shard
+from pipeline.earlier import Earlier
+from pipeline.engine import Receipt, ShardTask, finished, run_shard
 from pipeline.extractors import extractor_class
 from pipeline.extractors.base import Extractor
 from schemas.config import Settings
@@ -16,17 +17,27 @@ from schemas.shards import shard_slice
 
 @dataclass(frozen=True)
 class ExtractJob:
-    """What every task of a run shares. image_list: file with the dataset's image hashes, sorted, one a line."""
+    """What every task of a run shares.
+
+    dataset: where pictures and earlier shards lie; out: where new shards wait to be installed.
+    image_list: file with the dataset's image hashes, sorted, one a line. earlier: by feature.
+    """
 
     dataset: Path
+    out: Path
     image_list: Path
     receipts: Path
     per_shard: int
     settings: Mapping[str, Settings]
+    earlier: Mapping[str, Earlier]
 
     def receipt(self, task: ShardTask) -> Path:
         """Where a task's receipt lies."""
         return self.receipts / task.feature / task.fingerprint / f"{task.index:05d}.json"
+
+    def done(self, task: ShardTask, images: Sequence[str]) -> Receipt | None:
+        """What became of a task that is done, None of one that is not."""
+        return finished(self.receipt(task), (self.out, self.dataset), images)
 
 
 class ExtractShard(beam.DoFn):
@@ -38,11 +49,13 @@ class ExtractShard(beam.DoFn):
     def process(self, task: ShardTask) -> None:
         """Do the shard unless it is done."""
         job = self._job
-        if finished(job.receipt(task), job.dataset):
-            return
         images = _image_list(job.image_list)[shard_slice(task.index, job.per_shard)]
-        extractor = _loaded(task.feature, job.settings[task.feature])
-        run_shard(task, images, extractor, job.dataset).write(job.receipt(task))
+        if job.done(task, images):
+            return
+        known = job.earlier[task.feature].rows(job.dataset, images)
+        settings = job.settings[task.feature]
+        make = extractor_class(task.feature) if len(known) == len(images) else partial(_loaded, task.feature)
+        run_shard(task, images, make(settings), job.dataset, job.out, known).write(job.receipt(task))
 
 
 @lru_cache(maxsize=8)

@@ -48,6 +48,12 @@ class Probe(Extractor):
         self.poison = dict(poison or {})
         self.unreadable = set(unreadable)
         self.batches: list[int] = []
+        self.computed: set[str] = set()
+
+    @property
+    def seen(self) -> list[str]:
+        """Pictures that were computed, sorted."""
+        return sorted(self.computed)
 
     def fingerprint_parts(self) -> Mapping[str, Any]:
         return {}
@@ -62,6 +68,7 @@ class Probe(Extractor):
 
     def extract(self, inputs: Sequence[Any]) -> list[Row]:
         self.batches.append(len(inputs))
+        self.computed.update(name for name, _ in inputs)
         for name, _ in inputs:
             if name in self.poison:
                 raise self.poison[name]

@@ -31,18 +31,18 @@ def rows_of(dataset: Path) -> dict[str, np.ndarray]:
 def test_every_batch_has_exactly_the_fixed_size(stored: tuple[Path, list[str]]) -> None:
     dataset, images = stored
     extractor = Probe()
-    receipt = run_shard(TASK, images, extractor, dataset)
+    receipt = run_shard(TASK, images, extractor, dataset, dataset)
     assert extractor.batches == [4, 4, 4]  # 10 pictures: 4 + 4 + 2 and two of padding
     assert (receipt.rows, receipt.dropped) == (10, [])
 
 
 def test_one_poisoned_picture_costs_only_itself_whatever_its_place(stored: tuple[Path, list[str]]) -> None:
     dataset, images = stored
-    run_shard(TASK, images, Probe(), dataset)
+    run_shard(TASK, images, Probe(), dataset, dataset)
     healthy = rows_of(dataset)
     for culprit in images:
         extractor = Probe({culprit: ZeroDivisionError("no such pixel")})
-        receipt = run_shard(TASK, images, extractor, dataset)
+        receipt = run_shard(TASK, images, extractor, dataset, dataset)
         assert [row.record_id for row in receipt.dropped] == [culprit]
         assert receipt.dropped[0].reason == UNEXPECTED
         assert "ZeroDivisionError: no such pixel" in receipt.dropped[0].detail
@@ -54,7 +54,7 @@ def test_one_poisoned_picture_costs_only_itself_whatever_its_place(stored: tuple
 
 def test_a_whole_batch_of_poison_leaves_the_other_batches_alone(stored: tuple[Path, list[str]]) -> None:
     dataset, images = stored
-    receipt = run_shard(TASK, images, Probe(dict.fromkeys(images[4:8], ValueError("bad"))), dataset)
+    receipt = run_shard(TASK, images, Probe(dict.fromkeys(images[4:8], ValueError("bad"))), dataset, dataset)
     assert sorted(row.record_id for row in receipt.dropped) == images[4:8]
     assert sorted(rows_of(dataset)) == images[:4] + images[8:]
 
@@ -63,7 +63,7 @@ def test_an_expected_fault_is_a_reason_and_an_unexpected_one_keeps_its_traceback
     stored: tuple[Path, list[str]],
 ) -> None:
     dataset, images = stored
-    receipt = run_shard(TASK, images, Probe({images[5]: KeyError("lost")}, unreadable=images[:1]), dataset)
+    receipt = run_shard(TASK, images, Probe({images[5]: KeyError("lost")}, unreadable=images[:1]), dataset, dataset)
     reasons = {row.record_id: row for row in receipt.dropped}
     assert reasons[images[0]].reason == "image_broken"
     assert reasons[images[0]].detail == f"{images[0]}.jpg"
@@ -79,16 +79,16 @@ def test_a_row_of_the_wrong_shape_is_caught_before_it_is_written(stored: tuple[P
         def extract(self, inputs):  # type: ignore[no-untyped-def]
             return [{"features": np.zeros(5)} for _ in inputs]
 
-    receipt = run_shard(TASK, images[:1], Wrong(), dataset)
+    receipt = run_shard(TASK, images[:1], Wrong(), dataset, dataset)
     assert FeatureError.__name__ in receipt.dropped[0].detail
     assert "expected features(3,), got features(5,)" in receipt.dropped[0].detail
 
 
 def test_a_shards_bytes_depend_on_its_pictures_alone(stored: tuple[Path, list[str]]) -> None:
     dataset, images = stored
-    first = run_shard(TASK, images, Probe(), dataset)
-    again = run_shard(TASK, images, Probe(), dataset)
-    fewer = run_shard(TASK, images[:9], Probe(), dataset)
+    first = run_shard(TASK, images, Probe(), dataset, dataset)
+    again = run_shard(TASK, images, Probe(), dataset, dataset)
+    fewer = run_shard(TASK, images[:9], Probe(), dataset, dataset)
     assert first == again
     assert first.sha256 != fewer.sha256
 
@@ -98,24 +98,25 @@ def test_a_finished_shard_is_recognised_until_a_byte_of_it_changes(
 ) -> None:
     dataset, images = stored
     note = tmp_path / "receipt.json"
-    assert finished(note, dataset) is None
-    receipt = run_shard(TASK, images, Probe(unreadable=images[:1]), dataset)
+    assert finished(note, [dataset], images) is None
+    receipt = run_shard(TASK, images, Probe(unreadable=images[:1]), dataset, dataset)
     receipt.write(note)
-    assert finished(note, dataset) == receipt == Receipt.read(note)
+    assert finished(note, [dataset], images) == receipt == Receipt.read(note)
     shard = dataset / receipt.file
+    assert finished(note, [dataset], images[:9]) is None, "another picture set is another shard"
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
-    assert finished(note, dataset) is None
+    assert finished(note, [dataset], images) is None
 
 
 def test_a_shard_that_met_an_unforeseen_fault_is_done_again(stored: tuple[Path, list[str]], tmp_path: Path) -> None:
     dataset, images = stored
     note = tmp_path / "receipt.json"
-    run_shard(TASK, images, Probe({images[3]: RuntimeError("passing")}), dataset).write(note)
-    assert finished(note, dataset) is None
+    run_shard(TASK, images, Probe({images[3]: RuntimeError("passing")}), dataset, dataset).write(note)
+    assert finished(note, [dataset], images) is None
 
 
 def test_a_picture_that_vanished_from_the_store_is_a_dropped_row(stored: tuple[Path, list[str]]) -> None:
     dataset, images = stored
     image_path(dataset, images[2]).unlink()
-    receipt = run_shard(TASK, images, Probe(), dataset)
+    receipt = run_shard(TASK, images, Probe(), dataset, dataset)
     assert [row.record_id for row in receipt.dropped] == [images[2]]

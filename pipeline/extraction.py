@@ -1,0 +1,116 @@
+"""The features' part of a build: which shards stand already, which must be done, and the run that does them."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import apache_beam as beam
+import pyarrow.parquet as pq
+
+from pipeline.earlier import Earlier, earlier_feature, is_whole
+from pipeline.engine import Receipt, ShardTask, slice_digest
+from pipeline.extractors.base import Extractor
+from pipeline.progress import watched
+from pipeline.publish import BuiltFeature
+from pipeline.runner import run_pipeline
+from pipeline.stages.extract import ExtractJob, ExtractShard
+from pipeline.state import BuildState
+from schemas.features import fingerprint
+from schemas.files import publish_text
+from schemas.manifest import Manifest
+from schemas.shards import shard_count, shard_slice
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """Features to make complete. known: what a finished dataset here has already.
+
+    again: reasons for which an image without a row is tried again.
+    """
+
+    state: BuildState
+    extractors: Sequence[Extractor]
+    per_shard: int
+    workers: int
+    known: Manifest | None = None
+    beam_flags: Sequence[str] = ()
+    again: frozenset[str] = field(default_factory=frozenset)
+
+    def run(self) -> list[BuiltFeature]:
+        """Do what is not done. UsageError, before any work, where an extractor lacks what it needs."""
+        if not self.extractors:
+            return []
+        images = stored_images(self.state.records)
+        publish_text(self.state.image_list, "\n".join(images) + "\n")
+        prints = {e.spec.name: fingerprint(e.spec, e.fingerprint_parts()) for e in self.extractors}
+        count = shard_count(len(images), self.per_shard)
+        tasks = [ShardTask(name, prints[name], i, count) for i in range(count) for name in prints]
+        job = self._job({name: earlier_feature(self.known, name, p, self.again) for name, p in prints.items()})
+        open_tasks = [task for task in tasks if not self._stands(task, job, images)]
+        log.info("extracting %s: %d of %d shards to do", ", ".join(prints), len(open_tasks), len(tasks))
+        if open_tasks:
+            for extractor in self.extractors:
+                extractor.fetch()
+            self._do(open_tasks, job)
+        return [
+            BuiltFeature(
+                e.spec, prints[e.spec.name], e.fingerprint_parts(),
+                [Receipt.read(job.receipt(task)) for task in tasks if task.feature == e.spec.name], [],
+            )
+            for e in self.extractors
+        ]  # fmt: skip
+
+    def _job(self, earlier: dict[str, Earlier]) -> ExtractJob:
+        state = self.state
+        return ExtractJob(
+            dataset=state.dataset.absolute(),
+            out=state.next.absolute(),
+            image_list=state.image_list.absolute(),
+            receipts=state.receipts.absolute(),
+            per_shard=self.per_shard,
+            settings={e.spec.name: e.settings for e in self.extractors},
+            earlier=earlier,
+        )
+
+    def _stands(self, task: ShardTask, job: ExtractJob, images: Sequence[str]) -> bool:
+        """Whether a shard is done: by its receipt, or because the manifest vouches for this very file."""
+        mine = images[shard_slice(task.index, self.per_shard)]
+        if job.done(task, mine):
+            return True
+        earlier = job.earlier[task.feature]
+        if task.index >= len(earlier.shards) or earlier.wants_again(job.dataset, mine):
+            return False
+        shard = earlier.shards[task.index]
+        lost = earlier.lost(job.dataset, mine)
+        same = shard.slice == slice_digest(mine) and shard.name == task.file_name(Path(shard.name).suffix)
+        if not same or shard.rows + len(lost) != len(mine) or not is_whole(job.dataset, shard):
+            return False
+        dropped = sorted(lost.values())
+        Receipt(shard.name, shard.sha256, shard.rows, shard.first, shard.slice, dropped).write(job.receipt(task))
+        return True
+
+    def _do(self, tasks: Sequence[ShardTask], job: ExtractJob) -> None:
+        def wire(root: beam.Pipeline) -> None:
+            root | beam.Create(tasks) | beam.Reshuffle() | beam.ParDo(ExtractShard(job))
+
+        def done() -> int:
+            return sum(job.receipt(task).is_file() for task in tasks)
+
+        with watched("shards", len(tasks), done):
+            run_pipeline(wire, self.beam_flags, min(self.workers, len(tasks)))
+
+
+def stored_images(records: Path) -> list[str]:
+    """Hashes of the pictures that kept posts show and whose bytes are here, sorted."""
+    images = records / "images" / "images.parquet"
+    if not images.is_file():
+        return []
+    table = pq.read_table(images, columns=["image_sha256", "status"]).to_pylist()
+    stored = {row["image_sha256"] for row in table if row["status"] == "stored"}
+    shown: set[str] = set()
+    for part in sorted((records / "posts").glob("part-*.parquet")):
+        shown.update(pq.read_table(part, columns=["image_sha256"])["image_sha256"].to_pylist())
+    return sorted(stored & shown)
