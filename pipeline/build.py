@@ -3,8 +3,8 @@
 import logging
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,9 @@ from pipeline.extractors import extractor_class
 from pipeline.extractors.base import Extractor
 from pipeline.graph import RecordsJob, build_records
 from pipeline.publish import BuiltFeature, publish_dataset, record_counts
-from pipeline.readers.dumps import DumpFile
-from pipeline.readers.find import find_dumps
 from pipeline.released import import_features
 from pipeline.runner import run_pipeline
+from pipeline.sources import Sources, given_sources, joined_sources
 from pipeline.state import BuildState
 from pipeline.statistics import statistics_identity
 from pipeline.storage import give_options
@@ -34,16 +33,31 @@ DEFAULT_FEATURES = ("ocr", "vgg_grid")
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What one call of `build` is asked to do. features: None for the default ones."""
+    """What one call of `build` is asked to do.
+
+    images, crawl: the folder with the pictures, or that they are fetched by their URLs. features: None for the
+    dataset's own, or the default ones of a new one.
+    """
 
     dumps: Sequence[str]
     dataset: Path
     images: Path | None = None
+    crawl: bool = False
     format: str = ""
     features: Sequence[str] | None = None
     config: BuildConfig = field(default_factory=BuildConfig)
     workers: int = os.cpu_count() or 1
     beam_flags: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Again:
+    """What is to be tried again although it is done: `retry`. reasons: of dropped records and images without a row.
+
+    A given dump takes the place of the one of its name.
+    """
+
+    reasons: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -78,58 +92,84 @@ def _numbers(version: dict[str, Any]) -> dict[str, Any]:
     return {"rows": version["rows"], "dropped": version["dropped"]}
 
 
-def build(options: BuildOptions) -> BuildResult:
-    """Build the dataset, or finish a build that was killed. UsageError for what cannot work, before any work."""
+def build(options: BuildOptions, again: Again | None = None) -> BuildResult:
+    """Build the dataset, add dumps to it, or finish what was killed. UsageError for what cannot work, before any work.
+
+    In a folder that holds a finished dataset its records are those of its old dumps and of the new ones.
+    """
     started = time.monotonic()
     state = BuildState(options.dataset)
     give_options(options.beam_flags)
-    dumps = find_dumps(options.dumps, options.format, state.stdin)
-    extractors = _extractors(options, dumps)
+    known = Manifest.read(options.dataset) if (options.dataset / MANIFEST).is_file() else None
+    sources = given_sources(options.dumps, options.format, state.stdin, options.images, options.crawl)
+    if known is not None:
+        sources = joined_sources(options.dataset, known, sources, replacing=again is not None)
+    signature = _signature(options.config, sources)
+    if known is not None:
+        _check_rules(options.dataset, known, signature)
+        options = replace(options, config=_with_known_features(options, known))
+    changed = known is not None and (again is not None or known.signature != signature)
+    extractors = _extractors(options, sources, known.features if known and changed else ())
     with state.locked():
         state.sweep()
-        signature = _signature(options.config, dumps)
-        known = _known_manifest(options.dataset, signature)
         state.begin(signature)
         if state.is_installing:
             state.install()
-        if not state.records_done and (known is None or not _records_whole(options.dataset, known)):
-            _records(options, dumps, state)
+        stands = known is not None and known.signature == signature and _records_whole(options.dataset, known)
+        if not state.records_done and (again or not stands):
+            _records(options, sources, state)
             state.mark_records_done()
         read = sum(read_json(state.tallies).values()) if state.records_done else 0
+        reasons = again.reasons if again else frozenset[str]()
         extraction = Extraction(
-            state, extractors, options.config.shards.images, options.workers, known, options.beam_flags
+            state, extractors, options.config.shards.images, options.workers, known, options.beam_flags, reasons
         )
-        features = _imported(options, dumps, state) + extraction.run()
+        features = _imported(options, sources, state) + extraction.run()
         notes = [note for extractor in extractors for note in extractor.notes()]
         state.install()
         counts = record_counts(options.dataset, read) if state.records_done or known is None else known.counts
         manifest = publish_dataset(options.dataset, options.config, signature, counts, features, notes, known)
+        sources.remember(options.dataset)
         state.finish()
     broken = {feature.name: n for feature in features if (n := feature.unexpected)}
     return BuildResult(manifest, time.monotonic() - started, broken)
 
 
-def _extractors(options: BuildOptions, dumps: Sequence[DumpFile]) -> list[Extractor]:
-    """The features asked for, each able to state its fingerprint: what is missing shows before any work."""
-    released = [dump for dump in dumps if dump.format == "cmkp"]
-    if released and len(released) < len(dumps):
+def _extractors(options: BuildOptions, sources: Sources, had: Iterable[str]) -> list[Extractor]:
+    """The features to make complete, each able to state its fingerprint: what is missing shows before any work.
+
+    had: features of the dataset whose pictures are about to change, which must cover the new ones too.
+    """
+    if sources.released and not all(dump.format == "cmkp" for dump in sources.dumps):
         raise UsageError("--dumps: a released dataset is built alone; it brings its own splits and features.")
-    if released:
+    if sources.released:
         if options.features:
             raise UsageError("--features: a released dataset brings its features, and no pictures to compute others.")
         return []
-    if options.images is None:
-        raise UsageError("--images: this source needs a folder with its pictures.")
-    if not options.images.is_dir():
-        raise UsageError(f"--images {options.images}: no such folder.")
-    names = DEFAULT_FEATURES if options.features is None else options.features
-    extractors = [extractor_class(name)(getattr(options.config.features, name)) for name in dict.fromkeys(names)]
+    if not sources.images and not sources.crawl:
+        raise UsageError("--images, --crawl: this source needs a folder with its pictures, or leave to fetch them.")
+    names = dict.fromkeys((*_asked(options), *had))
+    extractors = [extractor_class(name)(getattr(options.config.features, name)) for name in names]
     for extractor in extractors:
         extractor.fingerprint_parts()
     return extractors
 
 
-def _signature(config: BuildConfig, dumps: Sequence[DumpFile]) -> dict[str, Any]:
+def _asked(options: BuildOptions) -> Sequence[str]:
+    return DEFAULT_FEATURES if options.features is None else options.features
+
+
+def _with_known_features(options: BuildOptions, known: Manifest) -> BuildConfig:
+    """The configuration, features that nobody asked for now as they were asked for then."""
+    plain = dict(as_plain(options.config))
+    then = known.config["features"]
+    plain["features"] = {
+        name: v if name in _asked(options) else then.get(name, v) for name, v in plain["features"].items()
+    }
+    return BuildConfig.model_validate(plain)
+
+
+def _signature(config: BuildConfig, sources: Sources) -> dict[str, Any]:
     """All that decides posts/, dropped/ and the store: what was read, and by which rules."""
     rules = {name: value for name, value in as_plain(config).items() if name not in ("features", "crawl")}
     mapping = config.text.hashtag_map
@@ -138,17 +178,14 @@ def _signature(config: BuildConfig, dumps: Sequence[DumpFile]) -> dict[str, Any]
         "statistics": statistics_identity(config.text.word_statistics),
         "hashtag_map": sha256_file(mapping) if mapping and mapping.is_file() else "",
     }
-    return {"inputs": [dump.identity() for dump in dumps], "rules": rules, "text": text}
+    return {"inputs": sources.inputs, "rules": rules, "text": text}
 
 
-def _known_manifest(dataset: Path, signature: dict[str, Any]) -> Manifest | None:
-    """The finished build of the same inputs and rules that lies here. UsageError where another one does."""
-    if not (dataset / MANIFEST).is_file():
-        return None
-    known = Manifest.read(dataset)
-    if known.signature != signature:
-        raise UsageError(f"{dataset}: holds a dataset of other dumps or other rules. Choose another --dataset.")
-    return known
+def _check_rules(dataset: Path, known: Manifest, signature: Mapping[str, Any]) -> None:
+    """UsageError where a dataset was built by other rules than these."""
+    for part in ("rules", "text"):
+        if known.signature[part] != signature[part]:
+            raise UsageError(f"{dataset}: was built by other rules than these. Choose another --dataset.")
 
 
 def _records_whole(dataset: Path, known: Manifest) -> bool:
@@ -157,20 +194,18 @@ def _records_whole(dataset: Path, known: Manifest) -> bool:
     return all((dataset / n).is_file() and sha256_file(dataset / n) == known.files[n].sha256 for n in names)
 
 
-def _records(options: BuildOptions, dumps: Sequence[DumpFile], state: BuildState) -> None:
-    log.info("reading %d dump files", len(dumps))
+def _records(options: BuildOptions, sources: Sources, state: BuildState) -> None:
+    log.info("reading %d dump files", len(sources.dumps))
     state.forget_records()
-    here = [dump.absolute() for dump in dumps]
-    images = options.images.absolute() if options.images else None
     job = RecordsJob(
-        tuple(here), images, options.dataset.absolute(), state.next.absolute(), options.config, state.tallies.absolute()
+        sources, options.dataset.absolute(), state.next.absolute(), options.config, state.tallies.absolute()
     )
     run_pipeline(lambda root: build_records(root, job), options.beam_flags, options.workers)
 
 
-def _imported(options: BuildOptions, dumps: Sequence[DumpFile], state: BuildState) -> list[BuiltFeature]:
+def _imported(options: BuildOptions, sources: Sources, state: BuildState) -> list[BuiltFeature]:
     features = []
-    for feature in import_features([dump for dump in dumps if dump.format == "cmkp"]):
+    for feature in import_features([dump for dump in sources.dumps if dump.format == "cmkp"]):
         receipts = feature.write(state.next, options.config.shards.images)
         notes = [f"{feature.spec.name}: {feature.conflicts} pictures came with two readings; the first was kept."]
         features.append(

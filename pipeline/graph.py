@@ -7,8 +7,8 @@ from typing import Any
 import apache_beam as beam
 
 from pipeline.config import BuildConfig
-from pipeline.readers.dumps import DumpFile
 from pipeline.rules import CleanRules
+from pipeline.sources import Sources
 from pipeline.stages.clean import Language, Text
 from pipeline.stages.dedup import Dedup
 from pipeline.stages.doors import DROPPED, KEEP
@@ -28,12 +28,11 @@ DROPPED_PER_FILE = 100_000
 class RecordsJob:
     """What the records' pipeline needs to know.
 
-    images: the folder pictures come from, None for a source without. dataset: where the image store is.
+    dataset: where the image store is.
     out: where posts, dropped records and the list of images are written.
     """
 
-    dumps: tuple[DumpFile, ...]
-    images: Path | None
+    sources: Sources
     dataset: Path
     out: Path
     config: BuildConfig
@@ -43,11 +42,11 @@ class RecordsJob:
 def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
     """Wire the stages in the order of the rules: image, text, language, duplicates, rare hashtags (§4)."""
     config = job.config
-    read = root | "dumps" >> beam.Create(job.dumps) | beam.Reshuffle() | "read" >> ReadDumps(config.read)
+    read = root | "dumps" >> beam.Create(job.sources.dumps) | beam.Reshuffle() | "read" >> ReadDumps(config.read)
     read[TALLY] | "tally" >> WriteJson(job.tallies, sum)
     gone = [read[DROPPED]]
 
-    posts, image_rows, dropped = read[KEEP] | "images" >> Images(job.images or Path(), job.dataset, config.image)
+    posts, image_rows, dropped = read[KEEP] | "images" >> Images(job.sources.images, job.dataset, config.image)
     gone.append(dropped)
     for name, stage in (("text", Text(config.clean, config.text)), ("language", Language(config.clean))):
         routed = posts | name >> stage

@@ -1,8 +1,9 @@
 """Pictures: found below the image folder, checked, and kept in the content-addressed store of a dataset."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlparse
@@ -31,12 +32,12 @@ class StoredImage:
     phash: str
 
 
-def locate(reference: ImageRef, folder: Path) -> Path:
-    """The record's path below `folder`, else its file name, else the URL's file name. ImageFault where none is a file.
+def locate(reference: ImageRef, folders: Sequence[Path]) -> Path:
+    """The record's path below a folder, else its file name, else the URL's file name. ImageFault where none is a file.
 
-    A path that climbs out of `folder` is never followed.
+    The first folder that has it counts. A path that climbs out of a folder is never followed.
     """
-    for candidate in _candidates(reference):
+    for folder, candidate in product(folders, _candidates(reference)):
         try:
             if (path := folder / candidate).is_file():
                 return path

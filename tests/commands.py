@@ -46,5 +46,6 @@ def run(program: str, *words: object, stdin: bytes | None = None, cwd: Path | No
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder with its bytes."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    """Every file of a dataset with its bytes; what belongs to this machine alone (`.build.json`) aside."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files if path.name != ".build.json"}

@@ -1,6 +1,6 @@
 """The image door: exactly one picture, found, whole, a colour JPEG; its bytes go into the store."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,12 @@ def count_reason(post: Post) -> Verdict:
     return post
 
 
-def settle(reference: ImageRef, posts: Iterable[Post], folder: Path, dataset: Path, rules: ImageRules) -> Iterator[Any]:
+def settle(
+    reference: ImageRef, posts: Iterable[Post], folders: Sequence[Path], dataset: Path, rules: ImageRules
+) -> Iterator[Any]:
     """All posts of one picture: read and stored once, then every post carries its hash or leaves with its fault."""
     try:
-        stored = store(dataset, locate(reference, folder), rules)
+        stored = store(dataset, locate(reference, folders), rules)
     except ImageFault as fault:
         for post in posts:
             yield TaggedOutput(DROPPED, Dropped.of(post, "image", fault.reason, fault.detail))
@@ -43,10 +45,10 @@ def settle(reference: ImageRef, posts: Iterable[Post], folder: Path, dataset: Pa
 class Images(beam.PTransform):
     """Post -> Posts with their picture's hash (`keep`), Dropped, and rows of images.parquet (`image_rows`).
 
-    Only references cross the shuffle; bytes go straight from the folder into the store.
+    Only references cross the shuffle; bytes go straight from the folders into the store.
     """
 
-    folder: Path
+    folders: tuple[Path, ...]
     dataset: Path
     rules: ImageRules
 
@@ -55,12 +57,12 @@ class Images(beam.PTransform):
         counted = (
             posts | "count" >> beam.Map(count_reason) | "route" >> beam.FlatMap(route).with_outputs(DROPPED, main=KEEP)
         )
-        folder, dataset, rules = self.folder, self.dataset, self.rules
+        folders, dataset, rules = self.folders, self.dataset, self.rules
         settled = (
             counted[KEEP]
             | beam.WithKeys(lambda post: (post.images[0].path, post.images[0].url))
             | beam.GroupByKey()
-            | beam.FlatMapTuple(lambda key, group: settle(ImageRef(*key), group, folder, dataset, rules)).with_outputs(
+            | beam.FlatMapTuple(lambda key, group: settle(ImageRef(*key), group, folders, dataset, rules)).with_outputs(
                 DROPPED, IMAGE_ROWS, main=KEEP
             )
         )

@@ -21,7 +21,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_without_a_folder_of_pictures_is_wrong_use(source: tuple[Path, Path], tmp_path: Path) -> None:
     done = run("pipeline", "build", "--dumps", source[0], "--dataset", tmp_path / "d", *ALONE)
     assert (done.code, done.out) == (2, "")
-    assert done.error == "error: --images: this source needs a folder with its pictures."
+    assert done.error == (
+        "error: --images, --crawl: this source needs a folder with its pictures, or leave to fetch them."
+    )
 
 
 @pytest.mark.parametrize(

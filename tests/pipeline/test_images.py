@@ -65,7 +65,7 @@ def folder(tmp_path):
     ],
 )
 def test_by_path_then_by_name_then_by_the_urls_name(folder, reference, expected):
-    assert locate(reference, folder) == folder / expected
+    assert locate(reference, [folder]) == folder / expected
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,13 @@ def test_by_path_then_by_name_then_by_the_urls_name(folder, reference, expected)
 )
 def test_what_is_not_inside_the_folder_is_missing(folder, reference):
     with pytest.raises(ImageFault) as caught:
-        locate(reference, folder)
+        locate(reference, [folder])
     assert (caught.value.reason, caught.value.detail) == ("image_missing", reference.path or reference.url)
 
 
 def test_an_absolute_path_is_never_followed(folder):
     with pytest.raises(ImageFault, match="image_missing"):
-        locate(ImageRef(str(folder.parent / "secret.jpg")), folder)
+        locate(ImageRef(str(folder.parent / "secret.jpg")), [folder])
 
 
 NAMES = st.sampled_from(["..", ".", "", "sub", "a.jpg", "secret.jpg", "%2e%2e", "~"])
@@ -108,10 +108,10 @@ def test_no_reference_leads_out_of_the_folder(tmp_path_factory, path, url):
     (base / "secret.jpg").write_bytes(b"secret")
     (base / "images" / "sub" / "a.jpg").write_bytes(b"a")
     try:
-        found = locate(ImageRef(path, f"http://x/{url}"), base / "images")
+        found = locate(ImageRef(path, f"http://x/{url}"), [base / "images"])
     except ImageFault:
         return
-    assert found.resolve().is_relative_to((base / "images").resolve())
+    assert found.resolve().is_relative_to(([base / "images"]).resolve())
 
 
 # what

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -113,7 +114,12 @@ def kill_when(source: tuple[Path, Path], dataset: Path, reached: Callable[[], bo
 
 
 def workers_of(build: "subprocess.Popen[bytes]") -> list[psutil.Process]:
-    return [p for p in psutil.Process(build.pid).children(recursive=True) if "pipeline.worker" in p.cmdline()]
+    found = []
+    for process in psutil.Process(build.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # such as a Tesseract that was just done
+            if "pipeline.worker" in process.cmdline():
+                found.append(process)
+    return found
 
 
 def test_a_killed_worker_ends_the_build_with_one_line_and_the_same_command_resumes(
@@ -166,10 +172,37 @@ def test_building_a_finished_dataset_again_does_nothing_and_says_the_same(
 def test_a_dataset_of_other_rules_is_not_written_over(source: tuple[Path, Path], reference: Path) -> None:
     done = run("pipeline", *build_words(source, reference, workers=1), "clean.min_tokens=5")
     assert done.code == 2
-    assert "other dumps or other rules" in done.error
+    assert "was built by other rules" in done.error
 
 
 def test_no_time_and_no_machine_stands_in_the_manifest(reference: Path) -> None:
     text = json.dumps(json.loads((reference / "manifest.json").read_text()))
     assert platform.node() not in text
     assert str(reference.parent) not in text
+
+
+def test_a_dump_added_later_gives_the_bytes_of_one_build_and_computes_new_pictures_only(
+    source: tuple[Path, Path], reference: Path, tmp_path: Path
+) -> None:
+    dump, images = source
+    lines = dump.read_text().splitlines(keepends=True)
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    first.write_text("".join(lines[::3]))
+    second.write_text("".join(line for i, line in enumerate(lines) if i % 3))
+    later, once = tmp_path / "later", tmp_path / "once"
+    assert run("pipeline", *build_words((first, images), later, workers=1)).code == 0
+    done = run("pipeline", *build_words((second, images), later, workers=1), "--json")
+    assert done.code == 0, done.err
+    assert done.json["read"] == 18
+    both = ["build", "--dumps", first, second, "--images", images, "--dataset", once, "--workers", 1, *SETTINGS]
+    assert run("pipeline", *both).code == 0
+    assert files_of(later) == files_of(once)
+    assert run("pipeline", "verify", "--dataset", later).code == 0
+
+    first.unlink()
+    lost = run("pipeline", *build_words((second, images), later, workers=1))
+    assert lost.code == 2
+    assert "was built from first.jsonl too, and it is not at" in lost.error
+    first.write_text("{}\n")
+    changed = run("pipeline", *build_words((second, images), later, workers=1))
+    assert "was changed since" in changed.error

@@ -1,0 +1,97 @@
+"""Where a dataset's records come from, and what an earlier build of the same dataset came from.
+
+`.build.json` beside the dataset's files remembers the paths of dumps and picture folders, so that a later command need
+not name them again: a build that adds a dump, `retry`. It belongs to this machine, not to the dataset.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.readers.dumps import DumpFile
+from pipeline.readers.find import find_dumps
+from pipeline.storage import is_remote
+from schemas.errors import UsageError
+from schemas.files import publish_json, read_json
+from schemas.manifest import Manifest
+
+REMEMBERED = ".build.json"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """dumps: every file that is read. images: folders pictures are looked for in, in this order. crawl: by URL."""
+
+    dumps: tuple[DumpFile, ...] = ()
+    images: tuple[Path, ...] = ()
+    crawl: bool = False
+
+    @property
+    def inputs(self) -> list[dict[str, str]]:
+        """For the manifest: what was read, wherever it lay."""
+        return [dump.identity() for dump in self.dumps]
+
+    @property
+    def released(self) -> bool:
+        """Whether this is a released dataset, which brings splits and features."""
+        return any(dump.format == "cmkp" for dump in self.dumps)
+
+    def remember(self, dataset: Path) -> None:
+        """Note the paths for later commands."""
+        dumps = [{"name": dump.name, "path": dump.path, "format": dump.format} for dump in self.dumps]
+        images = [str(folder) for folder in self.images]
+        publish_json(dataset / REMEMBERED, {"dumps": dumps, "images": images, "crawl": self.crawl})
+
+    def absolute(self) -> "Sources":
+        """With paths that hold in any folder: a worker may run elsewhere, and so may the next command."""
+        return Sources(tuple(dump.absolute() for dump in self.dumps), tuple(folder.absolute() for folder in self.images), self.crawl)
+
+
+def given_sources(patterns: Sequence[str], forced: str, stdin_copy: Path, images: Path | None, crawl: bool) -> Sources:
+    """What the command line names. UsageError where it leads to nothing."""
+    if images is not None and not images.is_dir():
+        raise UsageError(f"--images {images}: no such folder.")
+    if images is not None and crawl:
+        raise UsageError("--images, --crawl: give one of them; pictures come from a folder or from their URLs.")
+    dumps = tuple(find_dumps(patterns, forced, stdin_copy)) if patterns else ()
+    return Sources(dumps, (images,) if images else (), crawl).absolute()
+
+
+def remembered_sources(dataset: Path) -> Sources:
+    """What the last build of this dataset on this machine read; nothing where nobody knows."""
+    if not (dataset / REMEMBERED).is_file():
+        return Sources()
+    noted = read_json(dataset / REMEMBERED)
+    images = tuple(Path(folder) for folder in noted["images"])
+    return Sources(tuple(DumpFile(**dump) for dump in noted["dumps"]), images, noted["crawl"])
+
+
+def joined_sources(dataset: Path, known: Manifest, given: Sources, replacing: bool = False) -> Sources:
+    """The given sources and all that the dataset was built from before, so that nothing it holds is lost.
+
+    replacing: a given dump may take the place of the one of its name. UsageError where an earlier dump is gone, was
+    changed, or has the name of another one.
+    """
+    earlier = remembered_sources(dataset)
+    by_name = {dump.name: dump for dump in earlier.dumps}
+    mine = {dump.name: dump for dump in given.dumps}
+    for entry in known.inputs:
+        name = entry["name"]
+        if name not in mine:
+            mine[name] = _still_there(dataset, entry, by_name.get(name))
+        elif mine[name].identity() != entry and not replacing:
+            raise UsageError(
+                f"--dumps {name}: {dataset} was built from another file of that name. Rename the new one, or use retry."
+            )
+    folders = tuple(dict.fromkeys((*given.images, *(folder for folder in earlier.images if folder.is_dir()))))
+    return Sources(tuple(sorted(mine.values())), folders, given.crawl or earlier.crawl)
+
+
+def _still_there(dataset: Path, entry: dict[str, str], dump: DumpFile | None) -> DumpFile:
+    name = entry["name"]
+    if dump is None or not (is_remote(dump.path) or Path(dump.path).exists()):
+        where = f"it is not at {dump.path} any more" if dump else "nobody noted where it lies"
+        raise UsageError(f"{dataset}: was built from {name} too, and {where}. Name it in --dumps.")
+    if dump.identity() != entry:
+        raise UsageError(f"{dataset}: was built from {name}, but {dump.path} was changed since. Name the old one.")
+    return dump
