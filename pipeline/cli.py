@@ -11,6 +11,7 @@ from schemas.console import run
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "build": making.build_command,
+    "retry": making.retry_command,
     "crawl": crawling.crawl_command,
     "stats": checking.stats_command,
     "verify": checking.verify_command,
@@ -30,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     beam_flags[:] = words[cut + 1 :]
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     logging.getLogger().addFilter(lambda record: "apitools" not in record.getMessage())  # Beam's, of no use here
-    return run(app, words[:cut], many={"--dumps", "--set", "--retry-reason"})
+    return run(app, words[:cut], many={"--dumps", "--set", "--reason", "--retry-reason"})
 
 
 @app.callback()

@@ -1,5 +1,6 @@
 """Configuration: one frozen pydantic model a program, a YAML file, and `--set a.b=c` over it."""
 
+import copy
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,19 +21,26 @@ class Settings(pydantic.BaseModel):
 S = TypeVar("S", bound=Settings)
 
 
-def resolve(model: type[S], file: Path | None = None, sets: Sequence[str] = (), **fields: Any) -> S:
+def resolve(
+    model: type[S],
+    file: Path | Mapping[str, Any] | None = None,
+    sets: Sequence[str] = (),
+    **fields: Any,
+) -> S:
     """Defaults, overridden by `file`, overridden by `sets` ("a.b=c", c as YAML), overridden by `fields` not None.
+
+    file: YAML, or the values of an earlier run.
 
     Raises UsageError that names the field, what was found, and the nearest known field.
     """
-    values: dict[str, Any] = _read_yaml(file) if file else {}
+    values = _read_yaml(file) if isinstance(file, Path) else copy.deepcopy(dict(file or {}))
     for assignment in sets:
         _assign(values, assignment)
     values.update({name: value for name, value in fields.items() if value is not None})
     try:
         return model.model_validate(values)
     except pydantic.ValidationError as error:
-        raise UsageError(_explain(model, error, str(file) if file else "--set")) from error
+        raise UsageError(_explain(model, error, str(file) if isinstance(file, Path) else "--set")) from error
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

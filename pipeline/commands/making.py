@@ -1,14 +1,16 @@
-"""Commands that make a dataset: build."""
+"""Commands that make a dataset: build, retry."""
 
 import logging
-import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.commands.options import DatasetOption, JsonOption, beam_flags
+from pipeline.commands.options import CORES, DatasetOption, JsonOption, SetOption, WorkersOption, beam_flags
 from schemas.console import DONE, FAILED, say
+
+if TYPE_CHECKING:
+    from pipeline.build import BuildResult
 
 
 def build_command(
@@ -21,10 +23,8 @@ def build_command(
         typer.Option("--format", help="v1, v2, graphql, snscrape, jsonl or cmkp; told from each record if left out."),
     ] = "",
     config: Annotated[Path | None, typer.Option("--config", help="YAML file with any of the fields.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE, over the file.")] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes of the embedded runner.")] = (
-        os.cpu_count() or 1
-    ),
+    set_: SetOption = None,
+    workers: WorkersOption = CORES,
     as_json: JsonOption = False,
 ) -> int:
     """Raw tweet dumps -> a complete dataset. The same command finishes a build that was interrupted.
@@ -53,6 +53,35 @@ def build_command(
     )
     summary = result.summary()
     say(summary, as_json, _build_text(summary, dataset))
+    return _exit(result)
+
+
+def retry_command(
+    dataset: DatasetOption,
+    reason: Annotated[list[str] | None, typer.Option("--reason", help="One or several; all if left out.")] = None,
+    dumps: Annotated[list[str] | None, typer.Option("--dumps", help="Corrected dumps, under their old names.")] = None,
+    images: Annotated[Path | None, typer.Option("--images", help="One more folder with pictures.")] = None,
+    set_: SetOption = None,
+    workers: WorkersOption = CORES,
+    as_json: JsonOption = False,
+) -> int:
+    """Try again what failed, and nothing else: pictures that could not be had, images without a row, broken records.
+
+    \b
+    python -m pipeline retry --dataset data/tw
+    python -m pipeline retry --dataset data/tw --reason crawl_timeout crawl_throttled
+    python -m pipeline retry --dataset data/tw --reason ocr_timeout --set features.ocr.timeout_seconds=120
+    python -m pipeline retry --dataset data/tw --reason not_json --dumps mended/dump-07.jsonl
+    """
+    from pipeline.retry import retry
+
+    done = retry(dataset, reason or (), dumps or (), images, set_ or (), workers, tuple(beam_flags))
+    summary = done.summary()
+    say(summary, as_json, "\n".join([done.text(), _build_text(summary, dataset)]))
+    return _exit(done.result)
+
+
+def _exit(result: "BuildResult") -> int:
     for name, lost in result.broken.items():
         logging.error("error: %s: %d images met a fault nobody foresaw; their tracebacks are in dropped/.", name, lost)
     return FAILED if result.broken else DONE

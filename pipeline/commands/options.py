@@ -1,5 +1,6 @@
 """What several commands take."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -8,5 +9,9 @@ import typer
 beam_flags: list[str] = []
 """What followed `--` on the command line: Beam's own flags."""
 
+CORES = os.cpu_count() or 1
+
 DatasetOption = Annotated[Path, typer.Option("--dataset", help="The dataset folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as one line of JSON.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE, over the file.")]
+WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Processes of the embedded runner.")]

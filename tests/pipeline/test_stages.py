@@ -87,7 +87,7 @@ def test_images_are_found_checked_and_stored(tmp_path):
              7: [], 8: ["a.jpg", "b.jpg"]}  # fmt: skip
     posts = [post(i, images=tuple(map(ImageRef, names))) for i, names in named.items()]
     with pipeline() as root:
-        kept, rows, dropped = root | beam.Create(posts) | Images(folder, tmp_path / "out", ImageRules())
+        kept, rows, dropped = root | beam.Create(posts) | Images((folder,), tmp_path / "out", ImageRules())
         check(
             kept, dropped, ["1", "2", "3", "4"],
             [("5", "image_missing"), ("6", "image_empty"), ("7", "no_image"), ("8", "several_images")],
