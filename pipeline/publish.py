@@ -187,6 +187,9 @@ def _write_mapping(dataset: Path, config: BuildConfig) -> None:
 
 
 def _add_feature(dataset: Path, manifest: Manifest, feature: BuiltFeature) -> None:
+    replaced = [name for name in manifest.files if name.startswith(f"{feature.folder}/")]
+    for name in replaced:
+        del manifest.files[name]
     manifest.files |= {r.file: FileEntry(r.sha256, (dataset / r.file).stat().st_size, r.rows) for r in feature.receipts}
     description = f"{feature.folder}/feature.json"
     publish_json(
