@@ -44,7 +44,11 @@ class Sources:
 
     def absolute(self) -> "Sources":
         """With paths that hold in any folder: a worker may run elsewhere, and so may the next command."""
-        return Sources(tuple(dump.absolute() for dump in self.dumps), tuple(folder.absolute() for folder in self.images), self.crawl)
+        return Sources(
+            tuple(dump.absolute() for dump in self.dumps),
+            tuple(folder.absolute() for folder in self.images),
+            self.crawl,
+        )
 
 
 def given_sources(patterns: Sequence[str], forced: str, stdin_copy: Path, images: Path | None, crawl: bool) -> Sources:
