@@ -24,7 +24,7 @@ from pipeline.text import TEXT_VERSION
 from schemas.config import as_plain
 from schemas.errors import UsageError
 from schemas.files import read_json, sha256_file
-from schemas.manifest import MANIFEST, Manifest
+from schemas.manifest import MANIFEST, Manifest, rules_of
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ def _with_known_features(options: BuildOptions, known: Manifest) -> BuildConfig:
 
 def _signature(config: BuildConfig, sources: Sources) -> dict[str, Any]:
     """All that decides posts/, dropped/ and the store: what was read, and by which rules."""
-    rules = {name: value for name, value in as_plain(config).items() if name not in ("features", "crawl")}
+    rules = rules_of(as_plain(config))
     mapping = config.text.hashtag_map
     text = {
         "version": TEXT_VERSION,

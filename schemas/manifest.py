@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,11 @@ from schemas.files import publish_json, publish_text, read_json, sha256_file
 
 MANIFEST = "manifest.json"
 MANIFEST_HASH = "manifest.sha256"
+
+
+def rules_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a build's configuration that decides which records stay: no features, no manners of the crawl."""
+    return {name: value for name, value in config.items() if name not in ("features", "crawl")}
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,7 @@ class Manifest:
     @property
     def signature(self) -> dict[str, Any]:
         """All that decides posts/, dropped/ and the image store: inputs, rules, and how text was read."""
-        rules = {name: value for name, value in self.config.items() if name != "features"}
-        return {"inputs": self.inputs, "rules": rules, "text": self.text}
+        return {"inputs": self.inputs, "rules": rules_of(self.config), "text": self.text}
 
     def write(self, folder: Path) -> None:
         """Write manifest.json, then its own hash."""
