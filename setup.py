@@ -6,7 +6,6 @@ COMMON = ["numpy>=2.0", "pyarrow>=17,<26", "h5py>=3.11", "pydantic>=2.7", "pyyam
 
 PIPELINE = [
     "aiohttp>=3.12",
-    "aiolimiter>=1.2",
     "apache-beam>=2.77,<2.78",
     "datasketch>=2.0,<3",
     "ekphrasis>=0.5.4",
@@ -14,7 +13,6 @@ PIPELINE = [
     "ijson>=3.3",
     "imagehash>=4.3",
     "protego>=0.4",
-    "stamina>=24.3",
     "nltk>=3.9",
     "regex>=2024.5",
     "wordsegment>=1.3.1",

@@ -63,6 +63,7 @@ async def crawl(
     settle: awaited with each Fetched; what it returns is yielded in its place. A picture counts as under way until the
     caller asks for the next one, so never more than `crawl.concurrency` bodies are alive.
     """
+    rules.require_contact()
     hosts = Hosts(rules)
     async with Client(rules, Guard(rules), hosts) as client:
         work = _Work(client, Frontier(iter(targets), hosts, WINDOW, rules.patience_seconds), settle)

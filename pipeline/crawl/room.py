@@ -66,7 +66,7 @@ def crawl_into(
     name: of the ledger, where several tasks share a folder. summary: filled as the crawl goes.
     UsageError where the rules lack a contact, `retry` names no reason, or another crawl runs here.
     """
-    _ = rules.agent_header  # before anything is written
+    rules.require_contact()
     for reason in retry:
         if reason not in REASONS and not reason.startswith("image_"):
             raise unknown_name("reason", reason, REASONS)

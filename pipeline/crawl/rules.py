@@ -17,7 +17,7 @@ class CrawlRules(Settings):
     """Politeness, limits and the guard of a crawl. Seconds are of the wall clock."""
 
     contact: str = ""  # e-mail address or web page for the User-Agent; nothing is fetched without one
-    user_agent: str = pydantic.Field("m3h", pattern=r"^[A-Za-z_-]+$")  # the product's name, as robots.txt knows it
+    user_agent: str = pydantic.Field("m3h", pattern=r"^[A-Za-z0-9_-]+$")  # the product's name, as robots.txt knows it
     deadline_seconds: float = pydantic.Field(60.0, gt=0)  # of one picture: retries, waits, redirects and all
     connect_seconds: float = pydantic.Field(10.0, gt=0)  # TCP and TLS
     read_seconds: float = pydantic.Field(20.0, gt=0)  # without a single byte
@@ -53,11 +53,14 @@ class CrawlRules(Settings):
                 ipaddress.ip_network(entry)
         return allow
 
-    @property
-    def agent_header(self) -> str:
-        """The User-Agent: who we are and whom to ask. UsageError where nobody is named."""
+    def require_contact(self) -> None:
+        """UsageError where nobody is named: nobody crawls anonymously."""
         if not self.contact:
             raise UsageError("crawl.contact: who crawls? Give an e-mail address or a web page for the User-Agent.")
+
+    @property
+    def agent_header(self) -> str:
+        """The User-Agent: who we are and whom to ask."""
         return f"{self.user_agent}/0.1 (+{self.contact})"
 
     @property

@@ -194,6 +194,25 @@ async def throttles_by_date(reply: Reply, request: Request) -> None:
 
 
 @behaves()
+async def has_etag(reply: Reply, request: Request) -> None:
+    """Pictures whose path says `changing` are other ones, under another ETag, from the second request on."""
+    version = 2 if "changing" in request.path and request.number > 1 else 1
+    dated = {"ETag": f'"v{version}"', "Last_Modified": "Wed, 21 Oct 2015 07:28:00 GMT"}
+    if request.headers.get("if-none-match") == dated["ETag"]:
+        return await reply.raw(b"HTTP/1.1 304 Not Modified\r\n\r\n")
+    return await reply.send(jpeg(version), **dated)
+
+
+@behaves()
+async def has_sizes(reply: Reply, request: Request) -> None:
+    """As pbs.twimg.com: `only_small` has no other sizes."""
+    large = "name=large" in request.path or "name=orig" in request.path
+    if large and "only_small" in request.path:
+        return await reply.send(b"", "404 Not Found")
+    return await reply.send(jpeg(int(large)))
+
+
+@behaves()
 async def refuses_others(reply: Reply, request: Request) -> None:
     await reply.send(picture_of(request), X_Robots_Tag="otherbot: noai, noindex")
 
