@@ -2,16 +2,25 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from model.data import Posts
 from model.evaluate import open_run
 from model.infer import Ranked, predict
+from model.origin import origins
 from model.run import Run
 from model.tokens import tokenise
 from schemas.errors import UsageError
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Keyphrase(Ranked):
+    """A predicted keyphrase and where it came from, one of `origin.ORIGINS`."""
+
+    origin: str
 
 
 class Predictor:
@@ -20,16 +29,23 @@ class Predictor:
     def __init__(self, run: Run) -> None:
         self.run = run
 
-    def predict(self, texts: Sequence[str], ocr: Sequence[str] | None = None) -> list[list[Ranked]]:
+    def predict(self, texts: Sequence[str], ocr: Sequence[str] | None = None) -> list[list[Keyphrase]]:
         """Keyphrases of raw texts, best first, one list a text. ocr: words read on each text's image, or none.
 
         A text is cut into words as `tokens.tokenise` does; there is no image. UsageError where no word is left of one.
         """
         return self.predict_posts(self.posts(texts, ocr))
 
-    def predict_posts(self, posts: Posts) -> list[list[Ranked]]:
+    def predict_posts(self, posts: Posts) -> list[list[Keyphrase]]:
         """Of a dataset's posts."""
-        return predict(self.run.model, self.run.encode(posts), self.run.vocabularies, self.run.config)
+        run = self.run
+        encoded = run.encode(posts)
+        ranked = predict(run.model, encoded, run.vocabularies, run.config)
+        told = origins(run.model, encoded, run.vocabularies, run.config, ranked)
+        return [
+            [Keyphrase(one.phrase, one.score, origin) for one, origin in zip(*post, strict=True)]
+            for post in zip(ranked, told, strict=True)
+        ]
 
     def posts(self, texts: Sequence[str], ocr: Sequence[str] | None = None) -> Posts:
         """Raw texts as posts without keyphrases and images."""

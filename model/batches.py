@@ -118,7 +118,7 @@ class Encoded:
             arrays["attributes_ba"], arrays["attribute_mask_ba"] = self.attributes.padded(rows_b)
         tensors = {name: self._tensor(array) for name, array in arrays.items()}
         if self.grid is not None:
-            image_b = torch.from_numpy(self.grid_row[rows_b])
+            image_b = torch.from_numpy(self.grid_row[rows_b]).to(self.grid.device)
             grid_bgc = self.grid[image_b.clamp_min(0)].to(self.device)
             tensors["grid_bgc"] = grid_bgc
             tensors["grid_mask_bg"] = (image_b >= 0).to(self.device)[:, None].expand(grid_bgc.shape[:2])
@@ -167,7 +167,7 @@ def encode(
 
 def _grid(posts: Posts, channels: int) -> Tensor:
     """(images, G, c), or one cell that no post points to."""
-    return torch.zeros(1, 1, channels) if posts.grid is None else torch.from_numpy(posts.grid)
+    return torch.zeros(1, 1, channels) if posts.grid is None else posts.grid
 
 
 def source_words(

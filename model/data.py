@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import numpy as np
+import torch
+from torch import Tensor
 
 from schemas.dataset import Dataset
 from schemas.errors import UsageError
@@ -23,7 +24,7 @@ class Posts:
 
     ocr: cleaned words before the vocabulary filter; attributes: labels, best first. Both [] where an image has none.
     image: row of `grid`, or -1 where the image has no features. grid: (images, cells, channels) float16 of vgg_grid or
-    butd_objects, shared by all selections of one dataset, or None.
+    butd_objects, shared by all selections of one dataset and already on the GPU where it fits, or None.
     """
 
     ids: list[str]
@@ -32,7 +33,7 @@ class Posts:
     ocr: list[list[str]]
     attributes: list[list[str]]
     image: list[int]
-    grid: np.ndarray | None = None
+    grid: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -47,10 +48,16 @@ def available(dataset: Dataset, wanted: Collection[str]) -> list[str]:
     return [name for name in wanted if name in FEATURES and dataset.has_feature(FEATURES[name])]
 
 
+def placed(grid: Tensor, device: torch.device) -> Tensor:
+    """On the GPU if it takes at most half of the free memory there, else where it is: a batch's rows then follow."""
+    fits = device.type == "cuda" and grid.nbytes <= torch.cuda.mem_get_info(device)[0] / 2
+    return grid.to(device) if fits else grid
+
+
 class Reader:
     """Splits of one dataset, with the features in `inputs` that it has; each feature is read once."""
 
-    def __init__(self, dataset: Dataset, inputs: Collection[str]) -> None:
+    def __init__(self, dataset: Dataset, inputs: Collection[str], device: str | torch.device = "cpu") -> None:
         self.dataset = dataset
         have = available(dataset, inputs)
         self.ocr = self._lists("ocr", "tokens") if "ocr" in have else {}
@@ -58,7 +65,7 @@ class Reader:
         seen = next((name for name in ("vision", "objects") if name in have), None)
         grid = dataset.tensors(FEATURES[seen]) if seen else None
         self.rows = grid.rows if grid else {}
-        self.grid = grid.arrays["features"] if grid else None
+        self.grid = placed(torch.from_numpy(grid.arrays["features"]), torch.device(device)) if grid else None
 
     def _lists(self, name: str, column: str) -> dict[str, list[str]]:
         table = self.dataset.table(FEATURES[name])

@@ -19,7 +19,7 @@ from model.evaluate import DEFINITION, predicted, scores_of, use_threads
 from model.journal import Journal
 from model.parallel import ALONE, World, join, leave
 from model.progress import Epoch
-from model.run import Facts, Run, finish, fresh_run, is_finished, with_embeddings
+from model.run import Facts, Run, finish, fresh_run, is_finished, pick_device, with_embeddings
 from model.systems import get_system, wanted_inputs
 from model.train import Progress, Trainer
 from schemas.dataset import Dataset
@@ -38,7 +38,7 @@ def train_run(
     """
     use_threads(config)
     inputs = readable_inputs(config, dataset)
-    reader = Reader(dataset, inputs)
+    reader = Reader(dataset, inputs, pick_device(config.device))
     train, selection = reader.training_and_selection(config.train_split, config.select)
     torch.manual_seed(config.seed)
     run = with_embeddings(fresh_run(folder, config, dataset, reader, inputs, train))

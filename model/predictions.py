@@ -4,7 +4,7 @@
      "tokens": ["this", "is", "how", ...],            the text as the model read it
      "keyphrases": ["ocean waves", "stormy sea"],     the gold ones
      "ocr": ["sale"], "attributes": ["man", "sea"],   of its picture; empty where there are none
-     "predictions": [{"phrase": "ocean waves", "score": -0.31}, ...]}     best first
+     "predictions": [{"phrase": "ocean waves", "score": 0.31, "origin": "classifier"}, ...]}     best first
 
 `score` needs `keyphrases` and `predictions` alone, and of these the `phrase`s.
 """
@@ -26,10 +26,11 @@ from schemas.files import publish_text
 
 
 class Prediction(pydantic.BaseModel):
-    """One phrase. score: as in `Ranked`."""
+    """One phrase. score: as in `Ranked`; origin: as in `Keyphrase`, where `predict` wrote it."""
 
     phrase: str
     score: float | None = None
+    origin: str | None = None
 
 
 class Record(pydantic.BaseModel):
@@ -59,7 +60,7 @@ def records_of(posts: Posts, ranked: Sequence[Sequence[Ranked]]) -> list[Record]
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
     """Inverse of `read_records`."""
-    lines = (json.dumps(record.model_dump(), ensure_ascii=False) for record in records)
+    lines = (json.dumps(record.model_dump(exclude_none=True), ensure_ascii=False) for record in records)
     publish_text(path, "".join(f"{line}\n" for line in lines))
 
 

@@ -100,7 +100,7 @@ class Run:
         missing = [name for name in self.facts.features if not dataset.has_feature(name)]
         if missing:
             logger.info(f"{dataset.folder} has no {', '.join(missing)}: read as if no image had any")
-        return Reader(dataset, self.facts.inputs)
+        return Reader(dataset, self.facts.inputs, self.device)
 
 
 def fresh_run(folder: Path, config: Config, dataset: Dataset, reader: Reader, inputs: list[str], posts: Posts) -> Run:

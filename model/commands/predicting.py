@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from model.api import load
+from model.api import Keyphrase, load
 from model.commands.options import AsJson, RunFolder
 from model.data import Posts
-from model.infer import Ranked
 from model.lines import join_phrases, write_lines
 from model.predictions import records_of, write_records
 from schemas.console import say
@@ -29,8 +28,10 @@ app = typer.Typer()
   python -m model predict runs/full --dataset data/tw --show 5
   python -m model predict runs/full --text 'so excited to see these two tomorrow' --ocr 'kids choice awards'
 
-Keyphrases, best first: one post a line in source order, phrases joined by `;`; in a .jsonl file with their scores. A
---text is only lower-cased and cut into words by a small regular expression (the dataset's texts went through
+Keyphrases, best first: one post a line in source order, phrases joined by `;`. In a .jsonl file, and with --json and
+--show, with their probabilities and their origin: generated, text or ocr (copied from there), or classifier.
+
+A --text is only lower-cased and cut into words by a small regular expression (the dataset's texts went through
 ekphrasis), trailing hashtags are removed, and it has no image: --ocr gives the words on it.
 """,
 )
@@ -66,9 +67,9 @@ def predict(
     say({"run": str(run), "posts": len(posts), **found}, as_json, shown if show else text_out)
 
 
-def _example(posts: Posts, ranked: Sequence[Sequence[Ranked]], i: int) -> str:
+def _example(posts: Posts, ranked: Sequence[Sequence[Keyphrase]], i: int) -> str:
     return (
         f"{posts.ids[i]}: {' '.join(posts.tokens[i])}\n"
         f"  gold:      {'; '.join(posts.keyphrases[i])}\n"
-        f"  predicted: {'; '.join(one.phrase for one in ranked[i])}"
+        f"  predicted: {'; '.join(f'{one.phrase} ({one.score:.2f} {one.origin})' for one in ranked[i])}"
     )

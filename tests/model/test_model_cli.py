@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -86,7 +87,12 @@ def test_predict_writes_what_training_wrote(finished: Path, tiny_dataset: Path, 
     files = finished / "predictions"
     for name in ("found.jsonl", "found.txt"):
         assert main(["predict", str(finished), "--dataset", str(tiny_dataset), "--out", str(tmp_path / name)]) == 0
-    assert (tmp_path / "found.jsonl").read_bytes() == (files / "test.jsonl").read_bytes()
+    told = [record.model_dump() for record in read_records(tmp_path / "found.jsonl")]
+    for record in told:
+        assert {one.pop("origin") for one in record["predictions"]} <= {"generated", "text", "ocr", "classifier"}
+        for one in record["predictions"]:
+            one["origin"] = None
+    assert told == [record.model_dump() for record in read_records(files / "test.jsonl")]
     records = [json.loads(line) for line in (files / "test.jsonl").read_text().splitlines()]
     lines = [";".join(one["phrase"] for one in record["predictions"]) for record in records]
     assert (tmp_path / "found.txt").read_text().splitlines() == lines
@@ -249,6 +255,28 @@ def test_a_changed_weights_file_is_refused(finished: Path, tmp_path: Path, capsy
     (copy / "model.safetensors").write_bytes(b"nonsense")
     assert main(["predict", str(copy), "--text", "waiting for new music"]) == 1
     assert "not this run's weights" in capsys.readouterr().err
+
+
+def test_a_broken_shard_is_refused_by_name_before_the_first_step(
+    tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = tmp_path / "dataset"
+    shutil.copytree(tiny_dataset, dataset)
+    (shard,) = (dataset / "features" / "vgg_grid").rglob("shard-*.h5")
+    damaged = bytearray(shard.read_bytes())
+    damaged[-1] ^= 1
+    shard.write_bytes(damaged)
+    assert train(dataset, tmp_path / "run") == 1
+    assert f"error: {shard}: sha256 is" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_tensorboard_that_is_not_installed_is_one_line(
+    tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    arguments = ["train", "--dataset", str(tiny_dataset), "--out", str(tmp_path / "run"), "--set", "tensorboard=true"]
+    assert "pip install tensorboard" in failing(arguments, capsys)
 
 
 def test_overwrite_trains_anew(tiny_dataset: Path, tmp_path: Path) -> None:

@@ -156,3 +156,18 @@ def test_the_joint_loss_is_its_parts_per_pair(tiny_dataset: Path, tiny_config: C
     loss = joint_loss(one.model, pairs, gamma=0.5)
     assert float(loss.joint.detach()) == pytest.approx((loss.generate + 0.5 * loss.classify) / 6, rel=1e-5)
     assert loss.words == int(pairs.target_mask_bt.sum())
+
+
+def test_bf16_learns_as_fp32_does(tiny_dataset: Path, tiny_config: Config) -> None:
+    full, _, _ = trained(tiny_dataset, tiny_config, dropout=0.0)
+    half, epochs, _ = trained(tiny_dataset, tiny_config, dropout=0.0, precision="bf16")
+    assert {w.dtype for w in weights(half).values() if w.is_floating_point()} == {torch.float32}
+    assert not all(torch.equal(w, weights(half)[name]) for name, w in weights(full).items())
+    assert epochs[-1].train.joint == pytest.approx(full.state.done[-1].train.joint, rel=0.02)
+
+
+def test_a_gradient_that_is_no_number_names_its_posts(tiny_dataset: Path, tiny_config: Config) -> None:
+    one = trainer(tiny_dataset, tiny_config)
+    one.model.embedding.weight.register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(M3hError, match=r"gradient became (nan|inf) on the posts train-\d{5}, train-\d{5}"):
+        one.run(lambda epoch: None)

@@ -1,0 +1,94 @@
+"""Where a predicted phrase came from: written from the vocabulary, copied from text or OCR, or from the classifier.
+
+Eq. (11) adds these up for each word; here a generator's phrases are read back to it, and each word is divided among
+them by what they added. A phrase is of the part with the largest mean share over its words.
+
+Axes: B phrases (each with its post), T target, L source, S slots.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from model.batches import BOS_ID, EOS_ID, Batch, Encoded, Ragged
+from model.config import Config
+from model.data import Vocabularies
+from model.infer import Ranked
+from model.systems import get_system
+from model.unified import KeyphraseModel
+from schemas.vocab import SEP
+
+ORIGINS = ("generated", "text", "ocr", "classifier")
+PHRASES = 160
+"""Read back at once."""
+
+
+def origins(
+    model: KeyphraseModel,
+    encoded: Encoded,
+    vocabularies: Vocabularies,
+    config: Config,
+    ranked: Sequence[Sequence[Ranked]],
+) -> list[list[str]]:
+    """One of ORIGINS for every phrase of every post."""
+    system = get_system(config.system)
+    if not system.learns:
+        return [["text"] * len(post) for post in ranked]
+    if model.decoder is None or config.ranking == "classifier" or system.ranks == "classifier":
+        return [["classifier"] * len(post) for post in ranked]
+    rows = np.repeat(np.arange(len(ranked)), [len(post) for post in ranked])
+    targets = Ragged.of(list(_targets(encoded, vocabularies, ranked)))
+    told: list[list[str]] = [[] for _ in ranked]
+    for start in range(0, len(rows), PHRASES):
+        part = np.arange(start, min(start + PHRASES, len(rows)))
+        for row, best in zip(rows[part], _best(model, encoded, rows[part], targets, part), strict=True):
+            told[row].append(ORIGINS[best])
+    return told
+
+
+def _targets(
+    encoded: Encoded, vocabularies: Vocabularies, ranked: Sequence[Sequence[Ranked]]
+) -> Iterator[Sequence[int]]:
+    words = vocabularies.words
+    for post, oov in zip(ranked, encoded.oov, strict=True):
+        own = {word: len(words) + i for i, word in enumerate(oov)}
+        for one in post:
+            tokens = one.phrase.split()
+            yield [*(own.get(t, i) for t, i in zip(tokens, words.encode(tokens), strict=True)), EOS_ID]
+
+
+@torch.inference_mode()
+def _best(model: KeyphraseModel, encoded: Encoded, rows_b: np.ndarray, targets: Ragged, part: np.ndarray) -> list[int]:
+    """The index in ORIGINS of every phrase of `part`, which belong to the posts `rows_b`."""
+    batch = encoded.posts_batch(rows_b)
+    target_bt, mask_bt = (torch.from_numpy(array).to(batch.source_bl.device) for array in targets.padded(part))
+    word_bt = mask_bt & (target_bt != EOS_ID)
+    shares_btp = added(model, batch, target_bt, _text_lengths(encoded, rows_b).to(target_bt.device))
+    shares_btp = shares_btp / shares_btp.sum(-1, keepdim=True).clamp_min(1e-12)
+    return [int(best) for best in (shares_btp * word_bt[..., None]).sum(1).argmax(-1)]
+
+
+def added(model: KeyphraseModel, batch: Batch, target_bt: Tensor, text_b: Tensor) -> Tensor:
+    """(B, T, 4) what each of ORIGINS adds to P of each target word, by Eq. (11). text_b: positions before OCR words."""
+    generator, encoding = model.generator, model(batch)
+    memory = model.remember(batch, encoding)
+    u_bte = generator.inputs(model.embed(F.pad(target_bt[:, :-1], (1, 0), value=BOS_ID)), memory)
+    emission = generator.emit(u_bte, generator.states(u_bte, encoding.start()[1]), memory)
+    p_btv = generator.vocabulary(emission.hidden_btd).softmax(-1)
+    known_bt = target_bt < p_btv.size(-1)
+    generated_bt = emission.switch_bt * p_btv.gather(-1, (target_bt * known_bt)[..., None]).squeeze(-1) * known_bt
+    match_bts = (target_bt[..., None] == memory.slot_bs[:, None]) * emission.weight_bts
+    copied_bts = (1 - emission.switch_bt)[..., None] * match_bts
+    place_s = torch.arange(copied_bts.size(-1), device=target_bt.device)
+    of_label_s = place_s >= batch.source_bl.size(1)
+    in_text_bs = place_s < text_b[:, None]
+    masks = (in_text_bs, ~in_text_bs & ~of_label_s, of_label_s.expand(in_text_bs.shape))
+    return torch.stack([generated_bt, *((copied_bts * mask_bs[:, None]).sum(-1) for mask_bs in masks)], -1)
+
+
+def _text_lengths(encoded: Encoded, rows_b: np.ndarray) -> Tensor:
+    sources = (encoded.sources[row] for row in rows_b)
+    return torch.tensor([source.index(SEP) if SEP in source else len(source) for source in sources])
