@@ -55,9 +55,14 @@ def publish_text(path: Path, text: str) -> None:
     publish(path, write)
 
 
-def publish_json(path: Path, value: Any) -> None:
+def json_text(value: Any) -> str:
     """Indented, keys sorted: stable and readable."""
-    publish_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def publish_json(path: Path, value: Any) -> None:
+    """`value` as `json_text`."""
+    publish_text(path, json_text(value))
 
 
 def publish_table(path: Path, table: pa.Table) -> None:

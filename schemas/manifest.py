@@ -9,7 +9,7 @@ from typing import Any
 
 from schemas import SCHEMA_VERSION
 from schemas.errors import IntegrityError
-from schemas.files import publish_json, publish_text, read_json, sha256_file
+from schemas.files import json_text, publish_text, read_json, sha256_file
 
 MANIFEST = "manifest.json"
 MANIFEST_HASH = "manifest.sha256"
@@ -65,9 +65,19 @@ class Manifest:
         return {"inputs": self.inputs, "rules": rules_of(self.config), "text": self.text}
 
     def write(self, folder: Path) -> None:
-        """Write manifest.json, then its own hash."""
-        publish_json(folder / MANIFEST, asdict(self))
-        publish_text(folder / MANIFEST_HASH, f"{sha256_file(folder / MANIFEST)}  {MANIFEST}\n")
+        """Write manifest.json and its own hash. Killed in between, the old one or the new one stands, and is whole.
+
+        Two files cannot change in one step, so for a moment the hash file names both manifests.
+        """
+        path, hashes = folder / MANIFEST, folder / MANIFEST_HASH
+        text = json_text(asdict(self))
+        line = f"{hashlib.sha256(text.encode()).hexdigest()}  {MANIFEST}\n"
+        if path.is_file():
+            publish_text(hashes, f"{sha256_file(path)}  {MANIFEST}\n{line}")
+        else:
+            publish_text(hashes, line)
+        publish_text(path, text)
+        publish_text(hashes, line)
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -76,12 +86,15 @@ class Manifest:
         if not path.exists():
             raise IntegrityError(f"{folder}: no {MANIFEST}, so no finished dataset. Run `python -m pipeline build`.")
         try:
-            stated = (folder / MANIFEST_HASH).read_text(encoding="ascii").split()[0]
+            lines = (folder / MANIFEST_HASH).read_text(encoding="ascii").splitlines() or [""]
+            stated = [line.split()[0] for line in lines]
         except (OSError, UnicodeDecodeError, IndexError) as error:
             raise IntegrityError(f"{folder / MANIFEST_HASH}: missing or unreadable; run the build again.") from error
         found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if found != stated:
-            raise IntegrityError(f"{path}: sha256 is {found}, {MANIFEST_HASH} says {stated}: the manifest was changed.")
+        if found not in stated:
+            raise IntegrityError(
+                f"{path}: sha256 is {found}, {MANIFEST_HASH} says {' or '.join(stated)}: the manifest was changed."
+            )
         raw = read_json(path)
         if raw.get("schema_version") != SCHEMA_VERSION:
             raise IntegrityError(

@@ -1,6 +1,8 @@
 """The manifest comes back as written, or not at all."""
 
+import contextlib
 import json
+import os
 from dataclasses import asdict
 
 import pytest
@@ -39,6 +41,26 @@ def test_equal_manifests_are_equal_bytes(tmp_path):
     for folder, one in (("a", first), ("b", second)):
         one.write(tmp_path / folder)
     assert (tmp_path / "a" / MANIFEST).read_bytes() == (tmp_path / "b" / MANIFEST).read_bytes()
+
+
+@pytest.mark.parametrize("done", [0, 1, 2, 3])
+def test_killed_while_it_is_replaced_the_old_one_or_the_new_one_stands(tmp_path, monkeypatch, done):
+    manifest().write(tmp_path)
+    renamed = []
+
+    def dying_replace(source, target):
+        if len(renamed) == done:
+            raise KeyboardInterrupt
+        renamed.append(target)
+        replace(source, target)
+
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", dying_replace)
+    newer = manifest()
+    newer.notes = ["newer"]
+    with contextlib.suppress(KeyboardInterrupt):
+        newer.write(tmp_path)
+    assert Manifest.read(tmp_path) == (manifest() if done < 2 else newer)
 
 
 @pytest.mark.parametrize("place", [0, 40, -2])
