@@ -12,6 +12,7 @@ from pipeline.config import BuildConfig
 from pipeline.extraction import Extraction
 from pipeline.extractors import extractor_class
 from pipeline.extractors.base import Extractor
+from pipeline.forgotten import Forgotten, read_forgotten
 from pipeline.graph import RecordsJob, build_records
 from pipeline.publish import BuiltFeature, publish_dataset, record_counts
 from pipeline.released import import_features
@@ -112,19 +113,20 @@ def build(options: BuildOptions, again: Again | None = None) -> BuildResult:
     extractors = _extractors(options, sources, known.features if known and changed else ())
     with state.locked():
         state.sweep()
-        state.begin(signature)
+        forgotten = read_forgotten(options.dataset, known)
+        state.begin({**signature, "forgotten": forgotten.identity})
         if state.is_installing:
             state.install()
         stands = known is not None and known.signature == signature and _records_whole(options.dataset, known)
         if not state.records_done and (again or not stands):
-            _records(options, sources, state)
+            _records(options, sources, state, forgotten)
             state.mark_records_done()
         read = sum(read_json(state.tallies).values()) if state.records_done else 0
         reasons = again.reasons if again else frozenset[str]()
         extraction = Extraction(
             state, extractors, options.config.shards.images, options.workers, known, options.beam_flags, reasons
         )
-        features = _imported(options, sources, state) + extraction.run()
+        features = _imported(options, sources, state, forgotten) + extraction.run()
         notes = [note for extractor in extractors for note in extractor.notes()]
         state.install()
         counts = record_counts(options.dataset, read) if state.records_done or known is None else known.counts
@@ -194,18 +196,18 @@ def _records_whole(dataset: Path, known: Manifest) -> bool:
     return all((dataset / n).is_file() and sha256_file(dataset / n) == known.files[n].sha256 for n in names)
 
 
-def _records(options: BuildOptions, sources: Sources, state: BuildState) -> None:
+def _records(options: BuildOptions, sources: Sources, state: BuildState, forgotten: Forgotten) -> None:
     log.info("reading %d dump files", len(sources.dumps))
     state.forget_records()
     job = RecordsJob(
-        sources, options.dataset.absolute(), state.next.absolute(), options.config, state.tallies.absolute()
+        sources, options.dataset.absolute(), state.next.absolute(), options.config, state.tallies.absolute(), forgotten
     )
     run_pipeline(lambda root: build_records(root, job), options.beam_flags, options.workers)
 
 
-def _imported(options: BuildOptions, sources: Sources, state: BuildState) -> list[BuiltFeature]:
+def _imported(options: BuildOptions, sources: Sources, state: BuildState, forgotten: Forgotten) -> list[BuiltFeature]:
     features = []
-    for feature in import_features([dump for dump in sources.dumps if dump.format == "cmkp"]):
+    for feature in import_features([dump for dump in sources.dumps if dump.format == "cmkp"], forgotten):
         receipts = feature.write(state.next, options.config.shards.images)
         notes = [f"{feature.spec.name}: {feature.conflicts} pictures came with two readings; the first was kept."]
         features.append(

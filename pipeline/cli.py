@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from pipeline.commands import checking, crawling, making
+from pipeline.commands import checking, crawling, making, records
 from pipeline.commands.options import beam_flags
 from schemas.console import run
 
@@ -15,6 +15,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "crawl": crawling.crawl_command,
     "stats": checking.stats_command,
     "verify": checking.verify_command,
+    "forget": records.forget_command,
     "doctor": checking.doctor_command,
 }
 """In the order of `--help`."""

@@ -7,6 +7,9 @@ from typing import Any
 import apache_beam as beam
 
 from pipeline.config import BuildConfig
+from pipeline.forgotten import NOBODY, Forgotten
+from pipeline.parts import DROPPED as DROPPED_ROWS
+from pipeline.parts import DROPPED_PER_FILE, IMAGE_LIST, IMAGES, POSTS
 from pipeline.rules import CleanRules
 from pipeline.sources import Sources
 from pipeline.stages.clean import Language, Text
@@ -18,10 +21,7 @@ from pipeline.stages.rare import RareHashtags
 from pipeline.stages.read import READY, TALLY, ReadDumps
 from pipeline.stages.split import Split
 from pipeline.stages.write import WriteJson, WriteOne, WriteParts
-from schemas.posts import DROPPED_SCHEMA, IMAGE_SCHEMA, POST_SCHEMA, Post, dropped_row, post_row
-
-DROPPED_PER_FILE = 100_000
-"""Rows of a part of `dropped`: they are small."""
+from schemas.posts import IMAGE_SCHEMA, Post, dropped_row, post_row
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,18 @@ class RecordsJob:
     out: Path
     config: BuildConfig
     tallies: Path
+    forgotten: Forgotten = NOBODY
 
 
 def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
     """Wire the stages in the order of the rules: image, text, language, duplicates, rare hashtags (§4)."""
     config = job.config
-    read = root | "dumps" >> beam.Create(job.sources.dumps) | beam.Reshuffle() | "read" >> ReadDumps(config.read)
+    read = (
+        root
+        | "dumps" >> beam.Create(job.sources.dumps)
+        | beam.Reshuffle()
+        | "read" >> ReadDumps(config.read, job.forgotten)
+    )
     read[TALLY] | "tally" >> WriteJson(job.tallies, sum)
     gone = [read[DROPPED]]
 
@@ -71,13 +77,11 @@ def near_links(posts: Any, rules: CleanRules) -> Any:
 
 
 def _write(kept: Any, gone: list[Any], images: Any, job: RecordsJob) -> None:
-    where = ("post_id", "source", "position")
-    posts = WriteParts(job.out / "posts", POST_SCHEMA, where, job.config.shards.posts)
+    posts = WriteParts(job.out, POSTS, job.config.shards.posts)
     kept | "post rows" >> beam.Map(post_row) | "write posts" >> posts
-    order = ("source", "position", "record_id", "stage", "reason", "detail")
-    dropped = WriteParts(job.out / "dropped", DROPPED_SCHEMA, order, DROPPED_PER_FILE)
+    dropped = WriteParts(job.out, DROPPED_ROWS, DROPPED_PER_FILE)
     gone | "all dropped" >> beam.Flatten() | "dropped rows" >> beam.Map(dropped_row) | "write dropped" >> dropped
-    images | "write images" >> WriteOne(job.out / "images" / "images.parquet", IMAGE_SCHEMA, ("image_sha256",))
+    images | "write images" >> WriteOne(job.out / IMAGE_LIST, IMAGES)
 
 
 def url_only_row(post: Post) -> dict[str, Any]:

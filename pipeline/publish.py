@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 
 from pipeline.config import BuildConfig
 from pipeline.engine import UNEXPECTED, Receipt
+from pipeline.forgotten import FORGOTTEN_FILE
 from pipeline.hashtags import Keyphrases, Segmenter, mapping_table, read_mapping
 from pipeline.lineage import lineage
+from pipeline.parts import IMAGE_LIST
 from schemas.config import as_plain
 from schemas.errors import M3hError
 from schemas.features import FeatureSpec
@@ -22,6 +24,9 @@ from schemas.manifest import FileEntry, Manifest
 from schemas.posts import DROPPED_SCHEMA, SPLITS, dropped_row
 
 log = logging.getLogger(__name__)
+
+DERIVED = ("card.md", "croissant.json", "report.html")
+"""Made from the rest at will, so neither hashed nor missed."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,14 @@ class BuiltFeature:
     def unexpected(self) -> int:
         """Images lost to a fault nobody foresaw."""
         return self.reasons().get(UNEXPECTED, 0)
+
+    def write_dropped(self, out: Path) -> bool:
+        """List the images without a row below `out`; False, and no file, where every image has one."""
+        rows = sorted(row for receipt in self.receipts for row in receipt.dropped)
+        if rows:
+            table = pa.Table.from_pylist([dropped_row(row) for row in rows], schema=DROPPED_SCHEMA)
+            publish_table(out / self.dropped_file, table)
+        return bool(rows)
 
     def version(self) -> dict[str, Any]:
         """This fingerprint's entry in the manifest."""
@@ -114,6 +127,12 @@ def _leaks(posts: Iterable[tuple[Any, ...]]) -> dict[str, int]:
     return {"groups": len(crossing), "posts": sum(group in crossing for _, group in posts)}
 
 
+def leak_notes(counts: Mapping[str, Any]) -> list[str]:
+    """What is to be said of splits that a source brought."""
+    leaks = counts["leaks"]["groups"]
+    return [f"{leaks} groups of posts stand in more than one split, as their source has it."] if leaks else []
+
+
 def publish_dataset(
     dataset: Path,
     config: BuildConfig,
@@ -131,31 +150,32 @@ def publish_dataset(
         manifest.features, manifest.notes = dict(known.features), list(known.notes)
     for feature in features:
         _add_feature(dataset, manifest, feature)
-    if leaks := counts["leaks"]["groups"]:
-        notes = [*notes, f"{leaks} groups of posts stand in more than one split, as their source has it."]
-    manifest.notes = list(dict.fromkeys([*manifest.notes, *notes, *(n for f in features for n in f.notes)]))
+    manifest.notes = list(
+        dict.fromkeys([*manifest.notes, *notes, *leak_notes(counts), *(n for f in features for n in f.notes)])
+    )
     manifest.config = dict(as_plain(config))
     manifest.inputs, manifest.text = list(signature["inputs"]), dict(signature["text"])
     manifest.counts, manifest.lineage = counts, lineage()
     for note in manifest.notes:
         log.warning("note: %s", note)
     manifest.write(dataset)
-    _remove_unlisted(dataset, manifest)
+    remove_unlisted(dataset, manifest)
     return manifest
 
 
-def _remove_unlisted(dataset: Path, manifest: Manifest) -> None:
+def remove_unlisted(dataset: Path, manifest: Manifest) -> None:
     """Shards of unfinished builds, shards that others have taken the place of, and pictures no record names."""
-    for path in (*dataset.glob("features/*/*/*"), *dataset.glob("dropped/*.parquet")):
+    for path in (*dataset.glob("features/*/*/*"), *dataset.glob("dropped/*.parquet"), *dataset.glob(MAPPING)):
         if path.relative_to(dataset).as_posix() not in manifest.files:
             path.unlink()
-    for folder in (*dataset.glob("features/*/*"), *dataset.glob("features/*")):
-        if not any(folder.iterdir()):
-            folder.rmdir()
     named = {digest for (digest,) in columns(dataset, "images", ("image_sha256",))}
     for picture in dataset.glob("images/*/*.jpg"):
         if picture.stem not in named:
             picture.unlink()
+    for pattern in ("features/*/*", "features/*", "images/*"):
+        for folder in dataset.glob(pattern):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def _is_features(name: str) -> bool:
@@ -165,11 +185,12 @@ def _is_features(name: str) -> bool:
 
 def _record_files(dataset: Path) -> dict[str, FileEntry]:
     paths = [*(dataset / "posts").glob("part-*.parquet"), *(dataset / "dropped").glob("part-*.parquet")]
-    paths += [path for path in (dataset / "images" / "images.parquet", dataset / MAPPING) if path.is_file()]
-    return {str(path.relative_to(dataset)): _entry(path) for path in sorted(paths)}
+    paths += [path for path in (dataset / IMAGE_LIST, dataset / MAPPING, dataset / FORGOTTEN_FILE) if path.is_file()]
+    return {str(path.relative_to(dataset)): file_entry(path) for path in sorted(paths)}
 
 
-def _entry(path: Path) -> FileEntry:
+def file_entry(path: Path) -> FileEntry:
+    """A file of the dataset with the rows of a table."""
     return FileEntry.of(path, pq.read_metadata(path).num_rows if path.suffix == ".parquet" else 0)
 
 
@@ -198,9 +219,7 @@ def _add_feature(dataset: Path, manifest: Manifest, feature: BuiltFeature) -> No
     )
     manifest.files[description] = FileEntry.of(dataset / description)
     manifest.files.pop(feature.dropped_file, None)
-    if rows := sorted(row for receipt in feature.receipts for row in receipt.dropped):
-        table = pa.Table.from_pylist([dropped_row(row) for row in rows], schema=DROPPED_SCHEMA)
-        publish_table(dataset / feature.dropped_file, table)
-        manifest.files[feature.dropped_file] = _entry(dataset / feature.dropped_file)
+    if feature.write_dropped(dataset):
+        manifest.files[feature.dropped_file] = file_entry(dataset / feature.dropped_file)
     versions = {**manifest.features.get(feature.name, {}).get("versions", {}), feature.fingerprint: feature.version()}
     manifest.features[feature.name] = {"current": feature.fingerprint, "versions": versions}

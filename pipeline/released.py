@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from pipeline.engine import Receipt, ShardTask, slice_digest
 from pipeline.extractors.tesseract import Tesseract
+from pipeline.forgotten import Forgotten
 from pipeline.readers import cmkp
 from pipeline.readers.dumps import DumpFile
 from schemas.features import FeatureSpec, Row, fingerprint
@@ -50,10 +51,10 @@ class Imported:
         return receipts
 
 
-def import_features(dumps: Sequence[DumpFile]) -> list[Imported]:
-    """`ocr` and `attributes`, each where the released dataset has its files."""
-    ocr = _collect(dumps, ("ocr", "ocr_final"), Tesseract.spec, _ocr_row)
-    attributes = _collect(dumps, ("attribute_cleaned",), ATTRIBUTES, _attribute_row)
+def import_features(dumps: Sequence[DumpFile], forgotten: Forgotten) -> list[Imported]:
+    """`ocr` and `attributes`, each where the released dataset has its files; nothing of forgotten posts."""
+    ocr = _collect(dumps, forgotten, ("ocr", "ocr_final"), Tesseract.spec, _ocr_row)
+    attributes = _collect(dumps, forgotten, ("attribute_cleaned",), ATTRIBUTES, _attribute_row)
     return [feature for feature in (ocr, attributes) if feature.rows]
 
 
@@ -74,7 +75,11 @@ def _attribute_row(line: str | None) -> Row:
 
 
 def _collect(
-    dumps: Sequence[DumpFile], suffixes: Sequence[str], spec: FeatureSpec, make: Callable[..., Row]
+    dumps: Sequence[DumpFile],
+    forgotten: Forgotten,
+    suffixes: Sequence[str],
+    spec: FeatureSpec,
+    make: Callable[..., Row],
 ) -> Imported:
     rows: dict[str, Row] = {}
     files: dict[str, str] = {}
@@ -87,7 +92,7 @@ def _collect(
             continue
         files |= {f"{split}_{suffix}": sha256_file(folder / f"{split}_{suffix}.txt") for suffix in present}
         for i, post in enumerate(cmkp.posts_of(folder, split)):
-            if isinstance(post, Post):
+            if isinstance(post, Post) and post.post_id not in forgotten:
                 row = make(*(present[suffix][i] if suffix in present else None for suffix in suffixes))
                 conflicts += rows.setdefault(post.image_sha256, row) != row
     return Imported(spec, {"imported": "cmkp", "files": files}, rows, conflicts)

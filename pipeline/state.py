@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.parts import IMAGE_LIST
 from schemas.errors import UsageError
 from schemas.files import publish_json, read_json, temp_files
 
 FOLDER = ".build"
-IMAGES = "images/images.parquet"
 
 
 class BuildState:
@@ -25,6 +25,7 @@ class BuildState:
         self.image_list = self.folder / "images.txt"
         self.stdin = self.folder / "stdin"
         self.next = self.folder / "next"
+        self.forgetting = self.folder / "forget.json"
         self._signature = self.folder / "signature.json"
         self._records = self.folder / "records.json"
         self._installing = self.folder / "installing.json"
@@ -49,12 +50,20 @@ class BuildState:
         """Go on with the build of these inputs and rules; what an unfinished build of others left is removed first.
 
         The image store stays: its files are named by their content, and publishing removes those nobody shows.
+        UsageError where posts were being forgotten.
         """
-        if self._signature.is_file() and read_json(self._signature) != signature:
+        if self.forgetting.is_file():
+            raise UsageError(f"{self.dataset}: posts were being forgotten when that was interrupted; run forget again.")
+        if not self._signature.is_file() or read_json(self._signature) != signature:
             self._records.unlink(missing_ok=True)
             self.forget_records()
             shutil.rmtree(self.receipts, ignore_errors=True)
         publish_json(self._signature, signature)
+
+    def refuse_unfinished(self) -> None:
+        """UsageError where a build has begun here and was not finished: its rows are in no manifest yet."""
+        if self._signature.is_file() or self.is_installing:
+            raise UsageError(f"{self.dataset}: an unfinished build lies in {self.folder}; run its command again first.")
 
     @property
     def records_done(self) -> bool:
@@ -103,4 +112,4 @@ class BuildState:
 
 def record_files(folder: Path) -> list[Path]:
     """The files of a folder that hold records: posts, dropped ones, and the list of images."""
-    return [*folder.glob("posts/part-*.parquet"), *folder.glob("dropped/part-*.parquet"), *folder.glob(IMAGES)]
+    return [*folder.glob("posts/part-*.parquet"), *folder.glob("dropped/part-*.parquet"), *folder.glob(IMAGE_LIST)]

@@ -3,20 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
 from pipeline.images import image_path
-from pipeline.publish import columns, record_counts
+from pipeline.publish import DERIVED, columns, record_counts
 from pipeline.state import FOLDER
 from schemas.errors import IntegrityError
 from schemas.files import sha256_file
 from schemas.manifest import MANIFEST, MANIFEST_HASH, Manifest
-from schemas.shards import KEY, read_table_shard, read_tensor_shard
-
-DERIVED = ("card.md", "croissant.json", "report.html")
-"""Made from the rest at will, so neither hashed nor missed."""
+from schemas.shards import KEY, shard_keys
 
 
 @dataclass
@@ -112,12 +108,6 @@ def _feature_breaches(dataset: Path, manifest: Manifest, broken: set[str]) -> It
                 if f"features/{name}/{version}/" not in shard:
                     yield f"{shard}: listed under {name} {version}."
                 if shard not in broken:
-                    rows += len(_keys(dataset / shard))
+                    rows += len(shard_keys(dataset / shard))
             if rows != described["rows"] and broken.isdisjoint(described["shards"]):
                 yield f"feature {name} {version}: {rows} rows, the manifest says {described['rows']}."
-
-
-def _keys(shard: Path) -> list[Any]:
-    if shard.suffix == ".parquet":
-        return read_table_shard(shard)[KEY].to_pylist()
-    return read_tensor_shard(shard)[0]

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from schemas.errors import IntegrityError, UsageError
 from schemas.files import read_json, sha256_file
 from schemas.manifest import Manifest
-from schemas.posts import IMAGE_SCHEMA, POST_SCHEMA
+from schemas.posts import DROPPED_SCHEMA, IMAGE_SCHEMA, POST_SCHEMA
 from schemas.shards import KEY, read_table_shard, read_tensor_shard
 
 
@@ -59,6 +59,11 @@ class Dataset:
     def posts(self) -> pa.Table:
         """All posts in POST_SCHEMA, sorted by id."""
         return self._tables("posts/", POST_SCHEMA).sort_by("post_id")
+
+    @cached_property
+    def dropped(self) -> pa.Table:
+        """All dropped records in DROPPED_SCHEMA."""
+        return self._tables("dropped/part-", DROPPED_SCHEMA)
 
     @cached_property
     def images(self) -> pa.Table:

@@ -100,5 +100,9 @@ class Manifest:
             raise IntegrityError(
                 f"{path}: schema version {raw.get('schema_version')}, this m3h reads {SCHEMA_VERSION}. Build it anew."
             )
-        raw["files"] = {name: FileEntry(**entry) for name, entry in raw["files"].items()}
-        return cls(**raw)
+        return cls.of(raw)
+
+    @classmethod
+    def of(cls, raw: dict[str, Any]) -> "Manifest":
+        """From the JSON that `dataclasses.asdict` makes of one."""
+        return cls(**{**raw, "files": {name: FileEntry(**entry) for name, entry in raw["files"].items()}})

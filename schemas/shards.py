@@ -63,9 +63,20 @@ def read_tensor_shard(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
         raise IntegrityError(f"{path}: not a readable feature shard ({error}). Run verify, then refresh.") from error
 
 
-def read_table_shard(path: Path) -> pa.Table:
-    """The rows of a table feature's shard."""
+def shard_keys(path: Path) -> list[str]:
+    """The image hashes of a shard's rows alone, in order."""
+    if path.suffix == ".parquet":
+        return read_table_shard(path, [KEY])[KEY].to_pylist()
     try:
-        return pq.read_table(path, page_checksum_verification=True)
+        with h5py.File(path, "r") as file:
+            return [key.decode() for key in file[KEY][:]]
+    except (OSError, KeyError) as error:
+        raise IntegrityError(f"{path}: not a readable feature shard ({error}). Run verify, then refresh.") from error
+
+
+def read_table_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of a table feature's shard. columns: None for all."""
+    try:
+        return pq.read_table(path, columns=columns, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         raise IntegrityError(f"{path}: not a readable Parquet file ({error}). Run verify, then refresh.") from error

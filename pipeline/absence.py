@@ -1,0 +1,133 @@
+"""Proof that something is not in a dataset: every file is read through, whatever it is."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.state import FOLDER
+
+LANGUAGE = frozenset({"text", "tokens", "words", "hashtags", "keyphrases", "labels"})
+"""Columns of other people's words, in which an id that is a word or a number stands by chance."""
+
+LONG = 6
+"""Characters from which on an id is looked for inside longer strings; a shorter one stands in numbers by chance."""
+
+_WORD = re.compile(r"[\w-]+")
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What must be nowhere. ids: of records. texts, urls: that nothing else in the dataset has. images: sha256."""
+
+    ids: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
+    urls: frozenset[str] = frozenset()
+    images: frozenset[str] = frozenset()
+
+    def as_json(self) -> dict[str, list[str]]:
+        """For a file; `Sought.of` reads it back."""
+        return {name: sorted(values) for name, values in asdict(self).items()}
+
+    @classmethod
+    def of(cls, raw: dict[str, list[str]]) -> "Sought":
+        """Inverse of `as_json`."""
+        return cls(**{name: frozenset(values) for name, values in raw.items()})
+
+    @cached_property
+    def _inside(self) -> frozenset[str]:
+        return self.images | {one for one in self.ids if len(one) >= LONG}
+
+    @cached_property
+    def _lines(self) -> frozenset[str]:
+        return self.texts | self.urls
+
+    def found_in(self, value: str, language: bool = False) -> set[str]:
+        """Which kinds of it a string is or, but for language, holds."""
+        kinds = {kind for kind, values in vars(self).items() if kind in asdict(self) and value in values}
+        if language:
+            return kinds - {"ids"}
+        words = self._inside.intersection(_WORD.findall(value))
+        return kinds | {"images" if word in self.images else "ids" for word in words}
+
+    def found_in_text(self, text: str) -> set[str]:
+        """Which kinds of it stand anywhere in a text file."""
+        words = self._inside.intersection(_WORD.findall(text))
+        kinds = {"images" if word in self.images else "ids" for word in words}
+        return kinds | {"urls" if line in self.urls else "texts" for line in self._lines if line and line in text}
+
+
+def traces(dataset: Path, sought: Sought) -> list[str]:
+    """Where any of it still stands: a sentence a place. The working state of an unfinished command is left out."""
+    found = []
+    for path in sorted(dataset.rglob("*")):
+        name = path.relative_to(dataset).as_posix()
+        if path.is_file() and name.partition("/")[0] != FOLDER:
+            places = {(kind, "its name") for kind in sought.found_in_text(name)}
+            places.update(_places(path, sought))
+            found += [f"{path}: {kind} to be forgotten stand in {place}." for kind, place in sorted(places)]
+    return found
+
+
+def _places(path: Path, sought: Sought) -> Iterator[tuple[str, str]]:
+    """(kind, place) for every place inside a file."""
+    if path.suffix == ".jpg":
+        return  # pixels; `verify` checks that they are those of its name
+    if path.suffix == ".parquet":
+        strings = _table_strings(path)
+    elif path.suffix == ".h5":
+        strings = _shard_strings(path)
+    else:
+        yield from _text_places(path, sought)
+        return
+    for column, values in strings:
+        for value in values:
+            yield from ((kind, f"column {column}") for kind in sought.found_in(value, column in LANGUAGE))
+
+
+def _text_places(path: Path, sought: Sought) -> Iterator[tuple[str, str]]:
+    text = path.read_bytes().decode("utf-8", errors="replace")
+    try:
+        values = list(_json_strings(json.loads(text)))
+    except ValueError:
+        yield from ((kind, "its text") for kind in sought.found_in_text(text))
+        return
+    for value in values:
+        yield from ((kind, "its text") for kind in sought.found_in(value) | sought.found_in_text(value))
+
+
+def _json_strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        for item in value.values():
+            yield from _json_strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _json_strings(item)
+
+
+def _table_strings(path: Path) -> Iterator[tuple[str, Iterable[str]]]:
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches():
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                while pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type):
+                    column = column.flatten()
+                if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+                    yield name, (value for value in pc.unique(column).to_pylist() if value is not None)
+
+
+def _shard_strings(path: Path) -> Iterator[tuple[str, Iterable[str]]]:
+    with h5py.File(path, "r") as file:
+        for name, values in file.items():
+            if values.dtype.kind in "SO":
+                yield name, {value.decode("utf-8", errors="replace") for value in values[:]}

@@ -1,0 +1,64 @@
+"""A finished feature without some of its pictures: the rows that stay, in the shards a build of them would write."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from pipeline.earlier import Earlier, earlier_feature
+from pipeline.engine import Receipt, ShardTask, slice_digest
+from pipeline.publish import BuiltFeature
+from schemas.dataset import Dataset
+from schemas.errors import IntegrityError
+from schemas.features import ArraySpec, FeatureSpec
+from schemas.files import read_json, sha256_file
+from schemas.posts import Dropped
+from schemas.shards import KEY, shard_count, shard_keys, shard_slice, write_shard
+
+
+def without(data: Dataset, name: str, fingerprint: str, gone: Collection[str], out: Path) -> BuiltFeature | None:
+    """Write a feature's shards below `out`, without the rows of `gone`. None, and nothing written, where it has none.
+
+    Nothing is computed, and no extractor is needed. IntegrityError where one of its files is not what it was.
+    """
+    earlier = earlier_feature(data.manifest, name, fingerprint, frozenset())
+    lost = _lost(data, earlier)
+    images = {*lost, *(key for shard in earlier.shards for key in shard_keys(data.checked(shard.name)))}
+    if images.isdisjoint(gone):
+        return None
+    left = sorted(images.difference(gone))
+    per_shard = data.manifest.config["shards"]["images"]
+    spec = _spec(data, earlier, name, fingerprint)
+    count = shard_count(len(left), per_shard)
+    receipts = []
+    for index in range(count):
+        mine = left[shard_slice(index, per_shard)]
+        known = earlier.rows(data.folder, mine)
+        rows = {image: row for image, row in known.items() if not isinstance(row, Dropped)}
+        if missing := [image for image in mine if image not in rows and image not in lost]:
+            raise IntegrityError(f"{data.folder}: {name} {fingerprint} lost the row of {missing[0]}. Run verify.")
+        file = ShardTask(name, fingerprint, index, count).file_name(spec.suffix)
+        write_shard(out / file, spec, rows)
+        dropped = sorted(lost[image] for image in mine if image in lost)
+        receipts.append(Receipt(file, sha256_file(out / file), len(rows), mine[0], slice_digest(mine), dropped))
+    parts = data.manifest.features[name]["versions"][fingerprint]["parts"]
+    return BuiltFeature(spec, fingerprint, parts, receipts, [])
+
+
+def _lost(data: Dataset, earlier: Earlier) -> dict[str, Dropped]:
+    """Pictures without a row, for whatever reason."""
+    if earlier.dropped is None:
+        return {}
+    rows = pq.read_table(data.checked(earlier.dropped.name)).to_pylist()
+    return {row["record_id"]: Dropped(**row) for row in rows}
+
+
+def _spec(data: Dataset, earlier: Earlier, name: str, fingerprint: str) -> FeatureSpec:
+    """As far as shards need it: arrays from feature.json, columns from a shard."""
+    raw: dict[str, Any] = read_json(data.checked(f"features/{name}/{fingerprint}/feature.json"))["spec"]
+    if arrays := tuple(ArraySpec(a["name"], tuple(a["shape"]), a["dtype"]) for a in raw["arrays"]):
+        return FeatureSpec(name, arrays=arrays, version=raw["version"])
+    schema = pq.read_schema(data.folder / earlier.shards[0].name)
+    columns = tuple((field.name, field.type) for field in schema if field.name != KEY)
+    return FeatureSpec(name, columns=columns, version=raw["version"])
