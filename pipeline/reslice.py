@@ -4,6 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.earlier import Earlier, earlier_feature
@@ -60,5 +61,12 @@ def _spec(data: Dataset, earlier: Earlier, name: str, fingerprint: str) -> Featu
     if arrays := tuple(ArraySpec(a["name"], tuple(a["shape"]), a["dtype"]) for a in raw["arrays"]):
         return FeatureSpec(name, arrays=arrays, version=raw["version"])
     schema = pq.read_schema(data.folder / earlier.shards[0].name)
-    columns = tuple((field.name, field.type) for field in schema if field.name != KEY)
+    columns = tuple((field.name, _as_declared(field.type)) for field in schema if field.name != KEY)
     return FeatureSpec(name, columns=columns, version=raw["version"])
+
+
+def _as_declared(kind: pa.DataType) -> pa.DataType:
+    """A column's type as a spec spells it: Parquet gives the values of a list another name, which changes bytes."""
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_as_declared(kind.value_type), kind.list_size)
+    return pa.list_(_as_declared(kind.value_type)) if pa.types.is_list(kind) else kind

@@ -1,0 +1,92 @@
+"""`forget` killed with SIGKILL before its n-th change of the file system, for many n, and then called again.
+
+A program of its own, because it forks: nothing here reads a table before the fork.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.forget import forget
+from pipeline.verify import verify
+from tests.commands import files_of
+
+CHANGES = ("replace", "unlink", "rmdir")
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """The wait status of a forked process that does `work`."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except BaseException as error:
+            sys.stderr.write(f"{error!r}\n")
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+def die_before(number: int) -> None:
+    """From now on, the number-th change of the file system never happens, and nothing after it."""
+    left = [number]
+
+    def dying(change: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return change(*args, **kwargs)
+
+        return counted
+
+    for name in CHANGES:
+        setattr(os, name, dying(getattr(os, name)))
+
+
+def what_matters(folder: Path) -> dict[str, bytes]:
+    """All but the salted list and the manifest that hashes it: the salt is drawn anew."""
+    own = ("forgotten.json", "manifest.json", "manifest.sha256")
+    return {name: data for name, data in files_of(folder).items() if name not in own}
+
+
+def main(dataset: Path, step: int, ids: Sequence[str]) -> dict[str, Any]:
+    """How often it was killed, and the numbers after which the dataset was not as it should be."""
+    copy = dataset.parent / "copy"
+
+    def fresh() -> None:
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(dataset, copy)
+
+    def whole_again() -> None:
+        done = forget(copy, ids)
+        assert not done.traces
+        assert verify(copy).ok
+
+    fresh()
+    assert in_child(whole_again) == 0
+    expected = what_matters(copy)
+    number, killed, wrong = 0, 0, []
+    while True:
+        fresh()
+
+        def dies(number: int = number) -> None:
+            die_before(number)
+            forget(copy, ids)
+
+        status = in_child(dies)
+        if status == 0:
+            return {"killed": killed, "wrong": wrong}
+        killed += os.WTERMSIG(status) == signal.SIGKILL
+        if in_child(whole_again) != 0 or what_matters(copy) != expected:
+            wrong.append(number)
+        number += step
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])) + "\n")

@@ -1,0 +1,108 @@
+"""A small finished dataset written by hand, without Beam: posts that share pictures and texts, features, lost rows."""
+
+import hashlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.config import BuildConfig
+from pipeline.engine import UNEXPECTED, Receipt, ShardTask, slice_digest
+from pipeline.images import image_path
+from pipeline.parts import DROPPED, DROPPED_PER_FILE, IMAGE_LIST, IMAGES, POSTS
+from pipeline.publish import BuiltFeature, publish_dataset, record_counts
+from pipeline.rules import ShardRules
+from schemas.config import as_plain
+from schemas.features import ArraySpec, FeatureSpec
+from schemas.files import sha256_file
+from schemas.posts import IMAGE_SCHEMA, Dropped, Post, dropped_row, post_row
+from schemas.shards import shard_count, shard_slice, write_shard
+
+CONFIG = BuildConfig(shards=ShardRules(images=4, posts=6))
+GRID = FeatureSpec("grid", arrays=(ArraySpec("features", (2, 3)), ArraySpec("count", (), "int32")))
+WORDS = FeatureSpec("words", columns=(("words", pa.list_(pa.string())), ("boxes", pa.list_(pa.list_(pa.int32(), 4)))))
+VERSIONS = ((GRID, "0" * 16), (GRID, "1" * 16), (WORDS, "2" * 16))
+"""The features and their fingerprints; the last one of a feature is its current one."""
+
+POSTS_MADE = 20
+DROPPED_MADE = [
+    Dropped("text", "too_few_tokens", "2000001", "v1:d.jsonl", 31, "3 tokens"),
+    Dropped("duplicates", "duplicate_text", "2000002", "v1:d.jsonl", 32, "1000001"),
+    Dropped("read", "not_json", "", "v1:d.jsonl", 33, """Expecting ',': b'{"id": 1000002'"""),
+    Dropped("duplicates", "duplicate_id", "1000009", "v1:d.jsonl", 34, "v1:e.jsonl"),
+]
+
+
+def post_id(i: int) -> str:
+    return str(1_000_000 + i)
+
+
+def picture_bytes(i: int) -> bytes:
+    """Posts 3 and 4 show the same picture."""
+    return f"picture of post {3 if i == 4 else i}".encode()
+
+
+def image_of(i: int) -> str:
+    return hashlib.sha256(picture_bytes(i)).hexdigest()
+
+
+def text_of(i: int) -> str:
+    """Posts 5 and 6 say the same."""
+    return f"what post {'abcdefghijklmnopqrstuvwxyz'[5 if i == 6 else i]} says about the weather"
+
+
+def post_of(i: int, kept: Collection[int]) -> Post:
+    pairs = {4: 3, 6: 5}  # who is in the group of whom
+    first = pairs.get(i, i)
+    return Post(
+        post_id(i), text_of(i), ("tea", "rain") if i % 2 else ("rain",), (), "en", "", "v1:d.jsonl", i,
+        split=("train", "valid", "test")[first % 3], tokens=tuple(text_of(i).split()),
+        keyphrases=("tea", "rain") if i % 2 else ("rain",),
+        image_sha256=image_of(i), group=post_id(first if first in kept else i),
+    )  # fmt: skip
+
+
+def make(dataset: Path, kept: Collection[int], dropped: Collection[Dropped] = tuple(DROPPED_MADE)) -> Path:
+    """The dataset of these posts, as a build would have written it."""
+    images = sorted({image_of(i) for i in kept})
+    for i in kept:
+        image_path(dataset, image_of(i)).parent.mkdir(parents=True, exist_ok=True)
+        image_path(dataset, image_of(i)).write_bytes(picture_bytes(i))
+    rows: list[dict[str, Any]] = [dict.fromkeys(IMAGE_SCHEMA.names) for _ in images]
+    for row, image in zip(rows, images, strict=True):
+        row |= {"image_sha256": image, "status": "stored", "path": "", "url": f"http://host/{image[:12]}.jpg"}
+    POSTS.write_parts(dataset, [post_row(post_of(i, kept)) for i in kept], CONFIG.shards.posts)
+    DROPPED.write_parts(dataset, [dropped_row(row) for row in dropped], DROPPED_PER_FILE)
+    IMAGES.write(dataset / IMAGE_LIST, rows)
+    features = [_feature(dataset, spec, fingerprint, images) for spec, fingerprint in VERSIONS]
+    signature = {"inputs": [{"name": "d.jsonl", "format": "v1", "sha256": "ab"}], "text": {"version": 1}}
+    counts = record_counts(dataset, len(kept) + len(dropped))
+    publish_dataset(dataset, CONFIG, {**signature, "rules": as_plain(CONFIG)}, counts, features, [], None)
+    return dataset
+
+
+def _feature(dataset: Path, spec: FeatureSpec, fingerprint: str, images: list[str]) -> BuiltFeature:
+    """Rows that depend on the picture alone; post 7's has none, nor has post 8's."""
+    lost = {
+        image_of(7): Dropped(f"feature:{spec.name}", UNEXPECTED, image_of(7), detail="Traceback"),
+        image_of(8): Dropped(f"feature:{spec.name}", "image_broken", image_of(8)),
+    }
+    count = shard_count(len(images), CONFIG.shards.images)
+    receipts = []
+    for index in range(count):
+        mine = images[shard_slice(index, CONFIG.shards.images)]
+        name = ShardTask(spec.name, fingerprint, index, count).file_name(spec.suffix)
+        rows = {image: _row(spec, fingerprint, image) for image in mine if image not in lost}
+        write_shard(dataset / name, spec, rows)
+        dropped = sorted(lost[image] for image in mine if image in lost)
+        receipts.append(Receipt(name, sha256_file(dataset / name), len(rows), mine[0], slice_digest(mine), dropped))
+    return BuiltFeature(spec, fingerprint, {"seed": fingerprint}, receipts, [])
+
+
+def _row(spec: FeatureSpec, fingerprint: str, image: str) -> dict[str, Any]:
+    values = np.random.default_rng([int(image[:8], 16), int(fingerprint[:1])])
+    if spec.is_table:
+        return {"words": [image[:3], "tea"], "boxes": [[int(n) for n in values.integers(0, 99, 4)] for _ in range(2)]}
+    return {"features": values.random((2, 3)), "count": values.integers(0, 9)}
