@@ -73,12 +73,12 @@ def same(feature: str, a: object, b: object) -> bool:
 
 def whole(path: Path) -> bool:
     """Whether a build would keep the picture."""
-    from pipeline.images import inspect
+    from pipeline.gate import gate_of
     from pipeline.rules import ImageRules
     from schemas.errors import ImageFault
 
     try:
-        inspect(path, ImageRules())
+        gate_of(ImageRules()).inspect(path.read_bytes())
     except ImageFault:
         return False
     return True

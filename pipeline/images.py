@@ -1,28 +1,69 @@
-"""Pictures: found below the image folder, checked, and kept in the content-addressed store of a dataset."""
+"""What a picture is: judged by its bytes and pixels alone, decoded upright, kept in a dataset's store.
 
-import hashlib
-from collections.abc import Iterator, Sequence
+`examine` meets bytes of strangers, and so runs in a process that may die: see `pipeline.gate`.
+"""
+
+import io
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, unquote, urlparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pipeline.rules import ImageRules
 from schemas.errors import ImageFault
 from schemas.files import publish
-from schemas.posts import ImageRef
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL.Image import Image, Transpose
+    from PIL.JpegImagePlugin import JpegImageFile
+
+REASONS: Mapping[str, str] = {
+    "image_missing": "no file of the record's name in the folder",
+    "image_outside": "a link that leads out of the folder",
+    "image_not_a_file": "a folder, named pipe, socket or device",
+    "image_unreadable": "a file that the build may not read, a loop of links, or a failing disk",
+    "image_empty": "no bytes",
+    "image_too_large": "more bytes than image.max_bytes, or more pixels than image.max_pixels by its own header",
+    "image_not_jpeg": "does not begin as a JPEG does: another format or a web page, whatever its name",
+    "image_unsupported": "a JPEG that not every decoder reads: arithmetic, lossless, hierarchical, not of 8 bits",
+    "image_truncated": "ends before its pixels do",
+    "image_broken": "a JPEG that cannot be decoded",
+    "image_grey": "no colour in 99 of 100 pixels, whatever its mode; image.allow_grey keeps it",
+    "image_gate_timeout": "not decoded within image.timeout_seconds",
+    "image_gate_memory": "decoding needs more memory than a picture of image.max_pixels may",
+    "image_gate_crash": "the decoder crashed twice, or failed in a way nobody foresaw",
+}
+"""Every reason why a picture is not kept."""
 
 GREY_SPREAD = 10
 """A picture is grey when in 99 of 100 pixels no two channels differ by so much (of 255): JPEG adds a little colour."""
 
+SIGNATURE = b"\xff\xd8\xff"
+"""How every JPEG begins (ISO 10918-1 B.1.1.3: the start of image, then another marker)."""
+
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC} | {0xF7}  # SOF0-15 without DHT, JPG and DAC; SOF55 is JPEG-LS
+_BARE_MARKERS = {0x00, 0x01, *range(0xD0, 0xDA)}  # without a length: a stuffed byte, TEM, RSTn, SOI, EOI
+_START_OF_SCAN = 0xDA
+
+_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """What decoding tells of a picture.
+
+    width, height: in pixels, upright. mode: of the stored pixels, as Pillow names it: RGB, CMYK or L.
+    phash: 64-bit perceptual hash of the upright pixels, 16 hex digits.
+    """
+
+    width: int
+    height: int
+    mode: str
+    phash: str
+
 
 @dataclass(frozen=True)
 class StoredImage:
-    """What the store knows of a picture. mode: as Pillow names it. phash: 64-bit perceptual hash, 16 hex digits."""
+    """What the store knows of a picture: hash and number of its bytes as fetched, and its `Appearance`."""
 
     image_sha256: str
     bytes: int
@@ -32,90 +73,126 @@ class StoredImage:
     phash: str
 
 
-def locate(reference: ImageRef, folders: Sequence[Path]) -> Path:
-    """The record's path below a folder, else its file name, else the URL's file name. ImageFault where none is a file.
-
-    The first folder that has it counts. A path that climbs out of a folder is never followed.
-    """
-    for folder, candidate in product(folders, _candidates(reference)):
-        try:
-            if (path := folder / candidate).is_file():
-                return path
-        except (OSError, ValueError):  # a name no file can have
-            continue
-    raise ImageFault("image_missing", reference.path or reference.url)
-
-
-def _candidates(reference: ImageRef) -> Iterator[str]:
-    inside = PurePosixPath(reference.path)
-    if reference.path and not inside.is_absolute() and ".." not in inside.parts:
-        yield reference.path
-    if inside.name:
-        yield inside.name
-    try:
-        url = urlparse(reference.url)
-    except ValueError:  # no URL at all, such as one with half an IPv6 address
-        return
-    name = PurePosixPath(unquote(url.path)).name
-    if not name:
-        return
-    yield name
-    yield name.partition(":")[0]  # NAME.jpg:large
-    if form := parse_qs(url.query).get("format"):
-        yield f"{name}.{form[0]}"  # NAME?format=jpg&name=large
-
-
-def inspect(path: Path, rules: ImageRules) -> tuple[bytes, StoredImage]:
-    """Read a picture and decode it once. ImageFault unless it is a whole colour JPEG within the limits."""
-    size = path.stat().st_size
+def refuse_size(size: int, max_bytes: int) -> None:
+    """ImageFault where a file has no bytes, or more than `max_bytes`."""
     if size == 0:
-        raise ImageFault("image_empty", path.name)
-    if size > rules.max_bytes:
-        raise ImageFault("image_too_large", f"{size} bytes, at most {rules.max_bytes}")
-    picture = _open(path)
-    if picture.width * picture.height > rules.max_pixels:
-        raise ImageFault("image_too_large", f"{picture.width} x {picture.height}, at most {rules.max_pixels} pixels")
-    pixels = _pixels(picture, path)
-    if not rules.allow_grey and _is_grey(pixels):
-        raise ImageFault("image_grey", path.name)
-    data = path.read_bytes()
-    digest = hashlib.sha256(data).hexdigest()
-    return data, StoredImage(digest, len(data), picture.width, picture.height, picture.mode, perceptual_hash(pixels))
+        raise ImageFault("image_empty", "0 bytes")
+    if size > max_bytes:
+        raise ImageFault("image_too_large", f"{size} bytes, at most {max_bytes}")
 
 
-def decode(path: Path) -> "Image.Image":
-    """A JPEG's pixels as RGB. ImageFault where it cannot be decoded."""
-    return _pixels(_open(path), path)
+def examine(data: bytes, max_pixels: int, allow_grey: bool) -> Appearance:
+    """Decode a picture once. ImageFault unless it is a whole colour JPEG of at most `max_pixels`."""
+    picture = _open(data)
+    if picture.width * picture.height > max_pixels:
+        raise ImageFault("image_too_large", f"{picture.width} x {picture.height}, at most {max_pixels} pixels")
+    pixels = _upright(picture)
+    if not allow_grey and _is_grey(pixels):
+        raise ImageFault("image_grey", f"{picture.width} x {picture.height}")
+    return Appearance(pixels.width, pixels.height, picture.mode, perceptual_hash(pixels))
 
 
-def _open(path: Path) -> "Image.Image":
-    from PIL import Image, UnidentifiedImageError
+def decode(path: Path) -> "Image":
+    """A JPEG's pixels as RGB, turned as its EXIF orientation says. ImageFault where it cannot be decoded."""
+    try:
+        return _upright(_open(path.read_bytes()))
+    except ImageFault as fault:
+        raise ImageFault(fault.reason, f"{path.name}: {fault.detail}") from fault
+
+
+def is_turned(path: Path) -> bool:
+    """Whether a JPEG's pixels are stored in another orientation than the one they are shown in."""
+    return _turn(_open(path.read_bytes())) is not None
+
+
+class _Source(io.BytesIO):
+    """A picture's bytes, which know what was asked of them in vain. short: less than asked for; dry: nothing at all."""
+
+    short = False
+    dry = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        self.short |= len(found) < (size or 0)
+        self.dry |= not found
+        return found
+
+
+def _open(data: bytes) -> "JpegImageFile":
+    """Header read, pixels not. Pillow's JPEG reader by itself: its front door would also enter other frames (MPO)."""
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    if not data.startswith(SIGNATURE):
+        raise ImageFault("image_not_jpeg", f"begins with {data[:16]!r}")
+    _refuse_rare(data)
+    source = _Source(data)
+    try:
+        return JpegImageFile(source)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ImageFault("image_truncated" if source.short else "image_broken", str(error)) from error
+
+
+def _refuse_rare(data: bytes) -> None:
+    """Kinds of JPEG that some decoders read and others do not: what a build keeps may not depend on the decoder."""
+    at = len(SIGNATURE) - 1
+    while (at := data.find(b"\xff", at)) >= 0 and at + 10 <= len(data):
+        marker = data[at + 1]
+        if marker in _FRAMES:
+            bits, channels = data[at + 4], data[at + 9]
+            if marker not in (0xC0, 0xC1, 0xC2) or bits != 8 or channels not in (1, 3, 4):
+                detail = f"frame type 0x{marker:02X} of {bits} bits and {channels} channels"
+                raise ImageFault("image_unsupported", f"{detail}, expected Huffman-coded 8 bits, 1, 3 or 4 channels")
+            return
+        if marker == _START_OF_SCAN:
+            return
+        if marker == 0xFF:  # fill
+            at += 1
+        else:
+            at += 2 if marker in _BARE_MARKERS else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+
+
+def _upright(picture: "JpegImageFile") -> "Image":
+    source = picture.fp
+    turn = _turn(picture)
+    try:
+        picture.load()
+    except (OSError, ValueError, SyntaxError) as error:
+        dry = isinstance(source, _Source) and source.dry
+        raise ImageFault("image_truncated" if dry else "image_broken", str(error)) from error
+    pixels = picture if picture.mode == "RGB" else picture.convert("RGB")
+    return pixels if turn is None else pixels.transpose(turn)
+
+
+def _turn(picture: "JpegImageFile") -> "Transpose | None":
+    """What shows the picture as its EXIF orientation says. An EXIF block that cannot be read says nothing."""
+    import struct
+
+    from PIL.Image import Transpose
 
     try:
-        return Image.open(path, formats=("JPEG",))
-    except UnidentifiedImageError as error:
-        raise ImageFault("image_not_jpeg", path.name) from error
-    except Image.DecompressionBombError as error:
-        raise ImageFault("image_too_large", f"{path.name}: {error}") from error
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ImageFault("image_broken", f"{path.name}: {error}") from error
+        orientation = picture.getexif().get(_ORIENTATION)
+    except (OSError, ValueError, SyntaxError, KeyError, TypeError, IndexError, struct.error):
+        return None
+    turns: Mapping[Any, Transpose] = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    return turns.get(orientation)
 
 
-def _pixels(picture: "Image.Image", path: Path) -> "Image.Image":
-    try:
-        return picture.convert("RGB")
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ImageFault("image_broken", f"{path.name}: {error}") from error
-
-
-def _is_grey(pixels: "Image.Image") -> bool:
+def _is_grey(pixels: "Image") -> bool:
     import numpy as np
 
     small_hwc = np.asarray(pixels.resize((64, 64)), dtype=np.int16)
     return float(np.quantile(np.ptp(small_hwc, axis=2), 0.99)) < GREY_SPREAD
 
 
-def perceptual_hash(pixels: "Image.Image") -> str:
+def perceptual_hash(pixels: "Image") -> str:
     """What a picture looks like: 16 hex digits, of which few bits differ (Hamming) between copies of one picture.
 
     pHash: signs of the 8 x 8 lowest frequencies against their median, of the picture in 32 x 32 greys.
@@ -130,14 +207,12 @@ def image_path(dataset: Path, image_sha256: str) -> Path:
     return dataset / "images" / image_sha256[:2] / f"{image_sha256}.jpg"
 
 
-def store(dataset: Path, path: Path, rules: ImageRules) -> StoredImage:
-    """Check the picture at `path` and keep its bytes, once. ImageFault where it may not be kept."""
-    data, stored = inspect(path, rules)
-    target = image_path(dataset, stored.image_sha256)
+def keep(dataset: Path, image_sha256: str, data: bytes) -> None:
+    """Put a picture's bytes into the store, once."""
+    target = image_path(dataset, image_sha256)
     if not target.exists():
 
         def write(temp: Path) -> None:
             temp.write_bytes(data)
 
         publish(target, write)
-    return stored

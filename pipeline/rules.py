@@ -44,6 +44,7 @@ class ImageRules(Settings):
     max_bytes: int = pydantic.Field(20_000_000, ge=1)
     max_pixels: int = pydantic.Field(50_000_000, ge=1)
     allow_grey: bool = False
+    timeout_seconds: float = pydantic.Field(20.0, gt=0)  # for looking at one picture; one that takes longer is dropped
 
 
 class SplitRules(Settings):

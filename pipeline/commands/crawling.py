@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -35,23 +34,16 @@ def crawl_command(
     from pipeline.config import BuildConfig
     from pipeline.crawl.fetch import Target
     from pipeline.crawl.room import CrawlSummary, crawl_into
-    from pipeline.images import StoredImage, inspect
+    from pipeline.gate import gate_of
     from pipeline.progress import watched
     from schemas.config import resolve
 
     settings = resolve(BuildConfig, config, set_ or ())
-
-    def gate(body: bytes) -> StoredImage:
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(body)
-            file.flush()
-            return inspect(Path(file.name), settings.image)[1]
-
     summary = CrawlSummary()
     with _opened(urls) as lines, watched("URLs", _count(urls), lambda: summary.settled):
         targets = (Target(url) for line in lines if (url := line.strip()))
         crawl_into(
-            out, targets, settings.crawl, gate,
+            out, targets, settings.crawl, gate_of(settings.image).inspect,
             recrawl=recrawl, retry=retry_reason or (), summary=summary,
         )  # fmt: skip
     plain = {

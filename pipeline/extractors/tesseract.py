@@ -12,6 +12,7 @@ import pyarrow as pa
 import pydantic
 
 from pipeline.extractors.base import Extractor
+from pipeline.images import decode, is_turned
 from schemas.config import Settings
 from schemas.errors import ImageFault, UsageError
 from schemas.features import FeatureSpec, Row
@@ -42,6 +43,7 @@ class Tesseract(Extractor):
             ("confidences", pa.list_(pa.float32())),
             ("tokens", pa.list_(pa.string())),  # through the posts' tokenizer, words only
         ),
+        version=2,  # turned pictures are read upright
     )
 
     def fingerprint_parts(self) -> Mapping[str, Any]:
@@ -64,20 +66,20 @@ class Tesseract(Extractor):
         os.environ["OMP_THREAD_LIMIT"] = "1"
         self._tokenizer = Tokenizer(TextRules())
 
-    def prepare(self, image: Path) -> Path:
-        """Tesseract reads the file itself."""
-        return image
+    def prepare(self, image: Path) -> Any:
+        """The file's name: Tesseract reads it itself. Upright pixels where EXIF turns them, which it overlooks."""
+        return decode(image) if is_turned(image) else str(image)
 
     def extract(self, inputs: Sequence[Any]) -> list[Row]:
         """One row an image."""
         return [self._read(image) for image in inputs]
 
-    def _read(self, image: Path) -> Row:
+    def _read(self, image: Any) -> Row:
         import pytesseract
 
         try:
             table = pytesseract.image_to_data(
-                str(image),
+                image,
                 lang=self.settings.language,
                 config=f"--psm {self.settings.page_segmentation}",
                 timeout=self.settings.timeout_seconds,

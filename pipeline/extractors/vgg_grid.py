@@ -32,7 +32,7 @@ class VggGrid(Extractor):
     """
 
     Settings = VggSettings
-    spec = FeatureSpec("vgg_grid", arrays=(ArraySpec("features", (49, 512)),))
+    spec = FeatureSpec("vgg_grid", arrays=(ArraySpec("features", (49, 512)),), version=2)  # turned pictures are upright
 
     def __init__(self, settings: VggSettings) -> None:
         super().__init__(settings)

@@ -8,7 +8,9 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
-from pipeline.images import locate, store
+from pipeline.folder import locate, read
+from pipeline.gate import gate_of
+from pipeline.images import StoredImage, keep
 from pipeline.rules import ImageRules
 from pipeline.stages.doors import DROPPED, KEEP, Verdict, route
 from schemas.errors import ImageFault
@@ -26,12 +28,24 @@ def count_reason(post: Post) -> Verdict:
     return post
 
 
+def take(reference: ImageRef, folders: Sequence[Path], dataset: Path, rules: ImageRules) -> StoredImage:
+    """Find the picture, let the gate look at its bytes, and keep them. ImageFault where it may not be kept."""
+    path = locate(reference, folders)
+    try:
+        data = read(path, rules.max_bytes)
+        stored = gate_of(rules).inspect(data)
+    except ImageFault as fault:
+        raise ImageFault(fault.reason, f"{path.name}: {fault.detail}") from fault
+    keep(dataset, stored.image_sha256, data)
+    return stored
+
+
 def settle(
     reference: ImageRef, posts: Iterable[Post], folders: Sequence[Path], dataset: Path, rules: ImageRules
 ) -> Iterator[Any]:
     """All posts of one picture: read and stored once, then every post carries its hash or leaves with its fault."""
     try:
-        stored = store(dataset, locate(reference, folders), rules)
+        stored = take(reference, folders, dataset, rules)
     except ImageFault as fault:
         for post in posts:
             yield TaggedOutput(DROPPED, Dropped.of(post, "image", fault.reason, fault.detail))

@@ -1,5 +1,6 @@
 """Small dumps with real pictures, and extractors that fail on purpose."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.extractors.base import Extractor
+from pipeline.images import keep
 from schemas.errors import ImageFault
 from schemas.features import ArraySpec, FeatureSpec, Row
 
@@ -21,6 +23,16 @@ def picture(path: Path, seed: int, size: tuple[int, int] = (96, 64)) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(patches).resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
     return path
+
+
+def stored_pictures(dataset: Path, number: int) -> list[str]:
+    """Pictures in a dataset's store: their hashes, sorted."""
+    hashes = []
+    for seed in range(number):
+        data = picture(dataset.parent / f"{seed}.jpg", seed).read_bytes()
+        hashes.append(hashlib.sha256(data).hexdigest())
+        keep(dataset, hashes[-1], data)
+    return sorted(hashes)
 
 
 def small_dump(folder: Path, posts: int) -> tuple[Path, Path]:

@@ -7,12 +7,10 @@ import pytest
 
 from pipeline.earlier import Earlier, File
 from pipeline.engine import Receipt, ShardTask, run_shard
-from pipeline.images import store
-from pipeline.rules import ImageRules
 from schemas.files import publish_table, sha256_file
 from schemas.posts import DROPPED_SCHEMA, dropped_row
 from schemas.shards import shard_count, shard_slice
-from tests.pipeline.fakes import Probe, picture
+from tests.pipeline.fakes import Probe, stored_pictures
 
 PER_SHARD = 4
 
@@ -21,8 +19,7 @@ PER_SHARD = 4
 def stored(tmp_path: Path) -> tuple[Path, list[str]]:
     """A dataset folder with fourteen pictures in its store, and their hashes in order."""
     dataset = tmp_path / "dataset"
-    hashes = [store(dataset, picture(tmp_path / f"{i}.jpg", seed=i), ImageRules()).image_sha256 for i in range(14)]
-    return dataset, sorted(hashes)
+    return dataset, stored_pictures(dataset, 14)
 
 
 def extract(dataset: Path, images: list[str], out: Path, earlier: Earlier, probe: Probe) -> list[Receipt]:

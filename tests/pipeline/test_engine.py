@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from pipeline.engine import UNEXPECTED, Receipt, ShardTask, finished, run_shard
-from pipeline.images import image_path, store
-from pipeline.rules import ImageRules
+from pipeline.images import image_path
 from schemas.errors import FeatureError
 from schemas.shards import read_tensor_shard
-from tests.pipeline.fakes import Probe, picture
+from tests.pipeline.fakes import Probe, stored_pictures
 
 TASK = ShardTask("probe", "f" * 16, 0, 1)
 
@@ -19,8 +18,7 @@ TASK = ShardTask("probe", "f" * 16, 0, 1)
 def stored(tmp_path: Path) -> tuple[Path, list[str]]:
     """A dataset folder with ten pictures in its store, and their hashes in order."""
     dataset = tmp_path / "dataset"
-    hashes = [store(dataset, picture(tmp_path / f"{i}.jpg", seed=i), ImageRules()).image_sha256 for i in range(10)]
-    return dataset, sorted(hashes)
+    return dataset, stored_pictures(dataset, 10)
 
 
 def rows_of(dataset: Path) -> dict[str, np.ndarray]:

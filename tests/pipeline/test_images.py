@@ -1,9 +1,11 @@
-"""Pictures: found inside the folder alone, judged by their pixels, kept once."""
+"""Pictures: judged by their bytes and pixels, seen upright, kept once."""
 
 import contextlib
 import hashlib
 import io
 import random
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,256 +13,242 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.images import decode, image_path, inspect, locate, perceptual_hash, store
-from pipeline.rules import ImageRules
+from pipeline.images import Appearance, decode, examine, image_path, is_turned, keep, perceptual_hash, refuse_size
 from schemas.errors import ImageFault
-from schemas.posts import ImageRef
 from tests.pipeline.fakes import picture
 
-RULES = ImageRules()
+RARE = Path(__file__).parent / "jpegs"
 
 
-def noise(mode="RGB", size=(48, 32), seed=0):
+def noise(mode: str = "RGB", size: tuple[int, int] = (48, 32), seed: int = 0) -> Image.Image:
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     return Image.fromarray(pixels).convert(mode)
 
 
-def saved(path, image, **options):
-    image.save(path, **options)
-    return path
-
-
-def reason(path, rules=RULES):
-    with pytest.raises(ImageFault) as caught:
-        inspect(path, rules)
-    return caught.value.reason
-
-
-# where
-
-
-@pytest.fixture
-def folder(tmp_path):
-    inside = tmp_path / "images"
-    for name in ("a.jpg", "sub/a.jpg", "sub/b.jpg", "é x.jpg"):
-        (inside / name).parent.mkdir(parents=True, exist_ok=True)
-        (inside / name).write_bytes(name.encode())
-    (tmp_path / "secret.jpg").write_bytes(b"secret")
-    return inside
-
-
-@pytest.mark.parametrize(
-    ("reference", "expected"),
-    [
-        (ImageRef("a.jpg"), "a.jpg"),
-        (ImageRef("sub/a.jpg"), "sub/a.jpg"),
-        (ImageRef("elsewhere/a.jpg"), "a.jpg"),
-        (ImageRef("/abs/a.jpg"), "a.jpg"),
-        (ImageRef("../a.jpg"), "a.jpg"),
-        (ImageRef("gone.jpg", "http://x/y/a.jpg?name=large"), "a.jpg"),
-        (ImageRef(url="http://x/y/a.jpg:large"), "a.jpg"),
-        (ImageRef(url="http://x/y/a?format=jpg&name=large"), "a.jpg"),
-        (ImageRef(url="https://x/%C3%A9%20x.jpg"), "é x.jpg"),
-        (ImageRef("sub/a.jpg", "http://x/a.jpg"), "sub/a.jpg"),
-    ],
-)
-def test_by_path_then_by_name_then_by_the_urls_name(folder, reference, expected):
-    assert locate(reference, [folder]) == folder / expected
-
-
-@pytest.mark.parametrize(
-    "reference",
-    [
-        ImageRef("../secret.jpg"),
-        ImageRef("sub/../../secret.jpg"),
-        ImageRef(url="http://x/../secret.jpg"),
-        ImageRef(url="http://x/%2e%2e%2fsecret.jpg"),
-        ImageRef(".."),
-        ImageRef("."),
-        ImageRef("sub"),
-        ImageRef("b.jpg"),
-        ImageRef("a\0.jpg"),
-        ImageRef("a" * 5000),
-        ImageRef(url="http://[half/a.jpg"),
-        ImageRef(url="http://x/"),
-        ImageRef(),
-    ],
-)
-def test_what_is_not_inside_the_folder_is_missing(folder, reference):
-    with pytest.raises(ImageFault) as caught:
-        locate(reference, [folder])
-    assert (caught.value.reason, caught.value.detail) == ("image_missing", reference.path or reference.url)
-
-
-def test_an_absolute_path_is_never_followed(folder):
-    with pytest.raises(ImageFault, match="image_missing"):
-        locate(ImageRef(str(folder.parent / "secret.jpg")), [folder])
-
-
-NAMES = st.sampled_from(["..", ".", "", "sub", "a.jpg", "secret.jpg", "%2e%2e", "~"])
-PARTS = st.lists(NAMES, max_size=6).map("/".join)
-
-
-@given(PARTS, PARTS)
-def test_no_reference_leads_out_of_the_folder(tmp_path_factory, path, url):
-    base = tmp_path_factory.getbasetemp() / "outside"
-    (base / "images" / "sub").mkdir(parents=True, exist_ok=True)
-    (base / "secret.jpg").write_bytes(b"secret")
-    (base / "images" / "sub" / "a.jpg").write_bytes(b"a")
-    try:
-        found = locate(ImageRef(path, f"http://x/{url}"), [base / "images"])
-    except ImageFault:
-        return
-    assert found.resolve().is_relative_to(([base / "images"]).resolve())
-
-
-# what
-
-
-def test_a_colour_jpeg_is_described(tmp_path):
-    path = saved(tmp_path / "a.jpg", noise())
-    data, stored = inspect(path, RULES)
-    assert data == path.read_bytes()
-    assert vars(stored) == {
-        "image_sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "width": 48, "height": 32, "mode": "RGB",
-        "phash": perceptual_hash(decode(path)),
-    }  # fmt: skip
-
-
-def test_of_a_picture_without_any_detail_only_the_mean_lies_above_the_median():
-    assert perceptual_hash(Image.new("RGB", (40, 30), (200, 30, 30))) == "8" + "0" * 15
-
-
-def bits_between(one, other):
-    return (int(one, 16) ^ int(other, 16)).bit_count()
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_smaller_coarser_copy_looks_the_same_and_another_picture_does_not(tmp_path, seed):
-    original = picture(tmp_path / "a.jpg", seed, (320, 200))
-    copy = saved(tmp_path / "b.jpg", Image.open(original).resize((150, 100)), quality=40)
-    other = picture(tmp_path / "c.jpg", seed + 100, (320, 200))
-    one, two, three = (inspect(path, RULES)[1].phash for path in (original, copy, other))
-    assert bits_between(one, two) <= 4
-    assert bits_between(one, three) >= 16
-
-
-def test_a_cmyk_jpeg_is_kept(tmp_path):
-    path = saved(tmp_path / "a.jpg", noise("CMYK"), format="JPEG")
-    assert inspect(path, RULES)[1].mode == "CMYK"
-    assert decode(path).mode == "RGB"
-
-
-def test_a_jpeg_is_known_by_its_bytes_not_its_name(tmp_path):
-    assert inspect(saved(tmp_path / "a.png", noise(), format="JPEG"), RULES)[1].width == 48
-
-
-@pytest.mark.parametrize(
-    ("image", "options", "expected"),
-    [
-        (noise("L"), {"format": "JPEG"}, "image_grey"),
-        (noise("L").convert("RGB"), {"format": "JPEG"}, "image_grey"),
-        (Image.new("RGB", (40, 40), (200, 200, 200)), {"format": "JPEG"}, "image_grey"),
-        (noise(), {"format": "PNG"}, "image_not_jpeg"),
-        (noise(), {"format": "GIF"}, "image_not_jpeg"),
-        (noise(), {"format": "WEBP"}, "image_not_jpeg"),
-        (noise(size=(100, 101)), {"format": "JPEG"}, "image_too_large"),
-    ],
-)
-def test_what_is_no_colour_jpeg_within_the_limits_has_its_reason(tmp_path, image, options, expected):
-    path = saved(tmp_path / "a.jpg", image, **options)
-    assert reason(path, ImageRules(max_pixels=10_000)) == expected
-
-
-@pytest.mark.parametrize(("spread", "grey"), [(0, True), (8, True), (20, False)])
-def test_a_little_colour_is_grey_still(tmp_path, spread, grey):
-    path = saved(tmp_path / "a.jpg", Image.new("RGB", (64, 64), (120, 120, 120 + spread)), quality=100, subsampling=0)
-    if grey:
-        assert reason(path) == "image_grey"
-    else:
-        inspect(path, RULES)
-
-
-def test_one_coloured_corner_makes_a_picture_coloured(tmp_path):
-    image = noise("L", (64, 64)).convert("RGB")
-    image.paste((255, 0, 0), (0, 0, 16, 16))
-    inspect(saved(tmp_path / "a.jpg", image, quality=95), RULES)
-
-
-def test_grey_is_kept_where_the_rules_allow_it(tmp_path):
-    path = saved(tmp_path / "a.jpg", noise("L"))
-    assert inspect(path, ImageRules(allow_grey=True))[1].mode == "L"
-
-
-def test_limits_are_inclusive(tmp_path):
-    path = saved(tmp_path / "a.jpg", noise(size=(100, 100)))
-    size = path.stat().st_size
-    inspect(path, ImageRules(max_pixels=10_000, max_bytes=size))
-    assert reason(path, ImageRules(max_pixels=9_999)) == "image_too_large"
-    assert reason(path, ImageRules(max_bytes=size - 1)) == "image_too_large"
-
-
-def test_a_header_that_claims_billions_of_pixels_is_too_large(tmp_path):
-    data = bytearray(saved(tmp_path / "a.jpg", noise()).read_bytes())
-    frame = data.index(b"\xff\xc0")
-    data[frame + 5 : frame + 9] = b"\xff\xff\xff\xff"
-    (tmp_path / "a.jpg").write_bytes(data)
-    assert reason(tmp_path / "a.jpg") == "image_too_large"
-
-
-@pytest.mark.parametrize(
-    ("cut", "expected"),
-    [(lambda data: b"", "image_empty"), (lambda data: data[: len(data) // 2], "image_broken"),
-     (lambda data: data[:-200], "image_broken"), (lambda data: data[:2], "image_not_jpeg"),
-     (lambda data: b"<html>" + data, "image_not_jpeg")],
-)  # fmt: skip
-def test_a_damaged_file_has_its_reason(tmp_path, cut, expected):
-    path = saved(tmp_path / "a.jpg", noise())
-    path.write_bytes(cut(path.read_bytes()))
-    assert reason(path) == expected
-
-
-def jpeg_bytes():
+def saved(image: Image.Image, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    exif = Image.Exif()
-    exif[0x0112] = 3
-    noise().save(buffer, "JPEG", exif=exif, icc_profile=b"x" * 50)
+    image.save(buffer, **{"format": "JPEG", **options})
     return buffer.getvalue()
 
 
-WHOLE = jpeg_bytes()
+def looked(data: bytes, max_pixels: int = 1_000_000, allow_grey: bool = False) -> Appearance:
+    return examine(data, max_pixels, allow_grey)
+
+
+def reason(data: bytes, **rules: Any) -> str:
+    with pytest.raises(ImageFault) as caught:
+        looked(data, **rules)
+    return caught.value.reason
+
+
+# what it is
+
+
+def test_a_colour_jpeg_is_described(tmp_path: Path) -> None:
+    data = saved(noise())
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert looked(data) == Appearance(48, 32, "RGB", perceptual_hash(decode(tmp_path / "a.jpg")))
+
+
+@pytest.mark.parametrize(("data", "mode"), [(saved(noise("CMYK")), "CMYK"), ((RARE / "ycck.jpg").read_bytes(), "CMYK"),
+                                            (saved(noise(), progressive=True), "RGB")])  # fmt: skip
+def test_four_channels_and_progressive_ones_are_kept(tmp_path: Path, data: bytes, mode: str) -> None:
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert looked(data).mode == mode
+    assert decode(tmp_path / "a.jpg").mode == "RGB"
+
+
+def test_of_several_frames_the_first_is_the_picture() -> None:
+    first = noise(seed=1)
+    several = saved(first, format="MPO", save_all=True, append_images=[noise(seed=2, size=(16, 16))])
+    assert Image.open(io.BytesIO(several)).format == "MPO"
+    assert looked(several) == looked(saved(first))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (65_500, 2)])
+def test_no_shape_is_too_odd(size: tuple[int, int]) -> None:
+    seen = looked(saved(Image.new("RGB", size, (250, 20, 20))))
+    assert (seen.width, seen.height) == size
+
+
+def test_what_comes_after_the_picture_does_not_matter() -> None:
+    data = saved(noise())
+    assert looked(data + b"<html>" * 1000) == looked(data + saved(noise(seed=1))) == looked(data)
+
+
+def test_a_colour_profile_does_not_matter() -> None:
+    assert looked(saved(noise(), icc_profile=b"nonsense" * 20_000)) == looked(saved(noise()))
+
+
+# what it is not
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF", "WEBP", "BMP", "TIFF"])
+def test_other_formats_are_told_by_their_bytes(format: str) -> None:
+    data = saved(noise(), format=format)
+    with pytest.raises(ImageFault) as caught:
+        looked(data)
+    assert (caught.value.reason, caught.value.detail) == ("image_not_jpeg", f"begins with {data[:16]!r}")
+
+
+@pytest.mark.parametrize("data", [b"<!DOCTYPE html><html>", b"\n" + saved(noise()), b"\xff\xd8", b"\xff"])
+def test_what_does_not_begin_as_a_jpeg_is_none(data: bytes) -> None:
+    assert reason(data) == "image_not_jpeg"
+
+
+@pytest.mark.parametrize("image", [noise("L"), noise("L").convert("RGB"), Image.new("RGB", (40, 40), (200, 200, 200))])
+def test_grey_is_told_by_the_pixels(image: Image.Image) -> None:
+    assert reason(saved(image)) == "image_grey"
+    assert looked(saved(image), allow_grey=True).mode == image.mode
+
+
+@pytest.mark.parametrize(("spread", "grey"), [(0, True), (8, True), (20, False)])
+def test_a_little_colour_is_grey_still(spread: int, grey: bool) -> None:
+    data = saved(Image.new("RGB", (64, 64), (120, 120, 120 + spread)), quality=100, subsampling=0)
+    if grey:
+        assert reason(data) == "image_grey"
+    else:
+        assert looked(data).width == 64
+
+
+def test_one_coloured_corner_makes_a_picture_coloured() -> None:
+    image = noise("L", (64, 64)).convert("RGB")
+    image.paste((255, 0, 0), (0, 0, 16, 16))
+    assert looked(saved(image, quality=95)).mode == "RGB"
+
+
+def test_limits_are_inclusive() -> None:
+    data = saved(noise(size=(100, 100)))
+    assert looked(data, max_pixels=10_000).width == 100
+    assert reason(data, max_pixels=9_999) == "image_too_large"
+    refuse_size(10, 10)
+    for size, expected in ((11, "image_too_large"), (0, "image_empty")):
+        with pytest.raises(ImageFault, match=expected):
+            refuse_size(size, 10)
+
+
+def claiming(data: bytes, size: bytes) -> bytes:
+    """`data` whose frame header says another height and width."""
+    frame = data.index(b"\xff\xc0")
+    return data[: frame + 5] + size + data[frame + 9 :]
+
+
+def test_a_header_that_lies_is_believed_only_within_the_limit() -> None:
+    data = saved(noise())
+    assert reason(claiming(data, b"\xff\xff\xff\xff")) == "image_too_large"
+    assert looked(claiming(data, b"\x00\x40\x00\x30")).height == 64  # what is not there, the decoder paints grey
+    assert reason(claiming(data, b"\x00\x00\x00\x30")) == "image_broken"
+
+
+@pytest.mark.parametrize(
+    "name", ["arithmetic", "arithmetic_progressive", "lossless", "lossless16", "jpeg_ls", "twelve_bits"]
+)
+def test_kinds_that_not_every_decoder_reads_are_refused_as_such(name: str) -> None:
+    assert reason((RARE / f"{name}.jpg").read_bytes()) == "image_unsupported"
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_wherever_it_is_cut_a_picture_is_truncated(progressive: bool) -> None:
+    data = saved(noise(size=(64, 64)), progressive=progressive)
+    assert {reason(data[:cut]) for cut in range(3, len(data) - 1, 7)} == {"image_truncated"}
+
+
+def test_a_file_without_a_picture_is_broken() -> None:
+    assert reason(b"\xff\xd8\xff\xd9" + b"\xff\xd9" * 20) == "image_truncated"
+    assert reason(b"\xff\xd8\xff\xe0\x00\x02 no marker here " + b"\x00" * 50) == "image_truncated"
+
+
+EXIF = Image.Exif()
+EXIF[0x0112] = 3
+WHOLE = saved(noise(), exif=EXIF, icc_profile=b"x" * 50)
 
 
 @pytest.mark.filterwarnings("ignore")
 @given(st.integers(0, 10**9), st.integers(1, 8), st.booleans())
-def test_any_damage_is_a_fault_with_a_reason_or_none_at_all(tmp_path_factory, seed, changes, cut):
+def test_any_damage_is_a_fault_with_a_reason_or_none_at_all(seed: int, changes: int, cut: bool) -> None:
     rng = random.Random(seed)
     data = bytearray(WHOLE)
     for _ in range(changes):
         data[rng.randrange(len(data) if rng.random() < 0.5 else 400)] = rng.randrange(256)
-    path = tmp_path_factory.getbasetemp() / "damaged.jpg"
-    path.write_bytes(data[: rng.randrange(len(data))] if cut else data)
     with contextlib.suppress(ImageFault):
-        assert inspect(path, ImageRules(max_pixels=1_000_000))[0] == path.read_bytes()
+        assert looked(bytes(data[: rng.randrange(len(data))] if cut else data)).width > 0
+
+
+# upright
+
+
+def turned(orientation: int) -> bytes:
+    """A picture whose upright shape is 32 x 48: red above, blue below, and green at the top left."""
+    upright = Image.new("RGB", (32, 48), (220, 20, 20))
+    upright.paste((20, 20, 220), (0, 24, 32, 48))
+    upright.paste((20, 200, 20), (0, 0, 16, 16))
+    undo = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_90",
+            7: "TRANSVERSE", 8: "ROTATE_270"}  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = upright.transpose(Image.Transpose[undo[orientation]]) if orientation in undo else upright
+    return saved(stored, exif=exif, quality=95, subsampling=0)
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_a_picture_is_seen_as_its_exif_orientation_says(tmp_path: Path, orientation: int) -> None:
+    (tmp_path / "a.jpg").write_bytes(turned(orientation))
+    pixels = decode(tmp_path / "a.jpg")
+    assert pixels.size == (32, 48)
+    for place, channel in (((4, 4), 1), ((28, 4), 0), ((4, 44), 2), ((28, 44), 2)):
+        colour = pixels.getpixel(place)
+        assert isinstance(colour, tuple)
+        assert np.argmax(colour) == channel
+    assert is_turned(tmp_path / "a.jpg") == (orientation in range(2, 9))
+    seen = looked(turned(orientation))
+    assert (seen.width, seen.height, seen.phash) == (32, 48, looked(turned(1)).phash)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_exif_block_that_cannot_be_read_turns_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(saved(noise(), exif=b"Exif\0\0MM\0*" + b"\xff" * 40))
+    assert not is_turned(tmp_path / "a.jpg")
+    assert decode(tmp_path / "a.jpg").size == (48, 32)
+
+
+def test_a_fault_while_decoding_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(saved(noise())[:-100])
+    with pytest.raises(ImageFault, match=r"image_truncated: a\.jpg: "):
+        decode(tmp_path / "a.jpg")
+
+
+# what it looks like
+
+
+def test_of_a_picture_without_any_detail_only_the_mean_lies_above_the_median() -> None:
+    assert perceptual_hash(Image.new("RGB", (40, 30), (200, 30, 30))) == "8" + "0" * 15
+
+
+def bits_between(one: str, other: str) -> int:
+    return (int(one, 16) ^ int(other, 16)).bit_count()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_smaller_coarser_copy_looks_the_same_and_another_picture_does_not(tmp_path: Path, seed: int) -> None:
+    original = picture(tmp_path / "a.jpg", seed, (320, 200)).read_bytes()
+    copy = saved(Image.open(tmp_path / "a.jpg").resize((150, 100)), quality=40)
+    other = picture(tmp_path / "c.jpg", seed + 100, (320, 200)).read_bytes()
+    one, two, three = (looked(data).phash for data in (original, copy, other))
+    assert bits_between(one, two) <= 4
+    assert bits_between(one, three) >= 16
 
 
 # the store
 
 
-def test_a_picture_is_stored_once_under_its_hash(tmp_path):
-    first, second = picture(tmp_path / "in" / "a.jpg", 1), picture(tmp_path / "in" / "b.jpg", 1)
-    one = store(tmp_path / "out", first, RULES)
-    target = image_path(tmp_path / "out", one.image_sha256)
-    assert target == tmp_path / "out" / "images" / one.image_sha256[:2] / f"{one.image_sha256}.jpg"
+def test_a_picture_is_stored_once_under_its_hash(tmp_path: Path) -> None:
+    data = saved(noise())
+    name = hashlib.sha256(data).hexdigest()
+    keep(tmp_path, name, data)
+    target = image_path(tmp_path, name)
+    assert target == tmp_path / "images" / name[:2] / f"{name}.jpg"
     written = target.stat().st_mtime_ns
-    assert store(tmp_path / "out", second, RULES) == one
+    keep(tmp_path, name, data)
     assert target.stat().st_mtime_ns == written
-    assert target.read_bytes() == first.read_bytes()
-    assert [p for p in (tmp_path / "out").rglob("*") if p.is_file()] == [target]
-
-
-def test_what_is_refused_is_not_stored(tmp_path):
-    path = saved(tmp_path / "a.jpg", noise("L"))
-    with pytest.raises(ImageFault):
-        store(tmp_path / "out", path, RULES)
-    assert not (tmp_path / "out").exists()
+    assert target.read_bytes() == data
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [target]

@@ -20,7 +20,7 @@ from tests.commands import ROOT, files_of, run
 from tests.conftest import Built
 
 REASONS = {
-    "broken_image": "image_broken",
+    "broken_image": "image_truncated",
     "grey_image": "image_grey",
     "not_a_jpeg": "image_not_jpeg",
     "not_english": "other_language",

@@ -1,14 +1,13 @@
 """The hostile server, rules that reach it, and the gate that judges what it sends."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.crawl.rules import CrawlRules
-from pipeline.images import StoredImage, inspect
+from pipeline.gate import gate_of
+from pipeline.images import StoredImage
 from pipeline.rules import ImageRules
 from tests.pipeline.crawl.hostile import Server, serving
 
@@ -38,7 +37,4 @@ def rules_for(server: Server, **changes: Any) -> CrawlRules:
 
 
 def gate(body: bytes) -> StoredImage:
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(body)
-        file.flush()
-        return inspect(Path(file.name), ImageRules())[1]
+    return gate_of(ImageRules()).inspect(body)

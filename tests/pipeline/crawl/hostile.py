@@ -367,7 +367,7 @@ async def png_as_jpeg(reply: Reply, _: Request) -> None:
     await reply.send(out.getvalue())
 
 
-@behaves("image_broken")
+@behaves("image_truncated")
 async def half_a_jpeg(reply: Reply, request: Request) -> None:
     body = picture_of(request)
     await reply.send(body[:-200])
