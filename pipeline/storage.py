@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import IO, Any
 
-from schemas.errors import UsageError
+from schemas.errors import M3hError, UsageError
 
 _EXTRAS = {
     "gs": ("gcp", "google.cloud.storage"),
@@ -23,10 +23,8 @@ def is_remote(path: str) -> bool:
 
 def matching(pattern: str) -> list[str]:
     """URLs of the files that match a remote URL, glob or folder, sorted. UsageError where nothing can be asked."""
-    for tried in (pattern, f"{pattern.rstrip('/')}/**"):
-        if found := _match(tried):
-            return found
-    return []
+    inside = f"{pattern.rstrip('/')}/**"
+    return _match(inside) if pattern.endswith("/") else _match(pattern) or _match(inside)
 
 
 def _match(pattern: str) -> list[str]:
@@ -55,12 +53,22 @@ def blocks_of(file: IO[bytes], size: int = 1 << 16) -> Iterator[bytes]:
         yield block
 
 
+def read_blocks(path: str) -> Iterator[bytes]:
+    """A file's bytes. M3hError where a remote one cannot be read on: a broken connection is no broken file."""
+    try:
+        with open_file(path) as file:
+            yield from blocks_of(file)
+    except OSError as error:
+        if not is_remote(path):
+            raise
+        raise M3hError(f"{path}: cannot be read ({_one_line(error)}). The same command tries again.") from error
+
+
 def sha256_of(path: str) -> str:
     """Hex digest of a file's bytes, wherever it lies."""
     digest = hashlib.sha256()
-    with open_file(path) as file:
-        for block in blocks_of(file, 1 << 20):
-            digest.update(block)
+    for block in read_blocks(path):
+        digest.update(block)
     return digest.hexdigest()
 
 

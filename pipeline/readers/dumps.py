@@ -17,7 +17,7 @@ from pipeline.readers.framing import Piece, pieces_of
 from pipeline.readers.record import RecordFault, valid_text
 from pipeline.readers.streams import BROKEN, TORN, Unreadable, buffered, decompressed
 from pipeline.rules import ReadRules
-from pipeline.storage import blocks_of, is_remote, open_file, sha256_of
+from pipeline.storage import is_remote, read_blocks, sha256_of
 from schemas.errors import UsageError
 from schemas.posts import Dropped, Post
 
@@ -105,16 +105,15 @@ def _in_member(member: str, result: Post | RecordFault) -> Post | RecordFault:
 
 def _pieces(path: str, limit: int) -> Iterator[tuple[str, Piece]]:
     """(name of the archive's member or "", piece), in order. Raises what TORN lists where the file is damaged."""
-    with open_file(path) as file:
-        stream = decompressed(buffered(blocks_of(file)))
-        if not is_tar(stream):
-            yield from (("", piece) for piece in pieces_of(stream, limit))
-            return
-        for name, member in members_of(stream):
-            if isinstance(member, RecordFault):
-                yield name, Piece(b"", member)
-            else:  # a damaged member costs itself; a damaged archive the rest
-                yield from _guarded(((name, piece) for piece in _member_pieces(member, limit)), name, BROKEN)
+    stream = decompressed(buffered(read_blocks(path)))
+    if not is_tar(stream):
+        yield from (("", piece) for piece in pieces_of(stream, limit))
+        return
+    for name, member in members_of(stream):
+        if isinstance(member, RecordFault):
+            yield name, Piece(b"", member)
+        else:  # a damaged member costs itself; a damaged archive the rest
+            yield from _guarded(((name, piece) for piece in _member_pieces(member, limit)), name, BROKEN)
 
 
 def _member_pieces(member: io.BufferedReader, limit: int) -> Iterator[Piece]:

@@ -19,7 +19,8 @@ _LIST = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:[\w.$]+\s*=\s*)?\[(?=\s*[{\]])")
 _INDENTED = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?=\{[ \t]*\r?\n[ \t]+\")")
 _HEAD = 4096
 _BETWEEN, _WITHIN, _QUOTED = (re.compile(marks) for marks in (rb'["{}\[\],]', rb'["{}\[\]]', rb'["\\]'))
-_SKIP = 1 << 16
+BLOCK = 1 << 16
+"""Bytes that are looked at in one go."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def _lines(stream: io.BufferedReader, limit: int) -> Iterator[Piece]:
             yield Piece(text)
             continue
         size = len(line)
-        while not line.endswith(b"\n") and (line := stream.readline(_SKIP)):
+        while not line.endswith(b"\n") and (line := stream.readline(BLOCK)):
             size += len(line)
         yield Piece(text[:limit], _too_long(size, limit))
 
@@ -105,7 +106,7 @@ def _values(stream: io.BufferedReader, limit: int, in_list: bool = False) -> Gen
     """
     value = _Value(limit)
     depth, quoted, skip = 0, False, 0
-    for block in blocks_of(stream):
+    for block in blocks_of(stream, BLOCK):
         start, at = 0, skip
         while mark := (_QUOTED if quoted else _WITHIN if depth else _BETWEEN).search(block, at):
             at = mark.end()

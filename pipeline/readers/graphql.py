@@ -30,7 +30,7 @@ def _is_result(record: dict[str, Any]) -> bool:
 
 def tweets_of(record: dict[str, Any]) -> list[dict[str, Any]]:
     """Every tweet result of an answer, in order; what a tweet quotes or retweets is part of it, and no record."""
-    return [record] if _is_result(record) else list(_results(record))
+    return [record] if _is_result(record) else list(_results(record)) or [record]
 
 
 def _results(record: dict[str, Any]) -> Iterator[dict[str, Any]]:

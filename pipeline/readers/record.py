@@ -86,10 +86,7 @@ def moment(date: str) -> float:
             read = datetime.strptime(date, _V1_DATE)
         except ValueError:
             return LONG_AGO
-    try:
-        return ((read if read.tzinfo else read.replace(tzinfo=timezone.utc)) - _EPOCH).total_seconds()
-    except OverflowError:  # the year 1 east of Greenwich
-        return LONG_AGO
+    return ((read if read.tzinfo else read.replace(tzinfo=timezone.utc)) - _EPOCH).total_seconds()
 
 
 def hashtags_in(text: str) -> tuple[str, ...]:

@@ -26,8 +26,9 @@ def is_item(record: dict[str, Any]) -> bool:
 
 def read_item(record: dict[str, Any]) -> Post:
     """The post itself; a quoted tweet is not part of it. RecordFault `unavailable` for anything but a tweet."""
-    if record["_type"] != f"{TYPE}Tweet":
-        raise RecordFault("unavailable", valid_text(record["_type"].removeprefix(TYPE)))
+    kind = text_field(record, "_type", default=f"{TYPE}Tweet")
+    if kind != f"{TYPE}Tweet":
+        raise RecordFault("unavailable", kind.removeprefix(TYPE))
     media = dicts(record.get("media"))
     text = text_field(record, "rawContent", default="") or text_field(record, "content")
     if media:  # a link that is not among the outgoing ones is that of the media

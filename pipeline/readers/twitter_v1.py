@@ -21,6 +21,7 @@ from schemas.posts import ImageRef, Post
 
 NOTICES = ("delete", "limit", "scrub_geo", "status_withheld", "user_withheld", "disconnect", "warning", "friends")
 """Single-key messages of the streaming API that are no posts."""
+_STILL = "video_thumb/"
 
 
 def is_status(record: dict[str, Any]) -> bool:
@@ -85,6 +86,7 @@ def _media(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _photos(media: list[dict[str, Any]]) -> list[ImageRef]:
-    """Pictures only: the still of a video or an animation is not the author's picture."""
+    """Pictures only: the still of a video or an animation is not the author's picture, whatever `entities` call it."""
     urls = (item.get("media_url_https") or item.get("media_url") for item in media if item.get("type") == "photo")
-    return [ImageRef(url=url) for url in dict.fromkeys(valid_text(url) for url in urls if isinstance(url, str))]
+    pictures = (valid_text(url) for url in urls if isinstance(url, str) and _STILL not in url)
+    return [ImageRef(url=url) for url in dict.fromkeys(pictures)]

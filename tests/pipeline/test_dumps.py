@@ -253,22 +253,6 @@ def test_a_dump_is_the_same_wherever_it_lies(tmp_path):
 # real data
 
 
-@pytest.mark.parametrize(
-    ("name", "lines"),
-    [
-        ("python_twitter", 569),
-        ("python_twitter_stream_lines", 72),
-        ("tweepy_cassettes", 99),
-        ("tweet_parser", 25),
-        ("twitter_ruby", 394),
-    ],
-)
-def test_every_line_of_a_real_dump_is_accounted_for(m3h_data, name, lines):
-    found = read(m3h_data / "tweets_v1" / f"{name}.jsonl.gz")
-    assert [item.position for item in found] == list(range(1, lines + 1))
-    assert {item.reason for item in found if isinstance(item, Dropped)} <= {"notice", "unknown_format"}
-
-
 def test_a_real_plain_dump_is_read_whole(m3h_data):
     found = read(m3h_data / "images_social" / "manifest.jsonl")
     assert len(found) == 8555

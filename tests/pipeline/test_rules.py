@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from pipeline.groups import groups, text_key
 from pipeline.language import language_of
 from pipeline.rules import CleanRules, SplitRules
 from pipeline.stages.clean import text_reason
-from pipeline.stages.dedup import KeepFirst, keep_newest, quote, repost, same_text
+from pipeline.stages.dedup import KeepFirst, first_version, keep_last_edit, keep_newest, quote, repost, same_text
 from pipeline.stages.doors import age, record_key
 from pipeline.stages.images import count_reason
 from pipeline.stages.rare import rare_posts
@@ -71,7 +72,7 @@ def test_the_dump_says_the_language_and_else_the_words_do(lang, text, expected):
 # duplicates
 
 
-def test_of_one_id_the_record_read_last_stays():
+def test_of_one_id_the_record_read_last_stays_where_nothing_else_tells():
     first, middle, last = (post(source="v1:a", position=i, text=str(i)) for i in (2, 9, 10))
     kept, *gone = keep_newest([first, middle, last])
     assert kept == last
@@ -79,6 +80,65 @@ def test_of_one_id_the_record_read_last_stays():
         Dropped("duplicates", "duplicate_id", "1", "v1:a", 2, "1 at v1:a, 10"),
         Dropped("duplicates", "duplicate_id", "1", "v1:a", 9, "1 at v1:a, 10"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("newer", "older"),
+    [
+        ({"collected_at": "2022-01-02T00:00:00Z"}, {"collected_at": "2022-01-01T23:59:59.999Z", "source": "v9:z"}),
+        ({"collected_at": "2022-01-01"}, {"created_at": "2030-01-01"}),
+        ({"created_at": "Sun Jan 02 00:00:00 +0000 2022"}, {"created_at": "2022-01-01T00:00:00Z", "position": 99}),
+        ({"created_at": "2022-01-01T00:00:00-01:00"}, {"created_at": "2022-01-01T00:30:00Z"}),
+        ({"created_at": "2022-01-01"}, {"created_at": "99999-99-99", "source": "v9:z"}),
+        ({"source": "v2:b", "position": 1}, {"source": "v2:a", "position": 2}),
+        ({"source": "v2:b", "position": 10}, {"source": "v2:b", "position": 9}),
+    ],
+)
+def test_of_one_id_the_newest_record_stays(newer, older):
+    for both in ([post(**newer), post(**older)], [post(**older), post(**newer)]):
+        kept, gone = keep_newest(both)
+        assert kept == post(**newer)
+        assert (gone.source, gone.position) == (older.get("source", ""), older.get("position", 0))
+
+
+def test_the_last_edit_stays_and_is_named():
+    versions = [post("5"), post("7", first_id="5", edit=1), post("9", first_id="5", edit=2, position=3)]
+    for order in permutations(versions):
+        kept, *gone = keep_last_edit(list(order))
+        assert kept.post_id == "9"
+        assert sorted((item.record_id, item.reason, item.detail) for item in gone) == [
+            ("5", "superseded", "9 at , 3"), ("7", "superseded", "9 at , 3"),
+        ]  # fmt: skip
+
+
+def test_versions_of_a_post_are_one_group_even_where_only_one_record_knows_of_the_edit():
+    unknowing = post("7", collected_at="2022-01-02")
+    knowing = post("7", collected_at="2022-01-01", first_id="5", edit=1)
+    kept, _ = keep_newest([unknowing, knowing])
+    assert kept == unknowing.having(first_id="5", edit=1)
+    assert first_version(kept) == first_version(post("5")) == "5"
+
+
+VERSIONS = st.builds(
+    post,
+    st.just("1"),
+    edit=st.integers(0, 3),
+    collected_at=st.sampled_from(["", "2022-01-01", "2022-01-02", "odd"]),
+    created_at=st.sampled_from(["", "2021-01-01", "9999-99-99"]),
+    source=st.sampled_from(["a", "b"]),
+    position=st.integers(1, 5),
+)
+
+
+@given(st.lists(VERSIONS, min_size=1, max_size=5, unique_by=record_key), st.randoms(use_true_random=False))
+def test_what_stays_does_not_depend_on_the_order(posts, random):
+    shuffled = random.sample(posts, len(posts))
+    for decide in (keep_newest, keep_last_edit):
+        kept, *gone = decide(posts)
+        again, *gone_again = decide(shuffled)
+        assert kept == again
+        assert sorted(gone) == sorted(gone_again)
+        assert len(gone) == len(posts) - 1
 
 
 def test_of_what_is_shared_the_first_stays_and_is_named():
