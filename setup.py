@@ -26,6 +26,8 @@ PIPELINE = [
     "zstandard>=0.22",
 ]
 
+FIGURES = ["matplotlib>=3.8"]
+
 TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9"]
 
 DEV = [
@@ -49,5 +51,10 @@ setup(
     packages=find_packages(include=["schemas*", "pipeline*", "model*"]),
     package_data={"pipeline": ["*.tsv"]},
     install_requires=COMMON,
-    extras_require={"pipeline": PIPELINE, "train": TRAIN, "dev": [*PIPELINE, *TRAIN, *DEV]},
+    extras_require={
+        "pipeline": PIPELINE,
+        "train": TRAIN,
+        "figures": FIGURES,
+        "dev": [*PIPELINE, *TRAIN, *FIGURES, *DEV],
+    },
 )

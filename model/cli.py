@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from model.assemble import PAPER_SIZES, count_parameters
-from model.commands import predicting, scoring, training
+from model.commands import experiments, predicting, scoring, training
 from model.commands.options import AsJson
 from model.systems import SYSTEMS
 from schemas.console import run as run_app
 from schemas.console import say
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-for _part in (training, scoring, predicting):
+for _part in (training, scoring, predicting, experiments):
     app.registered_commands += _part.app.registered_commands
 
 HEAD = """\b

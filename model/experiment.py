@@ -30,7 +30,13 @@ logger = logging.getLogger(__name__)
 
 
 def train_run(
-    config: Config, dataset: Dataset, folder: Path, progress: Progress, overwrite: bool = False, world: World = ALONE
+    config: Config,
+    dataset: Dataset,
+    folder: Path,
+    progress: Progress,
+    overwrite: bool = False,
+    world: World = ALONE,
+    reads_test: bool = True,
 ) -> dict[str, Any]:
     """Train one system with one seed into `folder`, score it, and return its summary. Test is read once, at the end.
 
@@ -52,7 +58,7 @@ def train_run(
     if get_system(config.system).learns:
         best = Trainer(run.model, *data, config, progress, world, checkpoints, journal).run(_report)
     if world.first:
-        _conclude(run, best, train, selection, reader)
+        _conclude(run, best, train, selection, reader if reads_test else None)
         checkpoints.remove()
     world.wait()
     return finished_run(folder)
@@ -62,10 +68,10 @@ def _report(epoch: Epoch) -> None:
     logger.info(epoch.as_text())
 
 
-def _conclude(run: Run, best: Epoch | None, train: Posts, selection: Posts, reader: Reader) -> None:
+def _conclude(run: Run, best: Epoch | None, train: Posts, selection: Posts, reader: Reader | None) -> None:
     """Keep the weights and score them: on the selection posts, and now for the first time on test.
 
-    best: the epoch they are of; None where a system learns nothing.
+    best: the epoch they are of; None where a system learns nothing. reader: of the test split; None leaves it unread.
     """
     config = run.config
     run.model.aggregate = best is not None and best.aggregate
@@ -73,7 +79,7 @@ def _conclude(run: Run, best: Epoch | None, train: Posts, selection: Posts, read
     run.save()
     publish_json(run.folder / "keyphrases.json", Counter(phrase for post in train.keyphrases for phrase in set(post)))
     splits = {"select": (config.select.replace(":", "-"), selection)}
-    if reader.has_split("test") and config.train_split != "test":
+    if reader and reader.has_split("test") and config.train_split != "test":
         splits["test"] = ("test", reader.split("test"))
     scores = {part: scores_of(predicted(run, *split), DEFINITION) for part, split in splits.items()}
     summary = {
@@ -93,21 +99,31 @@ def finished_run(folder: Path) -> dict[str, Any]:
 def train_seeds(
     configs: Mapping[Path, Config], dataset: Dataset, progress: Progress, overwrite: bool = False
 ) -> list[dict[str, Any]]:
-    """`train_run` of every folder. UsageError where all are finished; of several, finished ones are only read."""
-    finished = [folder for folder in configs if is_finished(folder)]
-    if len(finished) == len(configs) and not overwrite:
-        raise UsageError(f"{', '.join(map(str, finished))}: a finished run. Give another --out, or --overwrite.")
+    """`train_all`, but UsageError where all are finished already."""
+    if not overwrite and all(map(is_finished, configs)):
+        raise UsageError(f"{', '.join(map(str, configs))}: a finished run. Give another --out, or --overwrite.")
+    return train_all(configs, dataset, progress, overwrite)
+
+
+def train_all(
+    configs: Mapping[Path, Config],
+    dataset: Dataset,
+    progress: Progress,
+    overwrite: bool = False,
+    reads_test: bool = True,
+) -> list[dict[str, Any]]:
+    """`train_run` of every folder, one after the other; finished ones are only read. What was returned for each."""
     world = join()
     if not world.first:
         logging.getLogger().setLevel(logging.WARNING)
     summaries = []
     for folder, config in configs.items():
-        if folder in finished and not overwrite:
+        if is_finished(folder) and not overwrite:
             refuse_another(folder, config)
             logger.info(f"{folder}: finished before")
             summaries.append(finished_run(folder))
         else:
-            summaries.append(train_run(config, dataset, folder, progress, overwrite, world))
+            summaries.append(train_run(config, dataset, folder, progress, overwrite, world, reads_test))
     leave()
     return summaries
 

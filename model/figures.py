@@ -1,0 +1,62 @@
+"""Figures as PNG; matplotlib is loaded by the first one, and only then."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import UsageError
+from schemas.files import publish
+
+
+def pyplot() -> Any:
+    """matplotlib without a screen; UsageError in one line where it is not installed."""
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        raise UsageError("a figure needs matplotlib: pip install matplotlib.") from error
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    return plt
+
+
+def write_png(path: Path, figure: Any) -> None:
+    """Whole or not at all; without the date that matplotlib would put in."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=150, bbox_inches="tight", metadata={"Software": None})
+    publish(path, lambda temp: _write(temp, data.getvalue()))
+    pyplot().close(figure)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def bars(path: Path, panels: Mapping[str, Mapping[str, Mapping[str, float]]], ylabel: str) -> None:
+    """One panel a group, one cluster of bars a part, one bar a system. panels: group -> system -> part -> percent."""
+    plt = pyplot()
+    figure, axes = plt.subplots(1, len(panels), figsize=(6 * len(panels), 3.5), squeeze=False)
+    for axis, (group, systems) in zip(axes[0], panels.items(), strict=True):
+        parts = list(next(iter(systems.values())))
+        width = 0.8 / len(systems)
+        for i, (system, values) in enumerate(systems.items()):
+            places = [j + (i - (len(systems) - 1) / 2) * width for j in range(len(parts))]
+            axis.bar(places, [values[part] for part in parts], width, label=system)
+        axis.set_xticks(range(len(parts)), parts)
+        axis.set_xlabel(group)
+        axis.set_ylabel(ylabel)
+    axes[0][0].legend()
+    write_png(path, figure)
+
+
+def heatmap(path: Path, title: str, rows: Sequence[str], columns: Sequence[str], values: Any) -> None:
+    """A labelled matrix. values: (rows, columns), 0 to 1."""
+    plt = pyplot()
+    figure, axis = plt.subplots(figsize=(max(4, 0.35 * len(columns)), max(1.5, 0.35 * len(rows))))
+    image = axis.imshow(values, cmap="viridis", aspect="auto", vmin=0)
+    axis.set_xticks(range(len(columns)), columns, rotation=90)
+    axis.set_yticks(range(len(rows)), rows)
+    axis.set_title(title)
+    figure.colorbar(image, ax=axis)
+    write_png(path, figure)
