@@ -15,6 +15,9 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "crawl": crawling.crawl_command,
     "stats": checking.stats_command,
     "verify": checking.verify_command,
+    "why": records.why_command,
+    "dropped": records.dropped_command,
+    "ids": records.ids_command,
     "forget": records.forget_command,
     "doctor": checking.doctor_command,
 }

@@ -106,7 +106,9 @@ class BuildState:
         shutil.rmtree(self.next)
 
     def finish(self) -> None:
-        """The manifest is written: nothing here is needed any more."""
+        """The manifest is written: nothing here is needed any more. What asks for more work goes first."""
+        for marker in (self._installing, self._signature, self.forgetting):
+            marker.unlink(missing_ok=True)
         shutil.rmtree(self.folder)
 
 

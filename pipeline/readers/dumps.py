@@ -6,7 +6,7 @@ from file to file. So in a file with one record a line the position is the line'
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,10 +67,18 @@ def raw_record(dump: DumpFile, position: int, rules: ReadRules | None = None) ->
     Of a line that is too long, as many bytes as a line may have; b"" where the file itself could not be read on.
     UsageError where the dump has no such record.
     """
-    for place, raw, results in _places(dump, rules or ReadRules()):
-        if place <= position < place + len(results):
-            return raw
+    for _, raw in raw_records(dump, {position}, rules):
+        return raw
     raise UsageError(f"{dump.name}: no record at position {position}.")
+
+
+def raw_records(
+    dump: DumpFile, positions: Collection[int], rules: ReadRules | None = None
+) -> Iterator[tuple[list[int], bytes]]:
+    """As `raw_record`, for many positions in one pass: (those of them that the bytes hold, bytes), in order."""
+    for place, raw, results in _places(dump, rules or ReadRules()):
+        if mine := [position for position in range(place, place + len(results)) if position in positions]:
+            yield mine, raw
 
 
 def _places(dump: DumpFile, rules: ReadRules) -> Iterator[tuple[int, bytes, list[Post | RecordFault]]]:

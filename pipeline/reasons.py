@@ -1,0 +1,118 @@
+"""The glossary: every reason for which a record or a picture's row leaves, in plain words, and what can be done.
+
+A rule is named by its field, such as `clean.min_tokens`; `why` adds the value that a dataset was built with.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.config import BuildConfig
+from pipeline.crawl.faults import REASONS as CRAWL_REASONS
+from schemas.config import field_names
+
+_FIELD = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """means: what was found. advice: what to do about it, "" where nothing is wrong."""
+
+    means: str
+    advice: str = ""
+
+    @property
+    def rules(self) -> list[str]:
+        """The fields of the configuration that decide, in the order they are named."""
+        known = set(field_names(BuildConfig))
+        return [name for name in dict.fromkeys(_FIELD.findall(f"{self.means} {self.advice}")) if name in known]
+
+
+_REPAIR = "Write the record out with `dropped --dumps`, mend it, and build with the mended file as another dump."
+_RETRY = "Once it can succeed, run `retry` with this reason."
+_MISSING_OUT = "Nothing is wrong: such posts are not wanted."
+
+_READING = {
+    "not_utf8": Reason("The line is not UTF-8.", _REPAIR),
+    "not_json": Reason("The line is not JSON: cut off, or of another format.", _REPAIR),
+    "not_an_object": Reason("The line is JSON, but no object with fields.", _REPAIR),
+    "unknown_format": Reason("No reader recognises these fields as a post.", "Name the format with --format."),
+    "missing_field": Reason("A field that every post must have is not there.", _REPAIR),
+    "bad_field": Reason("A field holds a value of the wrong type or none of the allowed ones.", _REPAIR),
+    "bad_line": Reason("A line of a released dataset has not its three fields, or an empty one.", _REPAIR),
+    "line_too_long": Reason("The line has more bytes than read.max_line_bytes.", "Raise it, or split the file."),
+    "record_too_large": Reason("The record has more characters than any real post.", _REPAIR),
+    "notice": Reason("A message of the streaming API, such as of a deletion: no post.", _MISSING_OUT),
+    "withheld": Reason("The post was withheld at its author's or a country's demand: it has no content.", ""),
+    "unavailable": Reason("The source has only a placeholder: the post was deleted, protected or suspended.", ""),
+    "not_a_file": Reason("A member of the archive is no regular file.", "Unpack the archive and name its files."),
+    "unreadable_file": Reason(
+        "The file is damaged from here on: cut off, or not what its compression says.", "Fetch the dump again."
+    ),
+}
+
+_PICTURES = {
+    "no_image": Reason("The post has no picture; the paper takes posts with exactly one.", _MISSING_OUT),
+    "several_images": Reason("The post has several pictures; the paper takes posts with exactly one.", _MISSING_OUT),
+    "image_missing": Reason(
+        "No file in the picture folders has the path or name that the record gives.", f"Add the file. {_RETRY}"
+    ),
+    "image_outside": Reason(
+        "The name leads out of the picture folder by a link.", f"Put the file itself there. {_RETRY}"
+    ),
+    "image_not_a_file": Reason("The name is that of a folder, pipe, socket or device: it is never opened."),
+    "image_unreadable": Reason(
+        "The picture's file may not be read, or its disk fails.", f"Mend that; the detail names it. {_RETRY}"
+    ),
+    "image_empty": Reason("The picture's file has no bytes.", f"Fetch it again. {_RETRY}"),
+    "image_not_jpeg": Reason("The picture is of another kind than JPEG, whatever its name says.", _MISSING_OUT),
+    "image_unsupported": Reason("A JPEG that not every decoder reads, such as a lossless or arithmetic-coded one."),
+    "image_truncated": Reason("The picture ends before its pixels do: half a download.", f"Fetch it again. {_RETRY}"),
+    "image_broken": Reason("The picture cannot be decoded.", f"Fetch it again. {_RETRY}"),
+    "image_gate_timeout": Reason("The picture was not decoded within image.timeout_seconds.", f"Raise it. {_RETRY}"),
+    "image_gate_memory": Reason("Decoding takes more memory than a picture of image.max_pixels can need."),
+    "image_gate_crash": Reason("The decoder crashed over the picture, and again in a fresh process."),
+    "image_grey": Reason("The picture has no colour, and image.allow_grey is false.", _MISSING_OUT),
+    "image_too_large": Reason("The picture has more bytes than image.max_bytes or more pixels than image.max_pixels."),
+}
+
+_CLEANING = {
+    "too_few_tokens": Reason("The text has fewer tokens than clean.min_tokens, links and mentions counted."),
+    "no_hashtag": Reason("The post has no hashtag, and so no keyphrase to learn.", _MISSING_OUT),
+    "too_many_hashtags": Reason("The post has more hashtags than clean.max_hashtags."),
+    "other_language": Reason("The post is in a language that clean.languages does not list; the detail names it."),
+    "retweet": Reason("The post repeats someone else's, and clean.drop_retweets is set.", _MISSING_OUT),
+    "quote": Reason("The post comments on another one, and clean.quotes says to drop such."),
+    "duplicate_id": Reason("A newer record of the same post took its place; the detail says which.", _MISSING_OUT),
+    "superseded": Reason("The post was edited; its last version took its place; the detail says which.", _MISSING_OUT),
+    "duplicate_text": Reason("An earlier post, named in the detail, says the same, and clean.unique_texts is set."),
+    "near_duplicate_text": Reason(
+        "An earlier post, named in the detail, says nearly the same (clean.near_text); clean.drop_near_texts is set."
+    ),
+    "duplicate_image": Reason("An earlier post, named in the detail, shows the same, and clean.unique_images is set."),
+    "rare_hashtag": Reason(
+        "The hashtag in the detail is in fewer posts than clean.min_hashtag_count, counted among the posts that stay."
+    ),
+    "forgotten": Reason("The post was forgotten on request. Nothing but this row is kept of it."),
+}
+
+_FEATURES = {
+    "ocr_timeout": Reason("Tesseract took longer than features.ocr.timeout_seconds.", f"Raise it. {_RETRY}"),
+    "ocr_failed": Reason("Tesseract gave up on the picture; the detail has its words.", _RETRY),
+    "extractor_error": Reason(
+        "A fault nobody foresaw: a bug in an extractor, or too little memory. The detail has its traceback.",
+        "Report it with the traceback. The same build tries it again.",
+    ),
+}
+
+_CRAWL = {
+    name: Reason(f"{cause.about[0].upper()}{cause.about[1:]}.", _RETRY if cause.retry else "")
+    for name, cause in CRAWL_REASONS.items()
+}
+
+REASONS: Mapping[str, Reason] = {**_READING, **_PICTURES, **_CLEANING, **_FEATURES, **_CRAWL}
+
+
+def explained(reason: str) -> Reason:
+    """What a reason means; of one that this version does not know, that it does not."""
+    return REASONS.get(reason) or Reason("Another version of m3h wrote this reason; this one does not know it.")
