@@ -105,6 +105,8 @@ def test_predict_shows_readable_examples(
     out = capsys.readouterr().out
     assert re.search(r"^test-00001: .*\n  gold:      .+\n  predicted: ", out)
     assert out.count("gold:") == 2
+    assert main(["predict", str(finished), "--dataset", str(tiny_dataset), "--show", "1", "--scores"]) == 0
+    assert re.search(r"predicted: [a-z ]+ \(0\.\d{3} (generated|text|ocr|classifier)\); ", capsys.readouterr().out)
 
 
 def test_predict_reads_a_raw_text_without_an_image(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,96 @@
+"""What simple methods reach: the most frequent labels, and TF-IDF with one linear SVM a label.
+
+    python -m benchmarks.baselines --dataset data/cmkp --train-split valid --select last:537
+
+Learns from the training posts less those held out by --select, as a trained system does, and scores test. A post with
+several keyphrases is learned once with each. `--literal` adds that much x sqrt(words) to a label that stands in the
+post.
+"""
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.svm import LinearSVC
+
+from model.data import Posts, Reader
+from model.metrics import score
+from schemas.dataset import Dataset
+
+TOP = 5
+
+
+def grams(posts: Posts) -> list[list[str]]:
+    """Single words and pairs of neighbours, of text and OCR words."""
+    told = []
+    for tokens, ocr in zip(posts.tokens, posts.ocr, strict=True):
+        words = [*tokens, *ocr]
+        told.append([*words, *(f"{a} {b}" for a, b in pairwise(words))])
+    return told
+
+
+def svm(
+    documents: Sequence[Sequence[str]], labels: Sequence[str], wanted: Posts, c: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The labels, and (posts, labels): how far on each label's side each post lies, by one SVM a label."""
+    tfidf = TfidfVectorizer(analyzer=lambda grams: grams, sublinear_tf=True)
+    model = LinearSVC(C=c).fit(tfidf.fit_transform(documents), labels)
+    return model.classes_, model.decision_function(tfidf.transform(grams(wanted)))
+
+
+def literal(posts: Posts, labels: Sequence[str], bonus: float) -> np.ndarray:
+    """(posts, labels): bonus x sqrt(words) where the label stands in the post's text or OCR words."""
+    texts = [f" {' '.join([*t, *o])} " for t, o in zip(posts.tokens, posts.ocr, strict=True)]
+    worth = np.array([bonus * len(label.split()) ** 0.5 for label in labels], np.float32)
+    return np.array([[f" {label} " in text for label in labels] for text in texts]) * worth
+
+
+def report(name: str, worth: np.ndarray, labels: Sequence[str], posts: Posts, started: float) -> None:
+    """Print the scores of each post's best labels."""
+    best = np.argsort(-worth, axis=1, kind="stable")[:, :TOP]
+    found = [[labels[i] for i in row] for row in best]
+    scores = score(found, posts.keyphrases, posts.tokens)
+    told = {n: scores["all"][n] for n in ("f1@1", "f1@3", "map@5")}
+    parts = f"present {scores['present']['f1@1']:.3f} absent {scores['absent']['f1@1']:.3f}"
+    line = "  ".join(f"{n} {value:.3f}" for n, value in told.items())
+    print(f"{name:40} {line}  {parts}  ({time.monotonic() - started:.0f} s)")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", required=True, type=Path)
+    parser.add_argument("--train-split", default="train")
+    parser.add_argument("--select", default="valid", help="held out, as `train` holds it out")
+    parser.add_argument("--c", type=float, nargs="+", default=[1.0, 0.3], help="of each SVM")
+    parser.add_argument("--literal", type=float, nargs="+", default=[0.0, 0.1], help="of each SVM, in the same order")
+    args = parser.parse_args(argv)
+    reader = Reader(Dataset(args.dataset), ["ocr"])
+    train, _ = reader.training_and_selection(args.train_split, args.select)
+    test = reader.split("test")
+    counts = Counter(phrase for phrases in train.keyphrases for phrase in phrases)
+    labels = [label for label, _ in counts.most_common()]
+    print(f"{len(train):,} posts to learn from, {len(labels):,} labels; {len(test):,} test posts; definition cmkp")
+
+    started = time.monotonic()
+    frequency = np.array([[counts[label] for label in labels]], np.float32).repeat(len(test), 0)
+    report("most frequent labels", frequency, labels, test, started)
+    pairs = [(i, phrase) for i, phrases in enumerate(train.keyphrases) for phrase in phrases]
+    learned = grams(train)
+    documents, wanted = [learned[i] for i, _ in pairs], [phrase for _, phrase in pairs]
+    for c, bonus in zip(args.c, args.literal, strict=True):
+        started = time.monotonic()
+        classes, worth = svm(documents, wanted, test, c)
+        name = f"TF-IDF + SVM, C {c}" + (f", {bonus} x sqrt(words) if literal" if bonus else "")
+        report(name, worth + literal(test, classes, bonus), classes, test, started)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
