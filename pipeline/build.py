@@ -18,6 +18,7 @@ from pipeline.publish import BuiltFeature, publish_dataset, record_counts
 from pipeline.released import import_features
 from pipeline.runner import run_pipeline
 from pipeline.sources import Sources, given_sources, joined_sources
+from pipeline.stages.crawl import CrawledImages, CrawlJob
 from pipeline.state import BuildState
 from pipeline.statistics import statistics_identity
 from pipeline.storage import give_options
@@ -55,10 +56,11 @@ class BuildOptions:
 class Again:
     """What is to be tried again although it is done: `retry`. reasons: of dropped records and images without a row.
 
-    A given dump takes the place of the one of its name.
+    A given dump takes the place of the one of its name. recrawl: ask for every picture whether it changed.
     """
 
-    reasons: frozenset[str]
+    reasons: frozenset[str] = frozenset()
+    recrawl: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,10 +121,10 @@ def build(options: BuildOptions, again: Again | None = None) -> BuildResult:
             state.install()
         stands = known is not None and known.signature == signature and _records_whole(options.dataset, known)
         if not state.records_done and (again or not stands):
-            _records(options, sources, state, forgotten)
+            _records(options, sources, state, again or Again(), forgotten)
             state.mark_records_done()
         read = sum(read_json(state.tallies).values()) if state.records_done else 0
-        reasons = again.reasons if again else frozenset[str]()
+        reasons = (again or Again()).reasons
         extraction = Extraction(
             state, extractors, options.config.shards.images, options.workers, known, options.beam_flags, reasons
         )
@@ -148,7 +150,9 @@ def _extractors(options: BuildOptions, sources: Sources, had: Iterable[str]) -> 
         if options.features:
             raise UsageError("--features: a released dataset brings its features, and no pictures to compute others.")
         return []
-    if not sources.images and not sources.crawl:
+    if sources.crawl:
+        _ = options.config.crawl.agent_header  # a crawl without a contact is refused before anything is read
+    elif not sources.images:
         raise UsageError("--images, --crawl: this source needs a folder with its pictures, or leave to fetch them.")
     names = dict.fromkeys((*_asked(options), *had))
     extractors = [extractor_class(name)(getattr(options.config.features, name)) for name in names]
@@ -196,11 +200,16 @@ def _records_whole(dataset: Path, known: Manifest) -> bool:
     return all((dataset / n).is_file() and sha256_file(dataset / n) == known.files[n].sha256 for n in names)
 
 
-def _records(options: BuildOptions, sources: Sources, state: BuildState, forgotten: Forgotten) -> None:
+def _records(
+    options: BuildOptions, sources: Sources, state: BuildState, again: Again, forgotten: Forgotten
+) -> None:
     log.info("reading %d dump files", len(sources.dumps))
     state.forget_records()
+    config, dataset = options.config, options.dataset.absolute()
+    crawl = CrawlJob(dataset, config.crawl, config.image, again.reasons, again.recrawl) if sources.crawl else None
     job = RecordsJob(
-        sources, options.dataset.absolute(), state.next.absolute(), options.config, state.tallies.absolute(), forgotten
+        sources, dataset, state.next.absolute(), config, state.tallies.absolute(),
+        crawl=CrawledImages(crawl) if crawl else None, forgotten=forgotten,
     )
     run_pipeline(lambda root: build_records(root, job), options.beam_flags, options.workers)
 

@@ -13,6 +13,7 @@ from pipeline.parts import DROPPED_PER_FILE, IMAGE_LIST, IMAGES, POSTS
 from pipeline.rules import CleanRules
 from pipeline.sources import Sources
 from pipeline.stages.clean import Language, Text
+from pipeline.stages.crawl import CrawledImages
 from pipeline.stages.dedup import Dedup
 from pipeline.stages.doors import DROPPED, KEEP
 from pipeline.stages.images import Images
@@ -29,7 +30,7 @@ class RecordsJob:
     """What the records' pipeline needs to know.
 
     dataset: where the image store is.
-    out: where posts, dropped records and the list of images are written.
+    out: where posts, dropped records and the list of images are written. crawl: where pictures are fetched.
     """
 
     sources: Sources
@@ -38,6 +39,7 @@ class RecordsJob:
     config: BuildConfig
     tallies: Path
     forgotten: Forgotten = NOBODY
+    crawl: CrawledImages | None = None
 
 
 def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
@@ -52,7 +54,8 @@ def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
     read[TALLY] | "tally" >> WriteJson(job.tallies, sum)
     gone = [read[DROPPED]]
 
-    posts, image_rows, dropped = read[KEEP] | "images" >> Images(job.sources.images, job.dataset, config.image)
+    images = job.crawl or Images(job.sources.images, job.dataset, config.image)
+    posts, image_rows, dropped = read[KEEP] | "images" >> images
     gone.append(dropped)
     for name, stage in (("text", Text(config.clean, config.text)), ("language", Language(config.clean))):
         routed = posts | name >> stage

@@ -185,7 +185,8 @@ def _is_features(name: str) -> bool:
 
 def _record_files(dataset: Path) -> dict[str, FileEntry]:
     paths = [*(dataset / "posts").glob("part-*.parquet"), *(dataset / "dropped").glob("part-*.parquet")]
-    paths += [path for path in (dataset / IMAGE_LIST, dataset / MAPPING, dataset / FORGOTTEN_FILE) if path.is_file()]
+    paths += [*(dataset / "images").glob("*.parquet")]
+    paths += [path for path in (dataset / MAPPING, dataset / FORGOTTEN_FILE) if path.is_file()]
     return {str(path.relative_to(dataset)): file_entry(path) for path in sorted(paths)}
 
 

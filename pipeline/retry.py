@@ -36,6 +36,7 @@ def retry(
     dumps: Sequence[str] = (),
     images: Path | None = None,
     sets: Sequence[str] = (),
+    recrawl: bool = False,
     workers: int = 1,
     beam_flags: Sequence[str] = (),
 ) -> Retried:
@@ -43,7 +44,7 @@ def retry(
 
     dumps: corrected ones, each in the place of the dump of its name. images: one more folder to look in.
     sets: other ways to try (`crawl.…`, `features.ocr.timeout_seconds`); a rule of cleaning cannot change here.
-    UsageError where nothing was dropped for a reason.
+    recrawl: ask for every fetched picture whether it changed, too. UsageError where nothing was dropped for a reason.
     """
     manifest = Manifest.read(dataset)
     known = dropped_by_reason(manifest)
@@ -57,7 +58,7 @@ def retry(
         dumps, dataset, images,
         features=() if _released(manifest) else computed, config=config, workers=workers, beam_flags=beam_flags,
     )  # fmt: skip
-    result = build(options, Again(chosen))
+    result = build(options, Again(chosen, recrawl))
     after = dropped_by_reason(result.manifest)
     return Retried({r: known[r] for r in sorted(chosen)}, {r: after[r] for r in sorted(chosen)}, result)
 

@@ -17,6 +17,7 @@ def build_command(
     dumps: Annotated[list[str], typer.Option("--dumps", help="Files, globs, folders, URLs, or - for standard input.")],
     dataset: DatasetOption,
     images: Annotated[Path | None, typer.Option("--images", help="Folder with the pictures.")] = None,
+    crawl: Annotated[bool, typer.Option("--crawl", help="Fetch the pictures by their URLs.")] = False,
     features: Annotated[str | None, typer.Option("--features", help="Such as ocr,vgg_grid; or none.")] = None,
     format: Annotated[
         str,
@@ -31,6 +32,7 @@ def build_command(
 
     \b
     python -m pipeline build --dumps 'raw/*.jsonl.gz' --images raw/images --dataset data/tw
+    python -m pipeline build --dumps 'raw/*.jsonl.gz' --crawl --dataset data/tw --set crawl.contact=me@example.org
     python -m pipeline build --dumps posts.jsonl --images pics --dataset d --features ocr --set clean.min_tokens=3
     python -m pipeline build --dumps tw_mm_s1 --format cmkp --dataset data/cmkp
     python -m pipeline build --dumps raw --images pics --dataset d -- --runner=FlinkRunner --flink_master=host:8081
@@ -44,6 +46,7 @@ def build_command(
             dumps=dumps,
             dataset=dataset,
             images=images,
+            crawl=crawl,
             format=format,
             features=_names(features),
             config=resolve(BuildConfig, config, set_ or ()),
@@ -62,6 +65,7 @@ def retry_command(
     dumps: Annotated[list[str] | None, typer.Option("--dumps", help="Corrected dumps, under their old names.")] = None,
     images: Annotated[Path | None, typer.Option("--images", help="One more folder with pictures.")] = None,
     set_: SetOption = None,
+    recrawl: Annotated[bool, typer.Option("--recrawl", help="Ask for every picture whether it changed.")] = False,
     workers: WorkersOption = CORES,
     as_json: JsonOption = False,
 ) -> int:
@@ -75,7 +79,7 @@ def retry_command(
     """
     from pipeline.retry import retry
 
-    done = retry(dataset, reason or (), dumps or (), images, set_ or (), workers, tuple(beam_flags))
+    done = retry(dataset, reason or (), dumps or (), images, set_ or (), recrawl, workers, tuple(beam_flags))
     summary = done.summary()
     say(summary, as_json, "\n".join([done.text(), _build_text(summary, dataset)]))
     return _exit(done.result)

@@ -1,0 +1,131 @@
+"""The image door of a build that fetches its pictures: every URL once, each host by one task alone.
+
+Only URLs and ledger rows cross a shuffle. URLs are keyed by their host before they are fetched, so one host's pace is
+kept by one task on one machine, however many workers a cluster has.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
+
+from pipeline.crawl.faults import REASONS
+from pipeline.crawl.fetch import Target
+from pipeline.crawl.hosts import host_of
+from pipeline.crawl.ledger import CrawlRow, read_table
+from pipeline.crawl.room import crawl_into
+from pipeline.crawl.rules import CrawlRules
+from pipeline.gate import gate_of
+from pipeline.rules import ImageRules
+from pipeline.stages.doors import DROPPED, KEEP, route
+from pipeline.stages.images import IMAGE_ROWS, count_reason
+from schemas.features import canonical_json
+from schemas.posts import Dropped, Post
+
+GROUPS = 64
+"""Tasks a crawl falls into. Fixed, because a later crawl looks for a URL in the ledger of its group."""
+
+
+@dataclass(frozen=True)
+class CrawlJob:
+    """A crawl into the image store of `dataset`. again: reasons for which a URL that failed is asked for again.
+
+    recrawl: ask for every URL whether its picture changed.
+    """
+
+    dataset: Path
+    rules: CrawlRules
+    image: ImageRules
+    again: frozenset[str] = frozenset()
+    recrawl: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """The image store."""
+        return self.dataset / "images"
+
+    def ledger_name(self, group: int) -> str:
+        """Of a group's ledger. Pictures that other rules let pass, or other sizes, are another crawl."""
+        judged_by = canonical_json([self.image.model_dump(mode="json"), self.rules.image_size])
+        return f"crawl-{hashlib.sha256(judged_by.encode()).hexdigest()[:8]}-{group:02d}"
+
+    @property
+    def retried(self) -> list[str]:
+        """The reasons that are the crawler's business."""
+        return sorted(r for r in self.again if r in REASONS or (r.startswith("image_") and r != "image_missing"))
+
+
+def group_of(url: str) -> int:
+    """The task that fetches a URL: all URLs of a host have one."""
+    return int.from_bytes(hashlib.sha256(host_of(url).encode()).digest()[:8], "big") % GROUPS
+
+
+def crawl_group(group: int, urls: Iterable[str], job: CrawlJob) -> Iterator[tuple[str, CrawlRow]]:
+    """Fetch what is not in the group's ledger yet; every URL with its row."""
+    targets = [Target(url) for url in sorted(set(urls))]
+    name = job.ledger_name(group)
+    crawl_into(
+        job.folder, targets, job.rules, gate_of(job.image).inspect,
+        recrawl=job.recrawl, retry=job.retried, name=name,
+    )  # fmt: skip
+    rows = read_table(job.folder / f"{name}.parquet")
+    yield from ((target.url, rows[target.url]) for target in targets)
+
+
+def admit(url: str, posts: Iterable[Post], rows: Iterable[CrawlRow]) -> Iterator[Any]:
+    """All posts of one URL: with the picture's hash, or dropped for what became of it."""
+    (row,) = rows
+    if row.status == "failed":
+        for post in posts:
+            yield TaggedOutput(DROPPED, Dropped.of(post, "image", row.reason, row.detail))
+        return
+    known = {name: value for name, value in asdict(row).items() if name in ("bytes", "width", "height", "mode")}
+    image = {"image_sha256": row.image_sha256, "phash": row.phash, **known}
+    yield TaggedOutput(IMAGE_ROWS, {"status": "stored", "path": "", "url": url, **image})
+    for post in posts:
+        yield post.having(image_sha256=row.image_sha256, phash=row.phash)
+
+
+def has_url(post: Post) -> Post | Dropped:
+    """A post whose picture has no URL cannot be crawled."""
+    return post if post.images[0].url else Dropped.of(post, "image", "no_url", post.images[0].path)
+
+
+@dataclass
+class CrawledImages(beam.PTransform):
+    """As Images, but the pictures are fetched: Post -> Posts, Dropped, and rows of images.parquet."""
+
+    job: CrawlJob
+
+    def expand(self, posts: Any) -> Any:
+        """Fetch by host, then bring each URL's row to its posts."""
+        counted = posts | "count" >> beam.Map(count_reason) | beam.FlatMap(route).with_outputs(DROPPED, main=KEEP)
+        named = (
+            counted[KEEP]
+            | "has url" >> beam.Map(has_url)
+            | "named" >> beam.FlatMap(route).with_outputs(DROPPED, main=KEEP)
+        )
+        by_url = named[KEEP] | "by url" >> beam.WithKeys(lambda post: post.images[0].url)
+        job = self.job
+        rows = (
+            by_url
+            | beam.Keys()
+            | beam.Distinct()
+            | "by host" >> beam.WithKeys(group_of)
+            | beam.GroupByKey()
+            | "fetch" >> beam.FlatMapTuple(crawl_group, job=job)
+        )
+        settled = (
+            {"posts": by_url, "rows": rows}
+            | beam.CoGroupByKey()
+            | "admit"
+            >> beam.FlatMapTuple(lambda url, both: admit(url, both["posts"], both["rows"])).with_outputs(
+                DROPPED, IMAGE_ROWS, main=KEEP
+            )
+        )
+        gone = (counted[DROPPED], named[DROPPED], settled[DROPPED]) | beam.Flatten()
+        return settled[KEEP], settled[IMAGE_ROWS], gone
