@@ -21,7 +21,7 @@ from pipeline.crawl.room import crawl_into
 from pipeline.crawl.rules import CrawlRules
 from pipeline.gate import gate_of
 from pipeline.rules import ImageRules
-from pipeline.stages.doors import DROPPED, KEEP, route
+from pipeline.stages.doors import DROPPED, KEEP, Verdict, route
 from pipeline.stages.images import IMAGE_ROWS, count_reason
 from schemas.features import canonical_json
 from schemas.posts import Dropped, Post
@@ -90,9 +90,12 @@ def admit(url: str, posts: Iterable[Post], rows: Iterable[CrawlRow]) -> Iterator
         yield post.having(image_sha256=row.image_sha256, phash=row.phash)
 
 
-def has_url(post: Post) -> Post | Dropped:
-    """A post whose picture has no URL cannot be crawled."""
-    return post if post.images[0].url else Dropped.of(post, "image", "no_url", post.images[0].path)
+def fetchable(post: Post) -> Verdict:
+    """A post with exactly one picture that has a URL; any other goes."""
+    verdict = count_reason(post)
+    if isinstance(verdict, Dropped) or post.images[0].url:
+        return verdict
+    return Dropped.of(post, "image", "no_url", post.images[0].path)
 
 
 @dataclass
@@ -103,12 +106,7 @@ class CrawledImages(beam.PTransform):
 
     def expand(self, posts: Any) -> Any:
         """Fetch by host, then bring each URL's row to its posts."""
-        counted = posts | "count" >> beam.Map(count_reason) | beam.FlatMap(route).with_outputs(DROPPED, main=KEEP)
-        named = (
-            counted[KEEP]
-            | "has url" >> beam.Map(has_url)
-            | "named" >> beam.FlatMap(route).with_outputs(DROPPED, main=KEEP)
-        )
+        named = posts | "fetchable" >> beam.Map(fetchable) | beam.FlatMap(route).with_outputs(DROPPED, main=KEEP)
         by_url = named[KEEP] | "by url" >> beam.WithKeys(lambda post: post.images[0].url)
         job = self.job
         rows = (
@@ -127,5 +125,5 @@ class CrawledImages(beam.PTransform):
                 DROPPED, IMAGE_ROWS, main=KEEP
             )
         )
-        gone = (counted[DROPPED], named[DROPPED], settled[DROPPED]) | beam.Flatten()
+        gone = (named[DROPPED], settled[DROPPED]) | beam.Flatten()
         return settled[KEEP], settled[IMAGE_ROWS], gone
