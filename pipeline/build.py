@@ -200,16 +200,19 @@ def _records_whole(dataset: Path, known: Manifest) -> bool:
     return all((dataset / n).is_file() and sha256_file(dataset / n) == known.files[n].sha256 for n in names)
 
 
-def _records(
-    options: BuildOptions, sources: Sources, state: BuildState, again: Again, forgotten: Forgotten
-) -> None:
+def _records(options: BuildOptions, sources: Sources, state: BuildState, again: Again, forgotten: Forgotten) -> None:
     log.info("reading %d dump files", len(sources.dumps))
     state.forget_records()
     config, dataset = options.config, options.dataset.absolute()
     crawl = CrawlJob(dataset, config.crawl, config.image, again.reasons, again.recrawl) if sources.crawl else None
     job = RecordsJob(
-        sources, dataset, state.next.absolute(), config, state.tallies.absolute(),
-        crawl=CrawledImages(crawl) if crawl else None, forgotten=forgotten,
+        sources,
+        dataset,
+        state.next.absolute(),
+        config,
+        state.tallies.absolute(),
+        crawl=CrawledImages(crawl) if crawl else None,
+        forgotten=forgotten,
     )
     run_pipeline(lambda root: build_records(root, job), options.beam_flags, options.workers)
 

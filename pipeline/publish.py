@@ -15,7 +15,6 @@ from pipeline.engine import UNEXPECTED, Receipt
 from pipeline.forgotten import FORGOTTEN_FILE
 from pipeline.hashtags import Keyphrases, Segmenter, mapping_table, read_mapping
 from pipeline.lineage import lineage
-from pipeline.parts import IMAGE_LIST
 from schemas.config import as_plain
 from schemas.errors import M3hError
 from schemas.features import FeatureSpec
