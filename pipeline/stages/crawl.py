@@ -87,7 +87,7 @@ def admit(url: str, posts: Iterable[Post], rows: Iterable[CrawlRow]) -> Iterator
     image = {"image_sha256": row.image_sha256, "phash": row.phash, **known}
     yield TaggedOutput(IMAGE_ROWS, {"status": "stored", "path": "", "url": url, **image})
     for post in posts:
-        yield post.having(image_sha256=row.image_sha256, phash=row.phash)
+        yield post.having(image_sha256=row.image_sha256)
 
 
 def fetchable(post: Post) -> Verdict:
@@ -115,7 +115,7 @@ class CrawledImages(beam.PTransform):
             | beam.Distinct()
             | "by host" >> beam.WithKeys(group_of)
             | beam.GroupByKey()
-            | "fetch" >> beam.FlatMapTuple(crawl_group, job=job)
+            | "fetch" >> beam.FlatMapTuple(lambda group, urls: crawl_group(group, urls, job))
         )
         settled = (
             {"posts": by_url, "rows": rows}
