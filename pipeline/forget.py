@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.absence import Sought, traces
+from pipeline.crawl.ledger import read_table, write_table
 from pipeline.forgotten import MASKED, Forgotten, read_forgotten
 from pipeline.hashtags import mapping_table, read_mapping
 from pipeline.parts import DROPPED, DROPPED_PER_FILE, IMAGE_LIST, IMAGES, POSTS
@@ -195,6 +196,11 @@ def _stage(data: Dataset, before: _Records, after: _Records, forgotten: Forgotte
         notes = [note for note in known.notes if note not in leak_notes(known.counts)]
         manifest.notes = [*notes, *leak_notes(manifest.counts)]
         _write_mapping(data, after, out)
+        shown = after.all(KEY)
+        for name in data.names("images/crawl-"):
+            write_table(
+                out / name, [row for row in read_table(data.checked(name)).values() if row.image_sha256 in shown]
+            )
     forgotten.write(out)
     staged = {path.relative_to(out).as_posix(): path for path in out.rglob("*") if path.is_file()}
     manifest.files = {name: entry for name, entry in known.files.items() if name not in replaced}

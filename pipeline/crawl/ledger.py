@@ -10,7 +10,7 @@ so a power cut loses at most that. Pictures are on the disk before their row.
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -122,8 +122,13 @@ class Ledger:
             self._synced = time.monotonic()
 
     def _publish(self) -> None:
-        rows = [asdict(self.rows[url]) for url in sorted(self.rows)]
-        publish_table(self.table, pa.Table.from_pylist(rows, schema=CRAWL_SCHEMA))
+        write_table(self.table, self.rows.values())
+
+
+def write_table(path: Path, rows: Iterable[CrawlRow]) -> None:
+    """Rows as a table, sorted by URL."""
+    plain = [asdict(row) for row in sorted(rows, key=lambda row: row.url)]
+    publish_table(path, pa.Table.from_pylist(plain, schema=CRAWL_SCHEMA))
 
 
 def read_table(path: Path) -> dict[str, CrawlRow]:

@@ -120,6 +120,13 @@ def test_every_picture_is_asked_for_once_and_what_failed_can_be_tried_again(
     assert (done.json["kept"], shop.unchanged.total()) == (POSTS, POSTS - 1)
     after = pq.read_table(rows["images.parquet"]).to_pylist()
     assert [row for row in after if not row["url"].endswith("/p3.jpg")] == before
+
+    (tmp_path / "ids.txt").write_text("1007\n")
+    forgotten = run("pipeline", "forget", "--dataset", dataset, "--ids", tmp_path / "ids.txt")
+    assert forgotten.code == 0, forgotten.err
+    ledgers = [row["url"] for path in (dataset / "images").glob("crawl-*") for row in pq.read_table(path).to_pylist()]
+    assert len(ledgers) == POSTS - 1
+    assert not [url for url in ledgers if url.endswith("/p7.jpg")]
     assert run("pipeline", "verify", "--dataset", dataset).code == 0
 
 
