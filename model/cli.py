@@ -1,5 +1,7 @@
 """`python -m model`: which commands there are."""
 
+import contextlib
+import io
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +12,7 @@ import typer
 from model.assemble import PAPER_SIZES, count_parameters
 from model.commands import experiments, predicting, scoring, training
 from model.commands.options import AsJson
+from model.parallel import rank
 from model.systems import SYSTEMS
 from schemas.console import run as run_app
 from schemas.console import say
@@ -29,8 +32,9 @@ Trains and uses the systems of the paper from a finished dataset folder.
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the command line; the exit code."""
-    return run_app(app, argv, many={"--seed", "--set", "--text"})
+    """Run the command line; the exit code. Of several processes only the first one prints."""
+    with contextlib.redirect_stdout(io.StringIO()) if rank() else contextlib.nullcontext():
+        return run_app(app, argv, many={"--seed", "--set", "--text"})
 
 
 @app.callback(help=HEAD)

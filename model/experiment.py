@@ -17,7 +17,7 @@ from model.config import Config
 from model.data import FEATURES, Posts, Reader, available
 from model.evaluate import DEFINITION, predicted, scores_of, use_threads
 from model.journal import Journal
-from model.parallel import ALONE, World, join, leave
+from model.parallel import ALONE, World, join
 from model.progress import Epoch
 from model.run import Facts, Run, finish, fresh_run, is_finished, pick_device, with_embeddings
 from model.systems import get_system, wanted_inputs
@@ -124,7 +124,6 @@ def train_all(
             summaries.append(finished_run(folder))
         else:
             summaries.append(train_run(config, dataset, folder, progress, overwrite, world, reads_test))
-    leave()
     return summaries
 
 

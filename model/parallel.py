@@ -4,6 +4,7 @@ Each step's batch is cut into as many parts as there are processes; their gradie
 DistributedDataParallel. So the number of processes changes how fast a run is, and not which posts a step sees.
 """
 
+import atexit
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,10 +64,10 @@ def join() -> World:
     if not distributed.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         distributed.init_process_group(backend, timeout=PATIENCE)
-    return World(int(os.environ["RANK"]), size)
+        atexit.register(distributed.destroy_process_group)
+    return World(rank(), size)
 
 
-def leave() -> None:
-    """End what `join` began."""
-    if distributed.is_initialized():
-        distributed.destroy_process_group()
+def rank() -> int:
+    """Which of `torchrun`'s processes this is; 0 alone."""
+    return int(os.environ.get("RANK", "0"))

@@ -1,6 +1,5 @@
 """`train`."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -56,8 +55,6 @@ def train(
     configs = [resolved.model_copy(update={"seed": one}) for one in seeds]
     folders = [out] if len(seeds) == 1 else [out / f"seed-{one}" for one in seeds]
     runs = train_seeds(dict(zip(folders, configs, strict=True)), source, show_progress, overwrite)
-    if int(os.environ.get("RANK", "0")):
-        return  # of several processes the first one talks
     texts = [train_text(one) for one in runs]
     if len(runs) == 1:
         say(runs[0], as_json, texts[0])
