@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.errors import ImageFault
-from schemas.files import publish
+from schemas.files import publish_bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image, Transpose
@@ -211,8 +211,4 @@ def keep(dataset: Path, image_sha256: str, data: bytes) -> None:
     """Put a picture's bytes into the store, once."""
     target = image_path(dataset, image_sha256)
     if not target.exists():
-
-        def write(temp: Path) -> None:
-            temp.write_bytes(data)
-
-        publish(target, write)
+        publish_bytes(target, data)

@@ -60,9 +60,13 @@ class BuildState:
             shutil.rmtree(self.receipts, ignore_errors=True)
         publish_json(self._signature, signature)
 
-    def refuse_unfinished(self) -> None:
-        """UsageError where a build has begun here and was not finished: its rows are in no manifest yet."""
-        if self._signature.is_file() or self.is_installing:
+    def refuse_unfinished(self, mine: dict[str, Any] | None = None) -> None:
+        """UsageError where a build has begun here and was not finished: its rows are in no manifest yet.
+
+        mine: the signature of work that may go on.
+        """
+        begun = read_json(self._signature) if self._signature.is_file() else None
+        if begun != mine and (begun is not None or self.is_installing):
             raise UsageError(f"{self.dataset}: an unfinished build lies in {self.folder}; run its command again first.")
 
     @property

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from pipeline.forgotten import FORGOTTEN_FILE, read_forgotten
 from pipeline.images import image_path
+from pipeline.parts import IMAGE_LIST
 from pipeline.publish import DERIVED, columns, record_counts
 from pipeline.state import FOLDER
 from schemas.errors import IntegrityError
@@ -17,15 +19,32 @@ from schemas.shards import KEY, shard_keys
 
 @dataclass
 class Report:
-    """breaches: one sentence each, naming the file. files: how many were hashed."""
+    """breaches: one sentence each, naming the file. files: how many were hashed.
+
+    broken: files of the manifest that are missing or changed; pictures: hashes of stored pictures that are; foreign:
+    files that belong to nothing.
+    """
 
     breaches: list[str] = field(default_factory=list)
     files: int = 0
+    broken: set[str] = field(default_factory=set)
+    pictures: set[str] = field(default_factory=set)
+    foreign: list[Path] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
         """No law is broken."""
         return not self.breaches
+
+    @property
+    def records_whole(self) -> bool:
+        """Whether posts, dropped records and the list of pictures are what the manifest says."""
+        return not any(is_record_file(name) for name in self.broken)
+
+
+def is_record_file(name: str) -> bool:
+    """Whether a file of the manifest can only be made of the dumps."""
+    return name.startswith(("posts/", "dropped/part-")) or name == IMAGE_LIST
 
 
 def verify(dataset: Path) -> Report:
@@ -36,19 +55,20 @@ def verify(dataset: Path) -> Report:
     except IntegrityError as error:
         report.breaches.append(str(error))
         return report
-    broken = set()
     for name in sorted(manifest.files):
         report.files += 1
         if breach := _hash_breach(dataset / name, manifest.files[name].sha256):
-            broken.add(name)
+            report.broken.add(name)
             report.breaches.append(breach)
-    foreign = list(_unlisted(dataset, manifest))
-    report.breaches += [f"{dataset / name}: not in the manifest." for name in foreign]
+    pictures = _check_pictures(dataset, manifest, report)
+    report.foreign = list(_foreign(dataset, manifest, pictures))
+    report.breaches += [f"{path}: not in the manifest." for path in report.foreign]
     # Records are counted in the files themselves, which says nothing where these are not what they were.
-    if not any(name.startswith(("posts/", "dropped/", "images/images.")) for name in (*broken, *foreign)):
-        report.breaches += _image_breaches(dataset, manifest, report)
+    foreign_records = any(path.match("posts/*") or path.match("dropped/part-*") for path in report.foreign)
+    if report.records_whole and not foreign_records:
         report.breaches += _conservation(dataset, manifest)
-    report.breaches += _feature_breaches(dataset, manifest, broken)
+        report.breaches += _forgotten_breaches(dataset, manifest, report.broken)
+    report.breaches += _feature_breaches(dataset, manifest, report.broken)
     return report
 
 
@@ -59,29 +79,42 @@ def _hash_breach(path: Path, stated: str) -> str:
     return "" if found == stated else f"{path}: sha256 is {found}, the manifest says {stated}."
 
 
-def _unlisted(dataset: Path, manifest: Manifest) -> Iterator[str]:
-    listed = {*manifest.files, MANIFEST, MANIFEST_HASH, *DERIVED}
-    for path in sorted(dataset.rglob("*")):
-        name = path.relative_to(dataset).as_posix()
-        in_store = name.startswith("images/") and path.suffix == ".jpg"
-        if path.is_file() and name not in listed and not in_store and not name.startswith(FOLDER):
-            yield name
-
-
-def _image_breaches(dataset: Path, manifest: Manifest, report: Report) -> Iterator[str]:
-    if "images/images.parquet" not in manifest.files:
-        return
+def _check_pictures(dataset: Path, manifest: Manifest, report: Report) -> set[Path] | None:
+    """Hash every stored picture. Returns where the store may hold one; None where its list is broken."""
+    if IMAGE_LIST in report.broken:
+        return None
     known = set()
-    for row in pq.read_table(dataset / "images" / "images.parquet").to_pylist():
+    rows = pq.read_table(dataset / IMAGE_LIST).to_pylist() if IMAGE_LIST in manifest.files else []
+    for row in rows:
         if row["status"] == "stored":
             report.files += 1
             path = image_path(dataset, row[KEY])
             known.add(path)
             if breach := _hash_breach(path, row[KEY]):
-                yield breach
-    for path in sorted((dataset / "images").glob("*/*.jpg")):
-        if path not in known:
-            yield f"{path}: not in images.parquet."
+                report.pictures.add(row[KEY])
+                report.breaches.append(breach)
+    return known
+
+
+def _foreign(dataset: Path, manifest: Manifest, pictures: set[Path] | None) -> Iterator[Path]:
+    """Files that are neither in the manifest, nor pictures of the store, nor made from the rest at will."""
+    listed = {*manifest.files, MANIFEST, MANIFEST_HASH, *DERIVED}
+    for path in sorted(dataset.rglob("*")):
+        name = path.relative_to(dataset).as_posix()
+        stored = path in pictures if pictures is not None else path.match("images/*/*.jpg")
+        if path.is_file() and name not in listed and not stored and not name.startswith(FOLDER):
+            yield path
+
+
+def _forgotten_breaches(dataset: Path, manifest: Manifest, broken: set[str]) -> Iterator[str]:
+    """No forgotten record is here. The list says only hashes, so that the id is not named."""
+    if FORGOTTEN_FILE not in manifest.files or FORGOTTEN_FILE in broken:
+        return
+    forgotten = read_forgotten(dataset)
+    for folder, column, pattern in (("posts", "post_id", "*.parquet"), ("dropped", "record_id", "part-*.parquet")):
+        number = sum(one in forgotten for (one,) in columns(dataset, folder, (column,), pattern) if one)
+        if number:
+            yield f"{dataset / folder}: {number} records that were forgotten. Run forget again."
 
 
 def _conservation(dataset: Path, manifest: Manifest) -> Iterator[str]:

@@ -46,13 +46,18 @@ def publish(path: Path, write: Callable[[Path], None]) -> None:
         os.close(folder)
 
 
-def publish_text(path: Path, text: str) -> None:
-    """`text` as UTF-8."""
+def publish_bytes(path: Path, data: bytes) -> None:
+    """`data` as it is."""
 
     def write(temp: Path) -> None:
-        temp.write_bytes(text.encode("utf-8"))
+        temp.write_bytes(data)
 
     publish(path, write)
+
+
+def publish_text(path: Path, text: str) -> None:
+    """`text` as UTF-8."""
+    publish_bytes(path, text.encode("utf-8"))
 
 
 def json_text(value: Any) -> str:

@@ -1,11 +1,11 @@
-"""Commands that look at a dataset or at this machine and change nothing: stats, verify, doctor."""
+"""Commands that look at datasets or this machine: stats, verify, doctor. `verify --repair` alone changes any."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from pipeline.commands.options import DatasetOption, JsonOption
+from pipeline.commands.options import CORES, DatasetOption, JsonOption, WorkersOption, beam_flags
 from schemas.console import DONE, FAILED, say
 from schemas.errors import UsageError
 
@@ -24,19 +24,34 @@ def stats_command(dataset: DatasetOption, as_json: JsonOption = False) -> int:
     return DONE
 
 
-def verify_command(dataset: DatasetOption, as_json: JsonOption = False) -> int:
+def verify_command(
+    dataset: DatasetOption,
+    repair: Annotated[bool, typer.Option("--repair", help="Do again what is broken, remove what is foreign.")] = False,
+    workers: WorkersOption = CORES,
+    as_json: JsonOption = False,
+) -> int:
     """Hash every file again and check the laws: conservation, integrity, freshness, no leaks. Exit 1 on a breach.
 
     \b
     python -m pipeline verify --dataset data/tw
+    python -m pipeline verify --dataset data/tw --repair
     """
     from pipeline.verify import verify
 
     if not dataset.is_dir():
         raise UsageError(f"{dataset}: no such dataset folder.")
     report = verify(dataset)
-    text = "\n".join([*report.breaches, f"checked {report.files} files: " + ("ok" if report.ok else "NOT ok")])
-    say({"ok": report.ok, "files": report.files, "breaches": report.breaches}, as_json, text)
+    summary: dict[str, Any] = {}
+    lines = report.breaches
+    if repair and not report.ok:
+        from pipeline.repair import repair as mend
+
+        mended = mend(dataset, workers, tuple(beam_flags))
+        report = verify(dataset)
+        summary = {"repaired": mended.done, "left": mended.left}
+        lines = [*mended.done, *mended.left, *report.breaches]
+    text = "\n".join([*lines, f"checked {report.files} files: " + ("ok" if report.ok else "NOT ok")])
+    say({"ok": report.ok, "files": report.files, "breaches": report.breaches, **summary}, as_json, text)
     return DONE if report.ok else FAILED
 
 
