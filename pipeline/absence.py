@@ -13,15 +13,35 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.publish import MAPPING
 from pipeline.state import FOLDER
 
 LANGUAGE = frozenset({"text", "tokens", "words", "hashtags", "keyphrases", "labels"})
 """Columns of other people's words, in which an id that is a word or a number stands by chance."""
 
 LONG = 6
-"""Characters from which on an id is looked for inside longer strings; a shorter one stands in numbers by chance."""
+"""Characters from which on an id is looked for inside longer strings; a shorter one stands in them by chance."""
 
 _WORD = re.compile(r"[\w-]+")
+
+
+class Names:
+    """Ids as they stand inside longer strings: as whole words, short ones aside."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        long = {one for one in ids if len(one) >= LONG}
+        self._words = {one for one in long if _WORD.fullmatch(one)}
+        self._odd = sorted(long - self._words)  # with spaces or other signs: no words
+
+    def found_in(self, text: str) -> set[str]:
+        """Those that stand in `text`."""
+        return self._words.intersection(_WORD.findall(text)) | {one for one in self._odd if one in text}
+
+    def masked(self, text: str, mask: str) -> str:
+        """`text` with `mask` in their place."""
+        for one in self._odd:
+            text = text.replace(one, mask)
+        return _WORD.sub(lambda word: mask if word[0] in self._words else word[0], text)
 
 
 @dataclass(frozen=True)
@@ -43,8 +63,8 @@ class Sought:
         return cls(**{name: frozenset(values) for name, values in raw.items()})
 
     @cached_property
-    def _inside(self) -> frozenset[str]:
-        return self.images | {one for one in self.ids if len(one) >= LONG}
+    def _names(self) -> Names:
+        return Names(self.ids)
 
     @cached_property
     def _lines(self) -> frozenset[str]:
@@ -55,14 +75,16 @@ class Sought:
         kinds = {kind for kind, values in vars(self).items() if kind in asdict(self) and value in values}
         if language:
             return kinds - {"ids"}
-        words = self._inside.intersection(_WORD.findall(value))
-        return kinds | {"images" if word in self.images else "ids" for word in words}
+        return kinds | self._inside(value)
 
-    def found_in_text(self, text: str) -> set[str]:
+    def found_in_text(self, text: str, language: bool = False) -> set[str]:
         """Which kinds of it stand anywhere in a text file."""
-        words = self._inside.intersection(_WORD.findall(text))
-        kinds = {"images" if word in self.images else "ids" for word in words}
-        return kinds | {"urls" if line in self.urls else "texts" for line in self._lines if line and line in text}
+        kinds = self._inside(text) | {"urls" if line in self.urls else "texts" for line in self._lines if line in text}
+        return kinds - {"ids"} if language else kinds
+
+    def _inside(self, text: str) -> set[str]:
+        images = not self.images.isdisjoint(_WORD.findall(text))
+        return ({"images"} if images else set()) | ({"ids"} if self._names.found_in(text) else set())
 
 
 def traces(dataset: Path, sought: Sought) -> list[str]:
@@ -98,7 +120,7 @@ def _text_places(path: Path, sought: Sought) -> Iterator[tuple[str, str]]:
     try:
         values = list(_json_strings(json.loads(text)))
     except ValueError:
-        yield from ((kind, "its text") for kind in sought.found_in_text(text))
+        yield from ((kind, "its text") for kind in sought.found_in_text(text, path.name == MAPPING))
         return
     for value in values:
         yield from ((kind, "its text") for kind in sought.found_in(value) | sought.found_in_text(value))

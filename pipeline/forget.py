@@ -3,13 +3,12 @@
 What stays waits beside the dataset until it is complete. From then on a killed command only has to be carried on.
 """
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.absence import Sought, traces
+from pipeline.absence import Names, Sought, traces
 from pipeline.crawl.ledger import read_table, write_table
 from pipeline.forgotten import MASKED, Forgotten, read_forgotten
 from pipeline.hashtags import mapping_table, read_mapping
@@ -28,7 +27,7 @@ from schemas.shards import KEY
 Row = dict[str, Any]
 
 SOMEONE = "a forgotten post"
-"""What stands in `dropped` where the detail of another record named one."""
+"""What stands where the row of something else named one: the detail of a dropped record, a picture's file."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +120,8 @@ class _Records:
         shown = {post[KEY] for post in posts}
         return _Records(
             _regrouped(posts, ids),
-            [*(_without_names(row, ids) for row in dropped), *([dropped_row(MASKED)] * gone)],
-            [row for row in self.images if not gone or row[KEY] in shown],
+            [*_without_names(dropped, ids, ("detail",)), *([dropped_row(MASKED)] * gone)],
+            _without_names([row for row in self.images if not gone or row[KEY] in shown], ids, ("path", "url")),
         )
 
     def write(self, out: Path, posts_per_part: int) -> None:
@@ -147,15 +146,14 @@ def _regrouped(posts: list[Row], ids: Collection[str]) -> list[Row]:
     return [{**row, "group": heirs[row["group"]].post_id} if row["group"] in heirs else row for row in posts]
 
 
-_WORD = re.compile(r"[\w-]+")
+def _without_names(rows: list[Row], ids: frozenset[str], columns: Collection[str]) -> list[Row]:
+    """Rows of others without the forgotten ids that some columns name, such as of the post that one repeated."""
+    names = Names(ids)
 
+    def masked(value: Any) -> Any:
+        return (SOMEONE if value in ids else names.masked(value, SOMEONE)) if isinstance(value, str) else value
 
-def _without_names(row: Row, ids: frozenset[str]) -> Row:
-    """A dropped record without the ids of forgotten ones in its detail, such as of the post it repeated."""
-    names = row["stage"] == "duplicates" or not row["record_id"]
-    if not names or ids.isdisjoint(_WORD.findall(row["detail"])):
-        return row
-    return {**row, "detail": _WORD.sub(lambda word: SOMEONE if word[0] in ids else word[0], row["detail"])}
+    return [row | {column: masked(row[column]) for column in columns} for row in rows]
 
 
 def _sought(ids: frozenset[str], before: _Records, after: _Records) -> Sought:

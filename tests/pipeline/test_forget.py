@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from pipeline.absence import Sought, traces
+from pipeline.absence import Names, Sought, traces
 from pipeline.forget import Forgetting, forget
 from pipeline.forgotten import FORGOTTEN_FILE, NOBODY, read_forgotten
+from pipeline.parts import IMAGE_LIST, IMAGES
 from pipeline.state import BuildState
 from pipeline.verify import verify
 from schemas.dataset import Dataset
 from schemas.errors import IntegrityError, UsageError
-from schemas.manifest import Manifest
+from schemas.manifest import FileEntry, Manifest
 from schemas.posts import Dropped, Post
 from tests.commands import files_of, run
 from tests.pipeline import made
@@ -95,6 +96,25 @@ def test_an_id_inside_the_detail_of_an_unreadable_record_is_masked(dataset: Path
     forget(dataset, [post_id(2)])
     (row,) = [row for row in Dataset(dataset).dropped.to_pylist() if row["reason"] == "not_json"]
     assert row["detail"] == """Expecting ',': b'{"id": a forgotten post'"""
+
+
+def test_ids_that_are_no_words_are_found_and_masked_too() -> None:
+    names = Names({"a b/c d", "tiny", "1000001", "valid-000001"})
+    text = "see a b/c d, tiny, 1000001, 10000010 and valid-000001."
+    assert names.found_in(text) == {"a b/c d", "1000001", "valid-000001"}
+    assert names.masked(text, "X") == "see X, tiny, X, 10000010 and X."
+
+
+def test_a_picture_that_stays_forgets_the_file_named_after_a_post(dataset: Path) -> None:
+    before = Dataset(dataset).images.to_pylist()
+    named = [{**row, "path": f"sub/{post_id(3)}.jpg"} if row["image_sha256"] == image_of(3) else row for row in before]
+    IMAGES.write(dataset / IMAGE_LIST, named)
+    manifest = Manifest.read(dataset)
+    manifest.files[IMAGE_LIST] = FileEntry.of(dataset / IMAGE_LIST, len(named))
+    manifest.write(dataset)
+    assert forget(dataset, [post_id(3)]).traces == ()
+    (row,) = [row for row in Dataset(dataset).images.to_pylist() if row["image_sha256"] == image_of(3)]
+    assert row["path"] == "sub/a forgotten post.jpg"
 
 
 def test_everything_can_be_forgotten(dataset: Path) -> None:
