@@ -12,6 +12,7 @@ PIPELINE = [
     "emoji>=2.12",
     "ijson>=3.3",
     "imagehash>=4.3",
+    "scipy>=1.11",
     "protego>=0.4",
     "nltk>=3.9",
     "regex>=2024.5",

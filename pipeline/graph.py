@@ -17,7 +17,7 @@ from pipeline.stages.crawl import CrawledImages
 from pipeline.stages.dedup import Dedup
 from pipeline.stages.doors import DROPPED, KEEP
 from pipeline.stages.images import Images
-from pipeline.stages.near import TextLinks
+from pipeline.stages.near import PictureLinks, TextLinks
 from pipeline.stages.rare import RareHashtags
 from pipeline.stages.read import READY, TALLY, ReadDumps
 from pipeline.stages.split import Split
@@ -61,21 +61,26 @@ def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
         routed = posts | name >> stage
         posts = routed[KEEP]
         gone.append(routed[DROPPED])
-    posts, dropped = posts | "duplicates" >> Dedup(config.clean)
+    pictures = image_rows | "places" >> beam.Map(lambda row: (row["image_sha256"], row["places"]))
+    posts, dropped = (posts, pictures) | "duplicates" >> Dedup(config.clean)
     gone.append(dropped)
     routed = posts | "rare hashtags" >> RareHashtags(config.clean.min_hashtag_count)
     gone.append(routed[DROPPED])
 
     posts = (routed[KEEP], read[READY]) | "all kept" >> beam.Flatten()
-    kept = (posts, near_links(posts, config.clean)) | "split" >> Split(config.split)
+    kept = (posts, near_links(posts, pictures, config.clean)) | "split" >> Split(config.split)
     known = read[READY] | "url only" >> beam.Map(url_only_row)
     images = (image_rows, known) | "all images" >> beam.Flatten() | "one row an image" >> FirstOfEach("image_sha256")
     _write(kept, gone, images, job)
 
 
-def near_links(posts: Any, rules: CleanRules) -> Any:
-    """Pairs of traits of near copies among `posts`."""
-    found = [posts | "near texts" >> TextLinks(rules)] if rules.near_text else []
+def near_links(posts: Any, pictures: Any, rules: CleanRules) -> Any:
+    """Pairs of traits of near copies among `posts`. pictures: (image_sha256, places)."""
+    found = []
+    if rules.near_text:
+        found.append(posts | "near texts" >> TextLinks(rules))
+    if rules.near_images:
+        found.append((posts, pictures) | "near pictures" >> PictureLinks(rules))
     return found | "links" >> beam.Flatten(pipeline=posts.pipeline)
 
 

@@ -26,6 +26,11 @@ def text_trait(name: str) -> str:
     return f"text {name}"
 
 
+def image_traits(post: Post) -> list[str]:
+    """The name of what a post shows."""
+    return [image_trait(post.image_sha256)]
+
+
 def image_trait(image_sha256: str) -> str:
     """A picture as something shared."""
     return f"image {image_sha256}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.local_features import local_features
 from schemas.errors import ImageFault
 from schemas.files import publish_bytes
 
@@ -52,13 +53,15 @@ class Appearance:
     """What decoding tells of a picture.
 
     width, height: in pixels, upright. mode: of the stored pixels, as Pillow names it: RGB, CMYK or L.
-    phash: 64-bit perceptual hash of the upright pixels, 16 hex digits.
+    phash: 64-bit perceptual hash of the upright pixels, 16 hex digits. places: what it shows where, see
+    `pipeline.local_features`.
     """
 
     width: int
     height: int
     mode: str
     phash: str
+    places: str
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class StoredImage:
     height: int
     mode: str
     phash: str
+    places: str
 
 
 def refuse_size(size: int, max_bytes: int) -> None:
@@ -89,7 +93,7 @@ def examine(data: bytes, max_pixels: int, allow_grey: bool) -> Appearance:
     pixels = _upright(picture)
     if not allow_grey and _is_grey(pixels):
         raise ImageFault("image_grey", f"{picture.width} x {picture.height}")
-    return Appearance(pixels.width, pixels.height, picture.mode, perceptual_hash(pixels))
+    return Appearance(pixels.width, pixels.height, picture.mode, perceptual_hash(pixels), local_features(pixels))
 
 
 def decode(path: Path) -> "Image":

@@ -26,6 +26,8 @@ class CleanRules(Settings):
         False  # of near texts, the first stays; else they share a group, so that none crosses splits
     )
     unique_images: bool = True  # of posts with one picture, the first stays
+    near_images: int = pydantic.Field(5, ge=0)  # places that agree in two near pictures; 0: only equal bytes are a copy
+    drop_near_images: bool = False  # of near pictures, the first post stays; else they share a group
     drop_retweets: bool = True
     quotes: Literal["keep", "drop"] = "keep"  # comments on someone else's post; the paper is silent
     languages: tuple[str, ...] = ("en",)  # () lets every language pass

@@ -123,6 +123,7 @@ IMAGE_SCHEMA = pa.schema(
         ("height", pa.int32()),
         ("mode", pa.string()),
         ("phash", pa.string()),  # 64-bit perceptual hash of the pixels, 16 hex digits
+        ("places", pa.string()),  # local features by which crops are found, base64
     ]
 )
 

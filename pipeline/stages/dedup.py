@@ -6,11 +6,11 @@ from typing import Any
 
 import apache_beam as beam
 
-from pipeline.groups import groups, text_key, text_traits
+from pipeline.groups import groups, image_traits, text_key, text_traits
 from pipeline.readers.record import moment
 from pipeline.rules import CleanRules
 from pipeline.stages.doors import DROPPED, KEEP, Door, GlobalDoor, GroupDoor, Verdict, age, record_key
-from pipeline.stages.near import TextLinks
+from pipeline.stages.near import PictureLinks, TextLinks
 from schemas.posts import Dropped, Post
 
 
@@ -90,12 +90,13 @@ def quote(post: Post) -> Verdict:
 
 @dataclass
 class Dedup(beam.PTransform):
-    """Post -> distinct Posts, and Dropped."""
+    """(posts, (image_sha256, places) of their pictures) -> distinct Posts, and Dropped."""
 
     rules: CleanRules
 
-    def expand(self, posts: Any) -> Any:
+    def expand(self, posts_and_pictures: Any) -> Any:
         """Retweets and quotes, then ids and edits, then texts, then pictures."""
+        posts, pictures = posts_and_pictures
         rules = self.rules
         out = []
 
@@ -118,4 +119,7 @@ class Dedup(beam.PTransform):
             through("near texts", NearDoor(text_traits, "near_duplicate_text"), links)
         if rules.unique_images:
             through("images", GroupDoor(lambda post: post.image_sha256, KeepFirst("duplicate_image")))
+        if rules.near_images and rules.drop_near_images:
+            links = (posts, pictures) | "picture links" >> PictureLinks(rules)
+            through("near images", NearDoor(image_traits, "near_duplicate_image"), links)
         return posts, out | "dropped" >> beam.Flatten()

@@ -7,7 +7,8 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 
-from pipeline.groups import text_key, text_trait
+from pipeline.groups import image_trait, text_key, text_trait
+from pipeline.local_features import PictureLikeness
 from pipeline.near import Likeness, candidates, links, owner
 from pipeline.near_texts import TextLikeness, text_name
 from pipeline.rules import CleanRules
@@ -76,3 +77,29 @@ class TextLinks(beam.PTransform):
             | NearPairs(TextLikeness(self.rules.near_text))
             | "traits" >> beam.MapTuple(lambda one, other: (text_trait(one), text_trait(other)))
         )
+
+
+@dataclass
+class PictureLinks(beam.PTransform):
+    """(posts, (image_sha256, places) of pictures) -> pairs of image traits that are near."""
+
+    rules: CleanRules
+
+    def expand(self, posts_and_pictures: Any) -> Any:
+        """Only pictures that a post shows are compared."""
+        posts, pictures = posts_and_pictures
+        shown = posts | "shown" >> beam.Map(lambda post: (post.image_sha256, None))
+        return (
+            {"shown": shown, "places": pictures}
+            | beam.CoGroupByKey()
+            | "both" >> beam.FlatMapTuple(_shown_places)
+            | NearPairs(PictureLikeness(self.rules.near_images))
+            | "traits" >> beam.MapTuple(lambda one, other: (image_trait(one), image_trait(other)))
+        )
+
+
+def _shown_places(image_sha256: str, both: dict[str, Iterable[Any]]) -> Iterator[Item]:
+    """A picture that is shown and whose places are known."""
+    places = next(iter(both["places"]), None)
+    if places and any(True for _ in both["shown"]):
+        yield image_sha256, places

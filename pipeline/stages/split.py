@@ -6,7 +6,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from pipeline.groups import Age, groups, image_trait, text_traits
+from pipeline.groups import Age, groups, image_traits, text_traits
 from pipeline.rules import SplitRules
 from pipeline.stages.doors import KEEP, GlobalDoor, age
 from schemas.posts import Post
@@ -23,7 +23,7 @@ def split_of(group: str, rules: SplitRules) -> str:
 
 def shared_traits(post: Post) -> tuple[Age, list[str]]:
     """A post's picture and text."""
-    return age(post), [image_trait(post.image_sha256), *text_traits(post)]
+    return age(post), [*image_traits(post), *text_traits(post)]
 
 
 @dataclass

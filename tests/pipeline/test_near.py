@@ -91,7 +91,9 @@ def test_near_texts_go_where_that_is_asked_for_and_name_the_first():
         said(6, "<mention> <url>"),
     ]
     with test_pipeline.TestPipeline(runner=FnApiRunner()) as root:
-        kept, dropped = root | beam.Create(posts) | Dedup(CleanRules(drop_near_texts=True))
+        kept, dropped = (root | beam.Create(posts), root | "none" >> beam.Create([])) | Dedup(
+            CleanRules(drop_near_texts=True)
+        )
         assert_that(kept | "ids" >> beam.Map(lambda p: p.post_id), equal_to(list("1456")), "kept")
         why = dropped | "why" >> beam.Map(lambda d: (d.record_id, d.reason, d.detail))
         assert_that(why, equal_to([(i, "near_duplicate_text", "1") for i in "23"]), "dropped")

@@ -147,7 +147,7 @@ def duplicated():
     ],
 )
 def test_duplicates_go_by_the_rules(root, rules, keep, drop):
-    kept, dropped = root | beam.Create(duplicated()) | Dedup(CleanRules(**rules))
+    kept, dropped = (root | beam.Create(duplicated()), root | "none" >> beam.Create([])) | Dedup(CleanRules(**rules))
     check(kept, dropped, keep, drop)
 
 
