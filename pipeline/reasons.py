@@ -54,6 +54,10 @@ _READING = {
 _PICTURES = {
     "no_image": Reason("The post has no picture; the paper takes posts with exactly one.", _MISSING_OUT),
     "several_images": Reason("The post has several pictures; the paper takes posts with exactly one.", _MISSING_OUT),
+    "no_url": Reason(
+        "The record names its picture by a file alone, and this build fetches pictures by their URLs.",
+        "Build with --images and the folder that has it.",
+    ),
     "image_missing": Reason(
         "No file in the picture folders has the path or name that the record gives.", f"Add the file. {_RETRY}"
     ),

@@ -3,7 +3,7 @@
 import difflib
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from pipeline.crawl.ledger import read_table
 from pipeline.earlier import earlier_feature
 from pipeline.forgotten import read_forgotten
 from pipeline.groups import text_key
@@ -65,7 +66,14 @@ class Records:
                 about = {column: value for column, value in row.items() if value is not None}
                 found.append({**about, **file, "posts": posts, "features": self._rows(row[KEY])})
         lost = [row for row in self._dropped if name == row["detail"]] if not found else []
-        return found + [{"posts": [row["record_id"]], **self._left(row)} for row in lost]
+        found += [{"posts": [row["record_id"]], **self._left(row)} for row in lost]
+        return found + self._fetched(name)
+
+    def _fetched(self, url: str) -> list[Fate]:
+        """What became of a URL when it was asked for."""
+        tables = [read_table(self.data.checked(name)) for name in self.data.names("images/crawl-")]
+        rows = [asdict(table[url]) for table in tables if url in table]
+        return [{"crawl": row["status"], **_explained(row), **{n: v for n, v in row.items() if v}} for row in rows]
 
     def _kept(self, post: Fate) -> Fate:
         told = {name: post[name] for name in ("split", "group", "image_sha256", "keyphrases", "source", "position")}
@@ -104,9 +112,7 @@ class Records:
         lost = pq.read_table(self.data.checked(earlier.dropped.name)).to_pylist() if earlier.dropped else []
         for row in lost:
             if row["record_id"] == image:
-                told = explained(row["reason"])
-                reason = {"reason": row["reason"], "detail": row["detail"], "means": told.means, "advice": told.advice}
-                return {"row": False, **reason}
+                return {"row": False, "reason": row["reason"], "detail": row["detail"], **_explained(row)}
         return {
             "row": False,
             "reason": "",
@@ -115,6 +121,12 @@ class Records:
 
 
 _NONE = object()
+
+
+def _explained(row: Mapping[str, Any]) -> Fate:
+    """What a row's reason means and what to do about it; nothing where it has none."""
+    told = explained(row["reason"])
+    return {"means": told.means, "advice": told.advice} if row["reason"] else {}
 
 
 def _value(config: Mapping[str, Any], field: str) -> Any:

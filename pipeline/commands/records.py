@@ -42,7 +42,7 @@ def why_command(
 def _told(fate: dict[str, Any], record_id: str) -> str:
     """One fate for people: what became of it, then a line a fact."""
     facts = {name: value for name, value in fate.items() if name not in ("fate", "features", "group_with", "rules")}
-    head = f"{record_id}: {fate['fate']}" if "fate" in fate else f"picture {fate['image_sha256']}"
+    head = f"{record_id}: {fate['fate']}" if "fate" in fate else f"picture {fate.get('image_sha256', '')}".rstrip()
     lines = [head, *(f"  {name}: {_shown(value)}" for name, value in facts.items() if value not in ("", [], None))]
     lines += [f"  rule {name}: {_shown(value)}" for name, value in fate.get("rules", {}).items()]
     lines += [f"  shares its group with {o['post_id']}: {o['through']}" for o in fate.get("group_with", ())]
