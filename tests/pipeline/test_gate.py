@@ -24,6 +24,7 @@ from pipeline.rules import ImageRules
 from schemas.errors import ImageFault, M3hError
 from tests.commands import ROOT, environment
 from tests.pipeline.bombs import claiming, many_scans, plain
+from tests.pipeline.helpers import helpers
 
 RULES = ImageRules()
 GOOD = plain()
@@ -35,16 +36,6 @@ ENDLESS = many_scans(2000, 100_000)
 def gate() -> Iterator[Gate]:
     with Gate(RULES) as gate:
         yield gate
-
-
-def helpers(of: int | None = None) -> list[psutil.Process]:
-    """Helper processes of a process, of this one if not given."""
-    found = []
-    for child in psutil.Process(of).children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            if "pipeline.gate_helper" in child.cmdline():
-                found.append(child)
-    return found
 
 
 def reason(gate: Gate, data: bytes) -> tuple[str, str]:

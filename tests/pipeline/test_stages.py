@@ -1,11 +1,14 @@
 """Each stage in a real pipeline: every post leaves by exactly one door."""
 
+import os
+
 import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
+from pipeline.graph import FirstOfEach
 from pipeline.readers.dumps import DumpFile
 from pipeline.rules import CleanRules, ImageRules, ReadRules, SplitRules, TextRules
 from pipeline.stages.clean import Language, Text
@@ -99,6 +102,31 @@ def test_images_are_found_checked_and_stored(tmp_path):
             rows | "paths" >> beam.Map(lambda row: row["path"]), equal_to(["a.jpg", "same.jpg", "b.jpg"]), "rows"
         )
     assert len(list((tmp_path / "out").rglob("*.jpg"))) == 2
+
+
+def test_odd_things_in_the_folder_leave_by_the_image_door_each_for_its_reason(tmp_path):
+    folder = tmp_path / "in"
+    picture(folder / "a.jpg", 1)
+    picture(tmp_path / "outside.jpg", 2)
+    (folder / "outside.jpg").symlink_to(tmp_path / "outside.jpg")
+    (folder / "inside.jpg").symlink_to("a.jpg")
+    (folder / "folder.jpg").mkdir()
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "page.jpg").write_text("<html></html>")
+    (folder / "half.jpg").write_bytes((folder / "a.jpg").read_bytes()[:-300])
+    names = ["a", "outside", "inside", "folder", "pipe", "page", "half"]
+    posts = [post(i, images=(ImageRef(f"{name}.jpg"),)) for i, name in enumerate(names)]
+    with pipeline() as root:
+        kept, rows, dropped = root | beam.Create(posts) | Images((folder,), tmp_path / "out", ImageRules())
+        check(
+            kept, dropped, ["0", "2"],
+            [("1", "image_outside"), ("3", "image_not_a_file"), ("4", "image_not_a_file"),
+             ("5", "image_not_jpeg"), ("6", "image_truncated")],
+        )  # fmt: skip
+        details = dropped | "details" >> beam.Map(lambda d: d.detail.partition(":")[0])
+        assert_that(details, equal_to([f"{names[i]}.jpg" for i in (1, 3, 4, 5, 6)]), "each names its file")
+        one = rows | "one row" >> FirstOfEach("image_sha256") | "its path" >> beam.Map(lambda row: row["path"])
+        assert_that(one, equal_to(["a.jpg"]), "the first of two names")
 
 
 def duplicated():
