@@ -35,7 +35,6 @@ DEV = [
     "pytest>=8",
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",
-    "scikit-learn>=1.5",
     "trustme>=1.1",
     "ruff>=0.9",
     "mypy>=1.13",

@@ -2,7 +2,8 @@
 
     python -m benchmarks.baselines --dataset data/cmkp --train-split valid --select last:537
 
-Learns from the training posts less those held out by --select, as a trained system does, and scores test.
+Learns from the training posts less those held out by --select, as a trained system does, and scores test. Needs
+`pip install scikit-learn`, which is no part of the development install: nltk would import it with every command.
 """
 
 import argparse
