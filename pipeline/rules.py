@@ -31,6 +31,7 @@ class CleanRules(Settings):
     drop_retweets: bool = True
     quotes: Literal["keep", "drop"] = "keep"  # comments on someone else's post; the paper is silent
     languages: tuple[str, ...] = ("en",)  # () lets every language pass
+    language_guess: Literal["common", "all"] = "common"  # among which languages, where the dump states none
 
 
 class TextRules(Settings):

@@ -1,4 +1,4 @@
-"""`verify`: every file hashed again, and the laws a dataset must obey: conservation, integrity, freshness, no leaks."""
+"""`verify`: every file hashed again, and the laws: conservation, integrity, freshness, no leaks, and the build's rules."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from pipeline.forgotten import FORGOTTEN_FILE, read_forgotten
 from pipeline.images import image_path
+from pipeline.obedience import disobedience
 from pipeline.parts import IMAGE_LIST
 from pipeline.publish import DERIVED, columns, record_counts
 from pipeline.state import FOLDER
@@ -67,6 +68,7 @@ def verify(dataset: Path) -> Report:
     foreign_records = any(path.match("posts/*") or path.match("dropped/part-*") for path in report.foreign)
     if report.records_whole and not foreign_records:
         report.breaches += _conservation(dataset, manifest)
+        report.breaches += disobedience(dataset, manifest)
         report.breaches += _forgotten_breaches(dataset, manifest, report.broken)
     report.breaches += _feature_breaches(dataset, manifest, report.broken)
     return report

@@ -56,7 +56,7 @@ class Language(beam.PTransform):
 
     def decide(self, post: Post) -> Verdict:
         """Every post gets its language, wanted or not."""
-        language = language_of(post)
+        language = language_of(post, self.clean.language_guess == "common")
         if self.clean.languages and language not in self.clean.languages:
             return Dropped.of(post, "language", "other_language", language)
         return post.having(lang=language)

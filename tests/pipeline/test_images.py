@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.images import Appearance, decode, examine, image_path, is_turned, keep, perceptual_hash, refuse_size
+from pipeline.local_features import local_features
 from schemas.errors import ImageFault
 from tests.pipeline.fakes import picture
 
@@ -47,7 +48,8 @@ def reason(data: bytes, **rules: Any) -> str:
 def test_a_colour_jpeg_is_described(tmp_path: Path) -> None:
     data = saved(noise())
     (tmp_path / "a.jpg").write_bytes(data)
-    assert looked(data) == Appearance(48, 32, "RGB", perceptual_hash(decode(tmp_path / "a.jpg")))
+    seen = decode(tmp_path / "a.jpg")
+    assert looked(data) == Appearance(48, 32, "RGB", perceptual_hash(seen), local_features(seen))
 
 
 @pytest.mark.parametrize(("data", "mode"), [(saved(noise("CMYK")), "CMYK"), ((RARE / "ycck.jpg").read_bytes(), "CMYK"),
