@@ -72,7 +72,7 @@ class Sought:
 
     def found_in(self, value: str, language: bool = False) -> set[str]:
         """Which kinds of it a string is or, but for language, holds."""
-        kinds = {kind for kind, values in vars(self).items() if kind in asdict(self) and value in values}
+        kinds = {kind for kind in ("ids", "texts", "urls", "images") if value in getattr(self, kind)}
         if language:
             return kinds - {"ids"}
         return kinds | self._inside(value)
@@ -122,8 +122,8 @@ def _text_places(path: Path, sought: Sought) -> Iterator[tuple[str, str]]:
     except ValueError:
         yield from ((kind, "its text") for kind in sought.found_in_text(text, path.name == MAPPING))
         return
-    for value in values:
-        yield from ((kind, "its text") for kind in sought.found_in(value) | sought.found_in_text(value))
+    kinds = {kind for value in values for kind in sought.found_in(value)} | sought.found_in_text("\n".join(values))
+    yield from ((kind, "its text") for kind in kinds)
 
 
 def _json_strings(value: Any) -> Iterator[str]:

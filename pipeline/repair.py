@@ -120,7 +120,9 @@ def _extractors(known: Manifest, config: BuildConfig, broken: set[str], repaired
             continue
         try:
             if versions != {feature["current"]}:
-                raise UsageError(f"{', '.join(sorted(versions))} is not its current fingerprint, and only that one can be computed.")
+                raise UsageError(
+                    f"{', '.join(sorted(versions))} is not its current fingerprint, which alone can be computed."
+                )
             if name not in EXTRACTORS:
                 raise UsageError("it came with the source; run its build again.")
             extractor = extractor_class(name)(getattr(config.features, name))

@@ -98,7 +98,7 @@ def test_records_need_the_dumps_and_the_command_is_told(dataset: Path) -> None:
 def test_a_feature_that_cannot_be_computed_here_is_left(dataset: Path) -> None:
     old, current = spoil(dataset, "features/grid/0*/shard-*"), spoil(dataset, "features/words/*/shard-*")
     assert repair(dataset).left == [
-        f"feature grid: {'0' * 16} is not its current fingerprint, and only that one can be computed.",
+        f"feature grid: {'0' * 16} is not its current fingerprint, which alone can be computed.",
         "feature words: it came with the source; run its build again.",
     ]
     assert {old, current} == {dataset / name for name in verify(dataset).broken}
