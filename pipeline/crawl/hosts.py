@@ -1,6 +1,7 @@
 """Each host's pace: a minimum time between requests, pauses it asked for, and whose turn it is."""
 
 import asyncio
+import math
 from collections import OrderedDict
 
 from yarl import URL
@@ -32,7 +33,11 @@ class NotYet(Exception):
 
 
 class Host:
-    """One host's pace. Times are of the event loop's clock."""
+    """One host's pace. Times are of the event loop's clock.
+
+    Turns are given one after the other, each when the one before is really over: a loop that was held up lets nobody
+    catch up.
+    """
 
     def __init__(self, name: str, spacing: float, most: int, lead: float) -> None:
         self.name = name
@@ -40,8 +45,10 @@ class Host:
         self.most = most
         self._spacing = spacing
         self._lead = lead
-        self._next = 0.0
-        self._blocked_until = 0.0
+        self._last = -math.inf
+        self._blocked_until = -math.inf
+        self._in_line = 0
+        self._line = asyncio.Lock()
 
     def block(self, seconds: float) -> None:
         """No request to this host for so long."""
@@ -49,31 +56,36 @@ class Host:
 
     def slow_down(self, seconds: float) -> None:
         """At least so long between two requests (robots.txt: Crawl-delay)."""
-        if seconds > self._spacing:
-            self._next += seconds - self._spacing
-            self._spacing = seconds
+        self._spacing = max(self._spacing, seconds)
 
     def ready_at(self) -> float:
         """When a picture may start: a little before its first request may go out."""
-        return max(self._blocked_until, self._next - self._lead)
+        return max(self._blocked_until, self._last + self._spacing * (1 + self._in_line) - self._lead)
 
     def at_rest(self, now: float) -> bool:
         """Whether nothing would be forgotten with it."""
-        return not self.under_way and max(self._blocked_until, self._next) < now
+        return not self.under_way and not self._in_line and self._next() < now
+
+    def _next(self) -> float:
+        return max(self._blocked_until, self._last + self._spacing)
 
     async def turn(self, deadline: float) -> None:
         """Return when the next request may go out, to the moment. NotYet where that is after `deadline`."""
         loop = asyncio.get_running_loop()
-        while True:
-            now = loop.time()
-            slot = max(now, self._next, self._blocked_until)
-            if slot > deadline:
-                raise NotYet(self, slot - now)
-            self._next = slot + self._spacing
-            if slot > now:
-                await asyncio.sleep(slot - now)
-            if self._blocked_until <= loop.time():
-                return
+        self._refuse_late(max(loop.time(), self._next()) + self._in_line * self._spacing, deadline)
+        self._in_line += 1
+        try:
+            async with self._line:
+                while (slot := self._next()) > (now := loop.time()):
+                    self._refuse_late(slot, deadline)
+                    await asyncio.sleep(slot - now)
+                self._last = now
+        finally:
+            self._in_line -= 1
+
+    def _refuse_late(self, slot: float, deadline: float) -> None:
+        if slot > deadline:
+            raise NotYet(self, slot - asyncio.get_running_loop().time())
 
 
 class Hosts:

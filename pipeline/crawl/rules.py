@@ -67,10 +67,10 @@ class CrawlRules(Settings):
     def spacing(self) -> float:
         """Seconds between two requests to one host.
 
-        A little over 1/rate: a request may reach the server up to 50 ms later than the one before, and still no second
-        of the server's clock sees more than `host_rate` of them.
+        A little over 1/rate: the way to the server may take up to 100 ms longer for one request than for another, and
+        still no second of the server's clock sees more than `host_rate` of them.
         """
         return (1 + _JITTER_SECONDS) / self.host_rate
 
 
-_JITTER_SECONDS = 0.05
+_JITTER_SECONDS = 0.1

@@ -24,7 +24,7 @@ def rules_for(server: Server, **changes: Any) -> CrawlRules:
         "contact": "me@example.org",
         "deadline_seconds": 4.0,
         "connect_seconds": 0.6,
-        "read_seconds": 0.8,
+        "read_seconds": 0.6,
         "retries": 1,
         "backoff_seconds": 0.1,
         "max_bytes": 200_000,

@@ -44,6 +44,7 @@ class Request:
     path: str
     headers: dict[str, str]
     number: int  # of this path at this address, from 1
+    visit: int  # of any picture at this address, from 1
 
 
 class Reply:
@@ -180,14 +181,14 @@ async def resets_once(reply: Reply, request: Request) -> None:
 
 @behaves()
 async def throttles_once(reply: Reply, request: Request) -> None:
-    if request.number > 1:
+    if request.visit > 1:
         return await reply.send(picture_of(request))
     return await reply.send(b"", "429 Too Many Requests", Retry_After="1")
 
 
 @behaves()
 async def throttles_by_date(reply: Reply, request: Request) -> None:
-    if request.number > 1:
+    if request.visit > 1:
         return await reply.send(picture_of(request))
     until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
     return await reply.send(b"", "503 Service Unavailable", Retry_After=format_datetime(until, usegmt=True))
@@ -260,7 +261,7 @@ async def drips(reply: Reply, _: Request) -> None:
     await reply.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
     while True:
         await reply.raw(b"x")
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.1)
 
 
 @behaves("crawl_timeout")
@@ -268,7 +269,7 @@ async def drips_headers(reply: Reply, _: Request) -> None:
     await reply.raw(b"HTTP/1.1 200 OK\r\nX-Slow: ")
     while True:
         await reply.raw(b"x")
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.1)
 
 
 @behaves("crawl_timeout")
@@ -601,12 +602,17 @@ ADDRESSES = {name: f"127.0.1.{i}" for i, name in enumerate(BEHAVIOURS, start=1)}
 _NAMES = {address: name for name, address in ADDRESSES.items()}
 
 
+STALL_SECONDS = 0.05
+
+
 @dataclass
 class Server:
     """Listens on every address for HTTP, and for TLS on one port a certificate."""
 
     folder: Path
     log: list[Request] = field(default_factory=list)
+    stalls: list[tuple[float, float]] = field(default_factory=list)
+    """When the server itself was held up, from and to: what it logs then came earlier than it says."""
 
     async def start(self) -> None:
         self.ca_file = self.folder / "ca.pem"
@@ -630,6 +636,7 @@ class Server:
             certificate.configure_cert(context)
             mine = [ADDRESSES[name] for name, used in TLS.items() if used == kind]
             self.ports[kind] = await self._listen(mine, context)
+        self._heart = asyncio.create_task(self._beat())
         self.ports["none"] = await self._listen([ADDRESSES["no_tls_at_all"]], None, self._no_tls)
         self.ports["slow"] = await self._listen([ADDRESSES["slow_tls"]], None, self._mute)
 
@@ -647,6 +654,13 @@ class Server:
         kind = TLS.get(name)
         scheme, port = ("https", self.ports[kind]) if kind else ("http", self.port)
         return f"{scheme}://{ADDRESSES[name]}:{port}/{name}/{number}.jpg"
+
+    async def _beat(self) -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            if (now := time.monotonic()) > before + STALL_SECONDS:
+                self.stalls.append((before, now))
 
     async def _mute(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -678,15 +692,19 @@ class Server:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             path = head[0].split(" ")[1]
             headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
+            own = path in ("/robots.txt", "/.well-known/tdmrep.json")
             self._counts[address, path] += 1
-            request = Request(time.monotonic(), address, path, headers, self._counts[address, path])
+            self._counts[address, ""] += not own
+            counts = self._counts[address, path], self._counts[address, ""]
+            request = Request(time.monotonic(), address, path, headers, *counts)
             self.log.append(request)
-            if path in ("/robots.txt", "/.well-known/tdmrep.json"):
+            if own:
                 await FILES[name].get(path, status("404 Not Found"))(reply, request)
             else:
                 await BEHAVIOURS[name](reply, request)
 
     async def stop(self) -> None:
+        self._heart.cancel()
         for server in self._servers:
             server.close()
         for task in self._open:

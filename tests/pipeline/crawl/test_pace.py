@@ -72,7 +72,7 @@ ARRIVALS = st.lists(st.floats(0, 20, allow_nan=False), min_size=1, max_size=60)
 
 @given(st.floats(0.2, 40), ARRIVALS)
 def test_no_second_of_the_servers_clock_sees_more_than_the_rate(rate: float, arrivals: list[float]) -> None:
-    """Also where each request takes up to 50 ms longer than the one before: windows of 1.05 s on our side."""
+    """Also where each request takes up to 100 ms longer than another: windows of 1.1 s on our side."""
 
     async def all_of_them() -> list[float]:
         one = host(rate)
@@ -81,7 +81,7 @@ def test_no_second_of_the_servers_clock_sees_more_than_the_rate(rate: float, arr
     times = run(all_of_them())
     assert len(times) == len(arrivals)
     for i, first in enumerate(times):
-        assert sum(first <= other < first + 1.05 - 1e-6 for other in times[i:]) <= math.ceil(rate)
+        assert sum(first <= other < first + 1.1 - 1e-6 for other in times[i:]) <= math.ceil(rate)
 
 
 @given(st.floats(0.5, 20), ARRIVALS, st.floats(0, 10), st.floats(0, 10))
@@ -104,7 +104,7 @@ def test_no_request_goes_out_while_the_host_wants_none(
 
 def test_whoever_cannot_be_served_in_time_learns_it_at_once_and_takes_no_turn() -> None:
     async def story() -> tuple[float, float]:
-        one = host(1.05)  # a second between two
+        one = host(1.1)  # a second between two
         await one.turn(10)
         one.block(5)
         with pytest.raises(NotYet) as late:
@@ -118,7 +118,7 @@ def test_whoever_cannot_be_served_in_time_learns_it_at_once_and_takes_no_turn() 
 
 def test_a_crawl_delay_holds_from_the_request_before_it_was_known() -> None:
     async def story() -> list[float]:
-        one = host(10.5)  # a tenth of a second
+        one = host(11)  # a tenth of a second
         times = []
         for _ in range(3):
             await one.turn(100)
