@@ -2,13 +2,16 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import LifoQueue
 from typing import Annotated, TextIO
 
 import typer
 
-from pipeline.commands.options import JsonOption
+from pipeline.commands.options import CORES, JsonOption
+from pipeline.images import StoredImage
+from pipeline.rules import ImageRules
 from schemas.console import DONE, FAILED, say
 from schemas.errors import UsageError
 
@@ -34,16 +37,16 @@ def crawl_command(
     from pipeline.config import BuildConfig
     from pipeline.crawl.fetch import Target
     from pipeline.crawl.room import CrawlSummary, crawl_into
-    from pipeline.gate import gate_of
     from pipeline.progress import watched
     from schemas.config import resolve
 
     settings = resolve(BuildConfig, config, set_ or ())
     summary = CrawlSummary()
-    with _opened(urls) as lines, watched("URLs", _count(urls), lambda: summary.settled):
+    watching = watched("URLs", _count(urls), lambda: summary.settled)
+    with _opened(urls) as lines, _gates(settings.image) as gate, watching:
         targets = (Target(url) for line in lines if (url := line.strip()))
         crawl_into(
-            out, targets, settings.crawl, gate_of(settings.image).inspect,
+            out, targets, settings.crawl, gate,
             recrawl=recrawl, retry=retry_reason or (), summary=summary,
         )  # fmt: skip
     plain = {
@@ -57,6 +60,26 @@ def crawl_command(
     text += (f" ({listed})" if listed else "") + f", known before {summary.known}\npictures: {out}"
     say(plain, as_json, text)
     return FAILED if summary.broken else DONE
+
+
+@contextlib.contextmanager
+def _gates(rules: ImageRules) -> Iterator[Callable[[bytes], StoredImage]]:
+    """As many gates as there are cores, each started when it is first needed."""
+    from pipeline.gate import Gate
+
+    free: LifoQueue[Gate] = LifoQueue()
+
+    def inspect(body: bytes) -> StoredImage:
+        gate = free.get()
+        try:
+            return gate.inspect(body)
+        finally:
+            free.put(gate)
+
+    with contextlib.ExitStack() as all_of_them:
+        for _ in range(CORES):
+            free.put(all_of_them.enter_context(Gate(rules)))
+        yield inspect
 
 
 @contextlib.contextmanager

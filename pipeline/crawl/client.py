@@ -54,7 +54,7 @@ class PoliteConnector(aiohttp.TCPConnector):
             if not peer:
                 raise aiohttp.ServerDisconnectedError
             self._guard.check_socket(peer)
-            await self._hosts.of(host_of(str(req.url))).turn(deadline.get())
+            await self._hosts.of(host_of(req.url)).turn(deadline.get())
         except BaseException:
             connection.close()
             raise
@@ -126,7 +126,7 @@ class Client:
         asked = retry_after(answer.headers)
         if answer.status == 429 or (answer.status == 503 and asked is not None):
             seconds = max(self.rules.backoff_seconds, backoff(self.rules, 1)) if asked is None else asked
-            self.hosts.of(host_of(str(answer.url))).block(seconds)
+            self.hosts.of(host_of(answer.url)).block(seconds)
             raise CrawlFault("crawl_throttled", f"{answer.status}, to wait {seconds:.0f} s", answer.status)
 
 

@@ -1,9 +1,11 @@
 """URLs in, pictures' bytes or faults out: each within its deadline, many at once, every host at its own pace."""
 
 import asyncio
+import re
 import traceback
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
@@ -68,8 +70,9 @@ async def crawl(
     async with Client(rules, Guard(rules), hosts) as client:
         work = _Work(client, Frontier(iter(targets), hosts, WINDOW, rules.patience_seconds), settle)
         try:
-            async for result in work.results():
-                yield result
+            async with aclosing(work.results()) as results:
+                async for result in results:
+                    yield result
         finally:
             await work.stop()
 
@@ -86,7 +89,7 @@ class _Work:
         self._ended: deque[asyncio.Task[Any]] = deque()
         self._event = asyncio.Event()
 
-    async def results(self) -> AsyncIterator[Any]:
+    async def results(self) -> AsyncGenerator[Any, None]:
         """What `settle` made of each picture."""
         while True:
             self._start()
@@ -274,9 +277,12 @@ def status_reason(status: int) -> str | None:
     return "crawl_http_5xx" if 500 <= status < 600 else "crawl_protocol"
 
 
+_NO_URL = re.compile("[\x00-\x20\x7f\ud800-\udfff]")
+
+
 def parsed(url: str) -> URL:
     """A target's URL. CrawlFault where it is none."""
-    if any(ord(letter) <= 32 or ord(letter) == 127 or 0xD800 <= ord(letter) < 0xE000 for letter in url):
+    if _NO_URL.search(url):
         raise CrawlFault("crawl_bad_url", f"a space or control character: {url!r}")
     try:
         return URL(url).with_fragment(None)

@@ -4,7 +4,6 @@ import heapq
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 
 from pipeline.crawl.hosts import Host, Hosts, host_of
 
@@ -32,32 +31,32 @@ class Frontier:
         self._patience = patience
         self._waiting: defaultdict[str, deque[Target]] = defaultdict(deque)
         self._held = 0
-        self._line: deque[Host] = deque()
-        self._asleep: list[tuple[float, int, Host]] = []
-        self._numbers = count()
-        self._placed: set[str] = set()  # hosts in line or asleep
+        self._line: deque[str] = deque()  # names of hosts
+        self._asleep: list[tuple[float, str]] = []
+        self._placed: set[str] = set()  # in line or asleep
         self._ended = False
 
     def pick(self, now: float) -> tuple[Target, Host] | None:
         """A target whose host may be asked now; None where there is none."""
         self._fill()
         while self._asleep and self._asleep[0][0] <= now:
-            self._line.append(heapq.heappop(self._asleep)[2])
+            self._line.append(heapq.heappop(self._asleep)[1])
         while self._line:
-            host = self._line.popleft()
-            self._placed.discard(host.name)
-            waiting = self._waiting[host.name]
+            name = self._line.popleft()
+            self._placed.discard(name)
+            waiting = self._waiting[name]
+            host = self._hosts.of(name)
             if not waiting:
-                del self._waiting[host.name]
+                del self._waiting[name]
             elif host.under_way < host.most:
                 if now < (ready := host.ready_at()) <= now + self._patience:
-                    self._placed.add(host.name)
-                    heapq.heappush(self._asleep, (ready, next(self._numbers), host))
+                    self._placed.add(name)
+                    heapq.heappush(self._asleep, (ready, name))
                     continue
                 target = waiting.popleft()
                 self._held -= 1
                 host.under_way += 1
-                self._place(host)
+                self._place(name)
                 return target, host
         return None
 
@@ -71,17 +70,17 @@ class Frontier:
         if back is not None:
             self._waiting[host.name].appendleft(back)
             self._held += 1
-        self._place(host)
+        self._place(host.name)
 
     @property
     def empty(self) -> bool:
         """Whether every target was picked."""
         return self._ended and not self._held
 
-    def _place(self, host: Host) -> None:
-        if self._waiting.get(host.name) and host.name not in self._placed:
-            self._placed.add(host.name)
-            self._line.append(host)
+    def _place(self, name: str) -> None:
+        if self._waiting.get(name) and name not in self._placed:
+            self._placed.add(name)
+            self._line.append(name)
 
     def _fill(self) -> None:
         while not self._ended and self._held < self._window:
@@ -89,7 +88,7 @@ class Frontier:
             if target is None:
                 self._ended = True
                 return
-            host = self._hosts.of(host_of(target.url))
-            self._waiting[host.name].append(target)
+            name = host_of(target.url)
+            self._waiting[name].append(target)
             self._held += 1
-            self._place(host)
+            self._place(name)

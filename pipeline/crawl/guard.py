@@ -43,6 +43,8 @@ _CLOSED_V6 = tuple(
     )
 )
 _NAT64 = IPv6Network("64:ff9b::/96")
+ADDRESSES_KEPT = 10_000
+
 _NUMBER = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)")
 
 
@@ -79,6 +81,7 @@ class Guard:
             except ValueError:
                 self._names.add(entry.lower().rstrip("."))
         self._admitted: set[Address] = set()  # addresses of the allowed names
+        self._passed: set[str] = set()  # addresses of sockets found good before
 
     def check_url(self, url: URL) -> None:
         """CrawlFault unless the URL's own words are fine: scheme, user, host, port, and an address written out."""
@@ -118,9 +121,13 @@ class Guard:
 
     def check_socket(self, sockaddr: Sequence[Any]) -> None:
         """Refused unless this very address may be connected to. `sockaddr`: as `connect` or `getpeername` has it."""
-        address = ipaddress.ip_address(str(sockaddr[0]))
-        if not self._may_connect(address):
+        host = str(sockaddr[0])
+        if host in self._passed:
+            return
+        if not self._may_connect(ipaddress.ip_address(host)):
             raise Refused
+        if len(self._passed) < ADDRESSES_KEPT:
+            self._passed.add(host)
 
     def open_socket(self, addr_info: tuple[Any, ...]) -> socket.socket:
         """The only maker of the crawler's sockets. addr_info: family, type, protocol, name, address."""

@@ -12,13 +12,13 @@ HOSTS_KEPT = 10_000
 """Hosts remembered at once; of those at rest, the longest unused go first."""
 
 
-def host_of(url: str) -> str:
+def host_of(url: str | URL) -> str:
     """The host whose limit a URL counts against: its name in ASCII and lower case, without port; "" for no URL.
 
     The key by which a cluster divides the work, so that one host's pace is kept by one task.
     """
     try:
-        return (URL(url).raw_host or "").lower().rstrip(".")
+        return ((URL(url) if isinstance(url, str) else url).raw_host or "").lower().rstrip(".")
     except ValueError:
         return ""
 

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ class Ledger:
         """One URL is settled."""
         self.rows[row.url] = row
         self.done.add(row.url)
-        self._append(asdict(row))
+        self._append(vars(row))
 
     def finish(self) -> None:
         """The run ended: its rows go into the table, the journal goes."""
@@ -127,7 +127,7 @@ class Ledger:
 
 def write_table(path: Path, rows: Iterable[CrawlRow]) -> None:
     """Rows as a table, sorted by URL."""
-    plain = [asdict(row) for row in sorted(rows, key=lambda row: row.url)]
+    plain = [vars(row) for row in sorted(rows, key=lambda row: row.url)]
     publish_table(path, pa.Table.from_pylist(plain, schema=CRAWL_SCHEMA))
 
 

@@ -142,7 +142,7 @@ class Policies:
         delay = rules.crawl_delay(agent) or 0.0
         if rate := rules.request_rate(agent):
             delay = max(delay, rate.seconds / max(rate.requests, 1))
-        self._client.hosts.of(host_of(str(origin))).slow_down(delay)
+        self._client.hosts.of(host_of(origin)).slow_down(delay)
 
 
 async def _anything(_: URL) -> None:

@@ -19,7 +19,7 @@ from pipeline.crawl.fetch import Fetched, Target, crawl
 from pipeline.crawl.ledger import CrawlRow, Ledger
 from pipeline.crawl.rules import CrawlRules
 from pipeline.images import StoredImage
-from schemas.errors import ImageFault, UsageError, unknown_name
+from schemas.errors import ImageFault, M3hError, UsageError, unknown_name
 from schemas.files import publish, temp_files
 
 Gate = Callable[[bytes], StoredImage]
@@ -27,6 +27,9 @@ Gate = Callable[[bytes], StoredImage]
 
 STALE_SECONDS = 600
 """Temp files so old belong to nobody."""
+
+LOOKUPS = 32
+"""Names looked up at once: a resolver can take long over a dead one."""
 
 
 @dataclass
@@ -79,6 +82,9 @@ def crawl_into(
         try:
             chosen = _chosen(targets, ledger, recrawl, frozenset(retry), summary, store)
             asyncio.run(_run(chosen, rules, store, ledger, summary))
+        except OSError as error:  # the network's are reasons of rows: this is the disk
+            ledger.close()
+            raise M3hError(f"{folder}: cannot be written ({error}). Mend that; the same command goes on.") from error
         except BaseException:
             ledger.close()
             raise
@@ -89,8 +95,9 @@ def crawl_into(
 async def _run(
     targets: Iterator[Target], rules: CrawlRules, store: "_Store", ledger: Ledger, summary: CrawlSummary
 ) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(LOOKUPS, "lookup"))
     with ThreadPoolExecutor((os.cpu_count() or 1) + 4) as pool:
-        loop = asyncio.get_running_loop()
         async for row in crawl(targets, rules, lambda fetched: loop.run_in_executor(pool, store.settle, fetched)):
             ledger.add(row)
             summary.statuses[row.status] += 1
@@ -107,7 +114,8 @@ def _chosen(
     store: "_Store",
 ) -> Iterator[Target]:
     under_way: set[str] = set()
-    for target in targets:
+    for given in targets:
+        target = replace(given, url=given.url.encode("utf-8", "replace").decode())  # what no table can hold goes
         known = ledger.rows.get(target.url)
         again = known is None or recrawl or known.reason in retry
         if not again or target.url in ledger.done or target.url in under_way:
@@ -128,7 +136,7 @@ class _Store:
     def with_validators(self, target: Target) -> Target:
         """`target` with its ETag and date of the last crawl, where that picture is still here."""
         known = self._before.get(target.url)
-        if known is None or target.etag or target.last_modified or not self._path(known.image_sha256).is_file():
+        if known is None or target.etag or target.last_modified or not self.path(known.image_sha256).is_file():
             return target
         return Target(target.url, known.etag, known.last_modified)
 
@@ -145,9 +153,11 @@ class _Store:
             return row
         try:
             stored = self._gate(fetched.body)
-            self._keep(fetched.body, stored.image_sha256)
+            self._keep(fetched.body, self.path(stored.image_sha256))
         except ImageFault as fault:
             return replace(row, status="failed", reason=fault.reason, detail=plain(fault.detail))
+        except (OSError, M3hError):
+            raise
         except Exception:  # a bug of the gate costs one picture and keeps its traceback
             return replace(row, status="failed", reason="crawl_error", detail=traceback.format_exc())
         return replace(row, status="stored", **_known_fields(vars(stored)))
@@ -162,16 +172,16 @@ class _Store:
             row, etag=row.etag or before.etag, last_modified=row.last_modified or before.last_modified, **kept
         )
 
-    def _keep(self, body: bytes, image_sha256: str) -> None:
-        path = self._path(image_sha256)
+    @staticmethod
+    def _keep(body: bytes, path: Path) -> None:
+        def write(temp: Path) -> None:
+            temp.write_bytes(body)
+
         if not path.exists():
-
-            def write(temp: Path) -> None:
-                temp.write_bytes(body)
-
             publish(path, write)
 
-    def _path(self, image_sha256: str) -> Path:
+    def path(self, image_sha256: str) -> Path:
+        """Where a picture lies."""
         return self._folder / image_sha256[:2] / f"{image_sha256}.jpg"
 
 

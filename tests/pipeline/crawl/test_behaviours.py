@@ -8,18 +8,22 @@ from pipeline.crawl.faults import REASONS
 from pipeline.crawl.fetch import Target
 from pipeline.crawl.ledger import CrawlRow, read_table
 from pipeline.crawl.room import crawl_into
-from tests.pipeline.crawl.conftest import gate, rules_for
+from tests.pipeline.crawl.conftest import SHORT, gate, rules_for
 from tests.pipeline.crawl.hostile import BEHAVIOURS, EXPECTED, Server
 
 
 @pytest.fixture(scope="module")
 def rows(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, CrawlRow]:
-    """One URL of every behaviour, all crawled at once."""
+    """One URL of every behaviour: those of one kind of time at once."""
     folder = tmp_path_factory.mktemp("all") / "out"
-    targets = [Target(server.url(name)) for name in BEHAVIOURS]
-    summary = crawl_into(folder, targets, rules_for(server, concurrency=200), gate)
-    assert summary.settled == len(BEHAVIOURS)
-    assert not summary.broken
+    settled = 0
+    for short in ("", *SHORT):
+        names = [name for name, reason in EXPECTED.items() if (reason if reason in SHORT else "") == short]
+        rules = rules_for(server, concurrency=200, **SHORT.get(short, {}))
+        summary = crawl_into(folder, [Target(server.url(name)) for name in names], rules, gate)
+        settled += summary.settled
+        assert not summary.broken
+    assert settled == len(BEHAVIOURS)
     by_url = read_table(folder / "crawl.parquet")
     for row in by_url.values():
         if row.status == "stored":

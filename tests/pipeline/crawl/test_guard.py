@@ -221,7 +221,8 @@ def real_server(dialled: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         _, _, code, target = (await reader.readuntil(b"\r\n\r\n")).decode().split(" ")[1].split("/", 3)
-        writer.write(f"HTTP/1.1 {code} Go\r\nLocation: {unquote(target)}\r\nContent-Length: 0\r\n\r\n".encode())
+        head = f"HTTP/1.1 {code} Go\r\nLocation: {unquote(target)}\r\n"
+        writer.write(f"{head}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
         writer.close()
 
     import threading

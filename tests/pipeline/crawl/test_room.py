@@ -1,6 +1,7 @@
 """From URLs to a store and a ledger: resumed, retried, asked again; nothing twice, nothing lost."""
 
 import asyncio
+import errno
 import fcntl
 import hashlib
 import json
@@ -20,7 +21,7 @@ from pipeline.crawl.room import CrawlSummary, crawl_into
 from pipeline.crawl.rules import CrawlRules
 from pipeline.images import StoredImage
 from schemas.config import resolve
-from schemas.errors import IntegrityError, UsageError
+from schemas.errors import IntegrityError, M3hError, UsageError
 from tests.commands import command, environment, run
 from tests.pipeline.crawl.conftest import gate, rules_for
 from tests.pipeline.crawl.hostile import ADDRESSES, EXPECTED, Server, jpeg
@@ -127,6 +128,26 @@ def test_a_bug_of_the_gate_costs_one_picture_and_keeps_its_traceback(server: Ser
     assert summary.broken == 1
     assert "ZeroDivisionError: a bug" in table(tmp_path)[urls[0]].detail
     assert table(tmp_path)[urls[1]].status == "stored"
+
+
+def test_a_disk_that_fails_ends_the_crawl_and_the_same_call_goes_on(server: Server, tmp_path: Path) -> None:
+    def full(body: bytes) -> StoredImage:
+        if body == jpeg(1):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return gate(body)
+
+    targets = [Target(server.url("plain", 132)), Target(server.url("has_etag", 132))]
+    with pytest.raises(M3hError, match="No space left on device"):
+        crawl_into(tmp_path, targets, rules_for(server), full)
+    summary = crawl_into(tmp_path, targets, rules_for(server), gate)
+    assert {row.status for row in table(tmp_path).values()} == {"stored"}
+    assert summary.settled == 2
+
+
+def test_a_url_that_no_table_can_hold_has_its_row(server: Server, tmp_path: Path) -> None:
+    crawl_into(tmp_path, [Target("http://h.example/\ud800.jpg ")], rules_for(server), gate)
+    (row,) = table(tmp_path).values()
+    assert (row.url, row.reason) == ("http://h.example/?.jpg ", "crawl_bad_url")
 
 
 def test_no_more_bodies_are_alive_than_pictures_may_be_under_way(server: Server) -> None:

@@ -20,7 +20,7 @@ TIMES = 25
 RATE = 10
 CONCURRENCY = 256
 MAX_BYTES = 200_000
-DEADLINE = 4.0
+DEADLINE = 6.0
 SPARE_BYTES = 100 * 2**20
 
 
@@ -52,8 +52,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
     async def story(targets: list[Target]) -> None:
         rules = rules_for(
-            server, host_rate=RATE, concurrency=CONCURRENCY, max_bytes=MAX_BYTES, deadline_seconds=DEADLINE
-        )
+            server, host_rate=RATE, concurrency=CONCURRENCY, max_bytes=MAX_BYTES, deadline_seconds=DEADLINE,
+            connect_seconds=1.0, read_seconds=0.8,
+        )  # fmt: skip
         async for _ in crawl(targets, rules, lambda fetched: asyncio.to_thread(settle, fetched)):
             pass
 
