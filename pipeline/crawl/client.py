@@ -47,14 +47,25 @@ class PoliteConnector(aiohttp.TCPConnector):
         self._hosts = hosts
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
-        """A connection to the request's host, at its turn."""
-        connection = await super().connect(req, traces, timeout)
+        """A connection to the request's host, at its turn; a fresh one where the server closed it during the wait."""
+        connection = await self._checked(req, traces, timeout)
         try:
-            peer = connection.transport and connection.transport.get_extra_info("peername")
+            await self._hosts.of(host_of(req.url)).turn(deadline.get())
+        except BaseException:
+            connection.close()
+            raise
+        if connection.transport is None or connection.transport.is_closing():
+            connection.close()
+            return await self._checked(req, traces, timeout)
+        return connection
+
+    async def _checked(self, req: Any, traces: Any, timeout: Any) -> Any:
+        connection = await super().connect(req, traces, timeout)
+        peer = connection.transport and connection.transport.get_extra_info("peername")
+        try:
             if not peer:
                 raise aiohttp.ServerDisconnectedError
             self._guard.check_socket(peer)
-            await self._hosts.of(host_of(req.url)).turn(deadline.get())
         except BaseException:
             connection.close()
             raise
