@@ -14,6 +14,8 @@ from schemas.vocab import LABEL_SPECIALS, PAD, UNK, Vocabulary
 
 FEATURES = {"ocr": "ocr", "vision": "vgg_grid", "objects": "butd_objects", "attributes": "attributes"}
 """What a system reads -> the dataset's feature it comes from."""
+TOLD = ("ocr", "attributes")
+"""What is read for every run, so that its predictions can be scored by what the pictures hold."""
 ATTRIBUTE_SPECIALS = (PAD, UNK)
 ALL = "all"
 

@@ -14,7 +14,7 @@ import torch
 
 from model.checkpoint import Checkpoints
 from model.config import Config
-from model.data import FEATURES, Posts, Reader, available
+from model.data import FEATURES, TOLD, Posts, Reader, available
 from model.evaluate import DEFINITION, predicted, scores_of, use_threads
 from model.journal import Journal
 from model.parallel import ALONE, World, join
@@ -44,7 +44,7 @@ def train_run(
     """
     use_threads(config)
     inputs = readable_inputs(config, dataset)
-    reader = Reader(dataset, inputs, pick_device(config.device))
+    reader = Reader(dataset, {*inputs, *TOLD}, pick_device(config.device))
     train, selection = reader.training_and_selection(config.train_split, config.select)
     torch.manual_seed(config.seed)
     run = with_embeddings(fresh_run(folder, config, dataset, reader, inputs, train))
@@ -57,6 +57,8 @@ def train_run(
     best = None
     if get_system(config.system).learns:
         best = Trainer(run.model, *data, config, progress, world, checkpoints, journal).run(_report)
+    if journal:
+        journal.close()
     if world.first:
         _conclude(run, best, train, selection, reader if reads_test else None)
         checkpoints.remove()

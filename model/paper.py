@@ -1,7 +1,7 @@
 """The paper's tables and figures as experiments: what is trained for each, and the figures it is compared with.
 
 Published figures are those of the paper and of its authors' release that we could check against a second source; the
-others are left open.
+others are left open. The paper's EXT-ORACLE row is by the definition `fixed-k`, the rest by `cmkp`.
 """
 
 from dataclasses import dataclass

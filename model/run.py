@@ -24,7 +24,7 @@ from model.batches import Encoded, encode
 from model.checkpoint import load_tensors, save_tensors
 from model.classifier import label_table
 from model.config import Config
-from model.data import FEATURES, Posts, Reader, Vocabularies
+from model.data import FEATURES, TOLD, Posts, Reader, Vocabularies
 from model.embeddings import coverage, fill, read_vectors
 from model.unified import KeyphraseModel
 from schemas.dataset import Dataset
@@ -100,7 +100,7 @@ class Run:
         missing = [name for name in self.facts.features if not dataset.has_feature(name)]
         if missing:
             logger.info(f"{dataset.folder} has no {', '.join(missing)}: read as if no image had any")
-        return Reader(dataset, self.facts.inputs, self.device)
+        return Reader(dataset, {*self.facts.inputs, *TOLD}, self.device)
 
 
 def fresh_run(folder: Path, config: Config, dataset: Dataset, reader: Reader, inputs: list[str], posts: Posts) -> Run:

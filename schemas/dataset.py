@@ -106,13 +106,16 @@ class Dataset:
     def tensors(self, name: str) -> TensorFeature:
         """A tensor feature, all shards together."""
         rows: dict[str, int] = {}
-        parts: dict[str, list[np.ndarray]] = {}
-        for shard in self.shards(name):
-            keys, arrays = read_tensor_shard(shard)
+        arrays: dict[str, np.ndarray] = {}
+        shards = self.shards(name)
+        total = sum(self.manifest.files[path.relative_to(self.folder).as_posix()].rows or 0 for path in shards)
+        for shard in shards:
+            keys, parts = read_tensor_shard(shard)
+            for array, values in parts.items():  # into place, one shard at a time: never twice in memory
+                whole = arrays.setdefault(array, np.empty((total, *values.shape[1:]), values.dtype))
+                whole[len(rows) : len(rows) + len(keys)] = values
             rows.update({key: len(rows) + i for i, key in enumerate(keys)})
-            for array, values in arrays.items():
-                parts.setdefault(array, []).append(values)
-        return TensorFeature(rows, {array: np.concatenate(values) for array, values in parts.items()})
+        return TensorFeature(rows, arrays)
 
     def table(self, name: str) -> pa.Table:
         """A table feature (ocr, attributes), all shards together, keyed by `image_sha256`."""

@@ -107,6 +107,11 @@ def test_figures_are_drawn_from_runs_that_tables_share(
     told = only_json(capsys)
     assert Path(told["file"]).read_bytes().startswith(b"\x89PNG")
     assert sum(p["posts"] for n, p in told["rows"][0]["parts"].items() if n.startswith("length")) == 12
+    copy = told["rows"][1]["label"], json.loads((tmp_path / "gen-copy" / "seed-23" / "run.json").read_text())["inputs"]
+    assert copy == ("GEN-COPY", ["text"])
+    assert main(["evaluate", str(tmp_path / "gen-copy" / "seed-23"), "--json"]) == 0
+    pictures = {part: scores["posts"] for part, scores in only_json(capsys)["parts"]["picture"].items()}
+    assert pictures["OCR words"] == 3  # the system reads none of them, and yet they are told
     trained = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("scores.json")}
     assert len(trained) == 3
     assert main(["reproduce", "fig6", "--post", "test-00002", *base]) == 0

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+import types
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -279,6 +280,27 @@ def test_tensorboard_that_is_not_installed_is_one_line(
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     arguments = ["train", "--dataset", str(tiny_dataset), "--out", str(tmp_path / "run"), "--set", "tensorboard=true"]
     assert "pip install tensorboard" in failing(arguments, capsys)
+
+
+def test_the_log_s_numbers_go_to_tensorboard_by_step(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, float, int]] = []
+
+    class Writer:
+        def __init__(self, folder: str) -> None:
+            self.add_scalar = lambda name, value, step: told.append((name, value, step))
+
+        def close(self) -> None:
+            told.append(("closed", 0.0, 0))
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=Writer))
+    assert train(tiny_dataset, tmp_path / "run", "--system", "cls-max", "--set", "tensorboard=true", "log_steps=2") == 0
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    steps, epochs = ([line for line in lines if key in line] for key in ("loss", "f1"))
+    assert [one for one in told if one[0] == "loss"] == [("loss", line["loss"], line["step"]) for line in steps]
+    assert ("train/joint", epochs[0]["train"]["joint"], epochs[0]["step"]) in told
+    assert told[-1][0] == "closed"
 
 
 def test_overwrite_trains_anew(tiny_dataset: Path, tmp_path: Path) -> None:

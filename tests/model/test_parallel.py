@@ -48,9 +48,13 @@ def test_a_batch_in_parts_makes_the_same_step(parts: int, alone: Path, tiny_data
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_with_both_their_batches(alone: Path, tiny_dataset: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    argv = words(tiny_dataset, small(**PLAIN, batch_size=16), out)
+@pytest.mark.parametrize("second_phase", ["paper", "released"])
+def test_two_processes_train_as_one_with_both_their_batches(
+    second_phase: str, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    config = small(**PLAIN, batch_size=16, second_phase=second_phase)
+    alone, out = train(tiny_dataset, config, tmp_path / "alone"), tmp_path / "run"
+    argv = words(tiny_dataset, config, out)
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     train_again = [sys.executable, *launcher, *argv[1:], "--json"]
     done, again = (

@@ -89,6 +89,15 @@ def test_a_run_stopped_anywhere_ends_as_the_unbroken_one(
     assert result(tmp_path / "run") == result(unbroken)
 
 
+def test_the_released_second_stage_goes_on_too(tiny_dataset: Path, tmp_path: Path) -> None:
+    """There only the decoder learns, with an optimizer begun anew."""
+    config = small(second_phase="released", second_rate=0.003, epochs=2)
+    train(tiny_dataset, config, tmp_path / "unbroken")
+    for stop in (13, None):
+        train(tiny_dataset, config, tmp_path / "run", stop)
+    assert result(tmp_path / "run") == result(tmp_path / "unbroken")
+
+
 def kill_at(step: int, argv: list[str], log: Path) -> int:
     """Start a training, SIGKILL it once its log has told of `step`; its exit code."""
     process = subprocess.Popen(argv, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
