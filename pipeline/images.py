@@ -28,7 +28,7 @@ REASONS: Mapping[str, str] = {
     "image_unsupported": "a JPEG that not every decoder reads: arithmetic, lossless, hierarchical, not of 8 bits",
     "image_truncated": "ends before its pixels do",
     "image_broken": "a JPEG that cannot be decoded",
-    "image_grey": "no colour in 99 of 100 pixels, whatever its mode; image.allow_grey keeps it",
+    "image_grey": "no colour in 999 of 1000 pixels, whatever its mode; image.allow_grey keeps it",
     "image_gate_timeout": "not decoded within image.timeout_seconds",
     "image_gate_memory": "decoding needs more memory than a picture of image.max_pixels may",
     "image_gate_crash": "the decoder crashed twice, or failed in a way nobody foresaw",
@@ -36,7 +36,7 @@ REASONS: Mapping[str, str] = {
 """Every reason why a picture is not kept."""
 
 GREY_SPREAD = 10
-"""A picture is grey when in 99 of 100 pixels no two channels differ by so much (of 255): JPEG adds a little colour."""
+"""A picture is grey when in 999 of 1000 pixels no two channels differ by so much, of 255: JPEG adds a little."""
 
 SIGNATURE = b"\xff\xd8\xff"
 """How every JPEG begins (ISO 10918-1 B.1.1.3: the start of image, then another marker)."""
@@ -193,7 +193,7 @@ def _is_grey(pixels: "Image") -> bool:
     import numpy as np
 
     small_hwc = np.asarray(pixels.resize((64, 64)), dtype=np.int16)
-    return float(np.quantile(np.ptp(small_hwc, axis=2), 0.99)) < GREY_SPREAD
+    return float(np.quantile(np.ptp(small_hwc, axis=2), 0.999)) < GREY_SPREAD
 
 
 def perceptual_hash(pixels: "Image") -> str:
