@@ -94,6 +94,9 @@ _CLEANING = {
         "An earlier post, named in the detail, says nearly the same (clean.near_text); clean.drop_near_texts is set."
     ),
     "duplicate_image": Reason("An earlier post, named in the detail, shows the same, and clean.unique_images is set."),
+    "near_duplicate_image": Reason(
+        "An earlier post, named in the detail, shows nearly the same (clean.near_images); clean.drop_near_images is set."
+    ),
     "rare_hashtag": Reason(
         "The hashtag in the detail is in fewer posts than clean.min_hashtag_count, counted among the posts that stay."
     ),

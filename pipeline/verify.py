@@ -1,4 +1,4 @@
-"""`verify`: every file hashed again, and the laws: conservation, integrity, freshness, no leaks, and the build's rules."""
+"""`verify`: every file hashed again, and the laws: conservation, integrity, freshness, no leaks, the rules obeyed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

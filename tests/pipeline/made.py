@@ -13,14 +13,14 @@ from pipeline.engine import UNEXPECTED, Receipt, ShardTask, slice_digest
 from pipeline.images import image_path
 from pipeline.parts import DROPPED, DROPPED_PER_FILE, IMAGE_LIST, IMAGES, POSTS
 from pipeline.publish import BuiltFeature, publish_dataset, record_counts
-from pipeline.rules import ShardRules
+from pipeline.rules import CleanRules, ShardRules
 from schemas.config import as_plain
 from schemas.features import ArraySpec, FeatureSpec
 from schemas.files import sha256_file
 from schemas.posts import IMAGE_SCHEMA, Dropped, Post, dropped_row, post_row
 from schemas.shards import shard_count, shard_slice, write_shard
 
-CONFIG = BuildConfig(shards=ShardRules(images=4, posts=6))
+CONFIG = BuildConfig(shards=ShardRules(images=4, posts=6), clean=CleanRules(near_text=0, near_images=0))
 GRID = FeatureSpec("grid", arrays=(ArraySpec("features", (2, 3)), ArraySpec("count", (), "int32")))
 WORDS = FeatureSpec("words", columns=(("words", pa.list_(pa.string())), ("boxes", pa.list_(pa.list_(pa.int32(), 4)))))
 VERSIONS = ((GRID, "0" * 16), (GRID, "1" * 16), (WORDS, "2" * 16))
@@ -58,7 +58,7 @@ def post_of(i: int, kept: Collection[int]) -> Post:
     first = pairs.get(i, i)
     return Post(
         post_id(i), text_of(i), ("tea", "rain") if i % 2 else ("rain",), (), "en", "", "v1:d.jsonl", i,
-        split=("train", "valid", "test")[first % 3], tokens=tuple(text_of(i).split()),
+        split=("train", "valid", "test")[first % 3], own_split=True, tokens=tuple(text_of(i).split()),
         keyphrases=("tea", "rain") if i % 2 else ("rain",),
         image_sha256=image_of(i), group=post_id(first if first in kept else i),
     )  # fmt: skip
