@@ -91,11 +91,11 @@ _CLEANING = {
     "superseded": Reason("The post was edited; its last version took its place; the detail says which.", _MISSING_OUT),
     "duplicate_text": Reason("An earlier post, named in the detail, says the same, and clean.unique_texts is set."),
     "near_duplicate_text": Reason(
-        "An earlier post, named in the detail, says nearly the same (clean.near_text); clean.drop_near_texts is set."
+        "An earlier post, named in the detail, says nearly the same (clean.near_text): clean.drop_near_texts."
     ),
     "duplicate_image": Reason("An earlier post, named in the detail, shows the same, and clean.unique_images is set."),
     "near_duplicate_image": Reason(
-        "An earlier post, named in the detail, shows nearly the same (clean.near_images); clean.drop_near_images is set."
+        "An earlier post, named in the detail, shows nearly the same (clean.near_images): clean.drop_near_images."
     ),
     "rare_hashtag": Reason(
         "The hashtag in the detail is in fewer posts than clean.min_hashtag_count, counted among the posts that stay."
