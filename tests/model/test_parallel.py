@@ -16,7 +16,7 @@ from schemas.dataset import Dataset
 from tests.commands import environment
 from tests.model.test_resume import StopAt, small, words
 
-PLAIN = {"dropout": 0.0, "log_steps": 1, "epochs": 2, "learning_rate": 3e-3}
+PLAIN = {"dropout": 0.0, "log_steps": 1, "epochs": 1, "learning_rate": 3e-3}
 
 
 def train(dataset: Path, config: Config, out: Path) -> Path:
