@@ -181,8 +181,8 @@ def compare(img2dataset: str, number: int, rounds: int, side: int, folder: Path)
                 out = folder / f"{contender.name}-{turn}"
                 start = timed(contender.command(one, Path(f"{out}-one")))
                 whole = timed(contender.command(many, out))
-                if hashes(out) != wanted:
-                    sys.exit(f"{contender.name}: other pictures than the server's")
+                if (found_here := hashes(out)) != wanted:
+                    sys.exit(f"{contender.name}: {len(found_here & wanted)} of {number} pictures are the server's")
                 found.setdefault(contender.name, []).append((*start, *whole))
     finally:
         server.terminate()

@@ -76,6 +76,8 @@ class Policies:
         del self._fetching[origin]
         if done.cancelled() or done.exception():
             return
+        if old := self._known.pop(origin, None):
+            self._size -= old.size
         self._known[origin] = done.result()
         self._size += done.result().size
         while self._size > BYTES_KEPT:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 import threading
 from collections import defaultdict
 from dataclasses import dataclass
@@ -66,6 +67,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     log: dict[str, list[Request]] = defaultdict(list)
     for request in server.log:
         log[request.address].append(request)
+    counts = len(targets), len(server.log), max(seconds), memory.grown / 2**20
+    logging.info("%d pictures, %d requests, longest %.2f s, grown by %.0f MiB", *counts)
     return Ran(reasons, seconds, log, server.stalls, memory.grown)
 
 
