@@ -93,7 +93,7 @@ def fetch(urls: Path, out: Path, port: int, decode: bool) -> None:
             with Image.open(io.BytesIO(body), formats=("JPEG",)) as picture:
                 picture.load()
                 width, height = picture.size
-        return StoredImage(hashlib.sha256(body).hexdigest(), len(body), width, height, "RGB", "")
+        return StoredImage(hashlib.sha256(body).hexdigest(), len(body), width, height, "RGB", phash="", places="")
 
     crawl_into(out, map(Target, urls.read_text().split()), CrawlRules(**rules(port)), gate)
 

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.images import StoredImage
 from schemas.errors import IntegrityError
 from schemas.files import publish_table
 
@@ -41,6 +42,7 @@ CRAWL_SCHEMA = pa.schema(
         ("height", pa.int32()),
         ("mode", pa.string()),
         ("phash", pa.string()),
+        ("places", pa.string()),
     ]
 )
 
@@ -65,6 +67,14 @@ class CrawlRow:
     height: int = 0
     mode: str = ""
     phash: str = ""
+    places: str = ""
+
+    def picture(self) -> dict[str, Any]:
+        """The fields of its StoredImage."""
+        return {name: getattr(self, name) for name in PICTURE_FIELDS}
+
+
+PICTURE_FIELDS = tuple(field.name for field in fields(StoredImage))
 
 
 class Ledger:

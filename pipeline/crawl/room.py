@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from pipeline.crawl.faults import REASONS, plain
 from pipeline.crawl.fetch import Fetched, Target, crawl
@@ -160,17 +159,15 @@ class _Store:
             raise
         except Exception:  # a bug of the gate costs one picture and keeps its traceback
             return replace(row, status="failed", reason="crawl_error", detail=traceback.format_exc())
-        return replace(row, status="stored", **_known_fields(vars(stored)))
+        return replace(row, status="stored", **vars(stored))
 
     def _still(self, row: CrawlRow) -> CrawlRow:
         """The picture of the last crawl, under the validators of this answer where it gave any."""
         before = self._before.get(row.url)
         if before is None:  # the caller brought the validators, and has the picture
             return row
-        kept = {name: getattr(before, name) for name in ("image_sha256", "bytes", "width", "height", "mode", "phash")}
-        return replace(
-            row, etag=row.etag or before.etag, last_modified=row.last_modified or before.last_modified, **kept
-        )
+        validators = {name: getattr(row, name) or getattr(before, name) for name in ("etag", "last_modified")}
+        return replace(row, **validators, **before.picture())
 
     @staticmethod
     def _keep(body: bytes, path: Path) -> None:
@@ -183,10 +180,6 @@ class _Store:
     def path(self, image_sha256: str) -> Path:
         """Where a picture lies."""
         return self._folder / image_sha256[:2] / f"{image_sha256}.jpg"
-
-
-def _known_fields(stored: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in stored.items() if name in CrawlRow.__dataclass_fields__}
 
 
 @contextmanager

@@ -6,7 +6,7 @@ kept by one task on one machine, however many workers a cluster has.
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +83,7 @@ def admit(url: str, posts: Iterable[Post], rows: Iterable[CrawlRow]) -> Iterator
         for post in posts:
             yield TaggedOutput(DROPPED, Dropped.of(post, "image", row.reason, row.detail))
         return
-    known = {name: value for name, value in asdict(row).items() if name in ("bytes", "width", "height", "mode")}
-    image = {"image_sha256": row.image_sha256, "phash": row.phash, **known}
-    yield TaggedOutput(IMAGE_ROWS, {"status": "stored", "path": "", "url": url, **image})
+    yield TaggedOutput(IMAGE_ROWS, {"status": "stored", "path": "", "url": url, **row.picture()})
     for post in posts:
         yield post.having(image_sha256=row.image_sha256)
 

@@ -10,13 +10,14 @@ import socket
 import subprocess
 import time
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.crawl.fetch import Fetched, Target, crawl
-from pipeline.crawl.ledger import CrawlRow, Ledger, read_journal, read_table
+from pipeline.crawl.ledger import CRAWL_SCHEMA, CrawlRow, Ledger, read_journal, read_table
 from pipeline.crawl.room import CrawlSummary, crawl_into
 from pipeline.crawl.rules import CrawlRules
 from pipeline.images import StoredImage
@@ -193,6 +194,12 @@ def began(folder: Path, run: dict[str, Any] = PLAIN) -> Ledger:
     ledger = Ledger(folder)
     ledger.begin(run)
     return ledger
+
+
+def test_a_row_has_every_column_of_the_table_and_every_field_of_a_stored_picture() -> None:
+    assert [field.name for field in fields(CrawlRow)] == CRAWL_SCHEMA.names
+    picture = gate(jpeg(3))
+    assert CrawlRow("u", "stored", **vars(picture)).picture() == vars(picture)
 
 
 def test_rows_of_a_killed_run_are_there_when_the_same_run_goes_on(tmp_path: Path) -> None:
