@@ -76,7 +76,10 @@ def raw_records(
     dump: DumpFile, positions: Collection[int], rules: ReadRules | None = None
 ) -> Iterator[tuple[list[int], bytes]]:
     """As `raw_record`, for many positions in one pass: (those of them that the bytes hold, bytes), in order."""
+    last = max(positions, default=0)
     for place, raw, results in _places(dump, rules or ReadRules()):
+        if place > last:
+            return
         if mine := [position for position in range(place, place + len(results)) if position in positions]:
             yield mine, raw
 

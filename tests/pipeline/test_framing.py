@@ -72,6 +72,29 @@ def test_a_broken_member_costs_itself_alone(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("broken", ['{"id": 2, "text": "x', '{"id": 2, "a": {"b": [1', '{"id": 2, "text": "x\\'])
+@pytest.mark.parametrize(
+    ("start", "between", "end"),
+    [("[", ",\n", "]"), ("[\n", ",\n", "\n]"), ("x = [\n  ", ",\r\n  ", "\n]"), ("[ \n\t", "\n\t", "]\n")],
+)
+def test_a_member_that_is_never_closed_costs_none_of_those_that_begin_as_it_did(tmp_path, start, between, end, broken):
+    members = [json.dumps(record(1)), broken, json.dumps(record(3)), json.dumps(record(4), indent=8)]
+    found = dump(tmp_path, (start + between.join(members) + end).encode())
+    assert results(found) == [(1, "1"), (2, "not_json"), (3, "3"), (4, "4")]
+    assert raw_record(found, 2) == broken.encode()
+
+
+def test_an_indented_object_that_is_never_closed_costs_none_of_the_others(tmp_path):
+    text = "\n".join(json.dumps(record(i), indent=1) for i in (1, 2, 3)).replace('"text": "post 2', '"text": "po"st 2')
+    assert results(dump(tmp_path, text.encode())) == [(1, "1"), (2, "not_json"), (3, "3")]
+
+
+def test_a_list_laid_out_without_indentation_is_read(tmp_path):
+    text = json.dumps([record(1, more=[{"a": 1}, {"b": {"c": 2}}]), record(2)], indent=1)
+    flat = "\n".join(line.strip() for line in text.splitlines())
+    assert results(dump(tmp_path, flat.encode())) == [(1, "1"), (2, "2")]
+
+
 @pytest.mark.parametrize(("missing", "whole"), [(1, 2), (2, 1), (40, 1), (53, 1), (54, 0), (90, 0)])
 def test_a_list_that_is_cut_off_says_so(tmp_path, missing, whole):
     data = json.dumps([record(1), record(2)]).encode()
@@ -101,11 +124,12 @@ VALUES = st.recursive(
 OBJECTS = st.lists(st.dictionaries(st.text(max_size=3), VALUES, max_size=3), min_size=1, max_size=5)
 
 
-@given(OBJECTS, st.integers(1, 7), st.sampled_from([None, 1]), st.booleans())
-def test_members_are_cut_right_wherever_a_block_ends(objects, block, indent, ascii_only):
+@given(OBJECTS, st.integers(1, 9), st.sampled_from([None, 0, 1, 3]), st.booleans(), st.sampled_from(["\n", "\r\n"]))
+def test_members_are_cut_right_wherever_a_block_ends(objects, block, indent, ascii_only, line_end):
+    text = json.dumps(objects, indent=indent, ensure_ascii=ascii_only).replace("\n", line_end)
     before, framing.BLOCK = framing.BLOCK, block
     try:
-        found = raws(json.dumps(objects, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass"))
+        found = raws(text.encode("utf-8", "surrogatepass"))
     finally:
         framing.BLOCK = before
     assert [json.loads(raw.decode("utf-8", "surrogatepass")) for raw in found] == objects
