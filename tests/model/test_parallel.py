@@ -52,7 +52,7 @@ def test_a_batch_in_parts_makes_the_same_step(parts: int, alone: Path, tiny_data
 def test_two_processes_train_as_one_with_both_their_batches(
     second_phase: str, tiny_dataset: Path, tmp_path: Path
 ) -> None:
-    config = small(**PLAIN, batch_size=16, second_phase=second_phase)
+    config = small(**{**PLAIN, "epochs": 2}, batch_size=16, second_phase=second_phase)
     alone, out = train(tiny_dataset, config, tmp_path / "alone"), tmp_path / "run"
     argv = words(tiny_dataset, config, out)
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
