@@ -12,7 +12,7 @@ from model.classifier import Aggregation, Classifier, ReleasedAggregation
 from model.config import Config
 from model.decoder import Decoder
 from model.encoder import AttributeEncoder, TextEncoder, VisionEncoder, WordBank
-from model.systems import NEEDS_VISION, System, get_system, modalities
+from model.systems import NEEDS_VISION, System, get_system, modalities, ranking_of
 from model.topics import NeuralTopicModel, TopicMemory
 from model.unified import KeyphraseModel
 from schemas.errors import UsageError
@@ -48,7 +48,7 @@ def build_model(
     if not system.learns:
         return KeyphraseModel(0, 0, None)
     seen = modalities(inputs)
-    _check(system, seen)
+    _check(system, seen, config)
     topics = _topic_model(config, sizes) if system.topics else None
     e, d = config.word_width, config.width
     return KeyphraseModel(
@@ -67,7 +67,8 @@ def build_model(
     )
 
 
-def _check(system: System, seen: list[str]) -> None:
+def _check(system: System, seen: list[str], config: Config) -> None:
+    ranking_of(system, config)
     needs = [name for name in modalities(system.inputs) if name == "text" or system.fusion in NEEDS_VISION]
     missing = [name for name in needs or modalities(system.inputs) if name not in seen]
     if missing:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from schemas.config import Settings, resolve
+from schemas.errors import UsageError
 
 Input = Literal["ocr", "vision", "objects", "attributes"]
 Pool = Literal["max", "avg"]
@@ -125,8 +126,26 @@ class Config(Settings):
         return {**PRESETS.get(str(values.get("system")), {}), **values} if isinstance(values, dict) else values
 
 
+SEARCH_FIELDS = {
+    *("beam", "n_best", "max_steps", "length_power", "search", "ranking", "generator_weight", "drop_duplicates"),
+    *("search_batch", "threads", "device"),
+}
+"""What can still be changed when a system is trained."""
+
+
 def resolve_config(
     file: Path | None = None, sets: Sequence[str] = (), epochs: int | None = None, **fields: str | None
 ) -> Config:
     """The defaults, `file`, `sets` and command-line `fields` over one another; UsageError names a bad field."""
     return resolve(Config, file, sets, epochs=epochs, **fields)
+
+
+def changed_search(file: Path, sets: Sequence[str]) -> Config:
+    """A finished run's config.json with `sets` over it; UsageError where one of them needs another training."""
+    before, now = resolve(Config, file), resolve(Config, file, sets)
+    trained = [name for name in Config.model_fields if getattr(before, name) != getattr(now, name)]
+    refused = [name for name in trained if name not in SEARCH_FIELDS]
+    if refused:
+        known = ", ".join(sorted(SEARCH_FIELDS))
+        raise UsageError(f"--set {refused[0]}: a finished run can only change how it searches ({known}).")
+    return now

@@ -1,19 +1,22 @@
 """A finished run on a split: its predictions, their scores, parts of the split, and another run on the same posts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from model.compare import compare
-from model.config import Config
+from model.config import Config, changed_search
 from model.data import Posts
 from model.infer import predict
+from model.memory import keep_large_blocks
 from model.metrics import score
 from model.predictions import Record, read_records, records_of, write_records
 from model.run import Run, is_finished, load_run
 from model.subsets import scores_of_parts
+from model.systems import get_system, ranking_of
 from schemas.dataset import Dataset
 from schemas.errors import UsageError
 from schemas.files import read_json
@@ -29,13 +32,19 @@ def scores_of(records: Sequence[Record], definition: str) -> dict[str, Any]:
 
 
 def evaluate_run(
-    folder: Path, dataset_folder: Path | None, split: str, definition: str, against: Path | None = None
+    folder: Path,
+    dataset_folder: Path | None,
+    split: str,
+    definition: str,
+    against: Path | None = None,
+    sets: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Scores of a finished run on a split of its own dataset, or of another one.
 
-    Besides `scores_of`: `parts` of the split, and with another run `against` it the comparison of the two.
+    sets: changes of how the run searches and ranks, see `changed_search`; the other run's stay as they were. Besides
+    `scores_of`: `parts` of the split, and with another run `against` it the comparison of the two.
     """
-    records = predictions_of(folder, dataset_folder, split)
+    records = predictions_of(folder, dataset_folder, split, sets)
     training = read_json(folder / "keyphrases.json")
     told: dict[str, Any] = {"run": str(folder), "split": split, "definition": definition}
     told |= {**scores_of(records, definition), "parts": scores_of_parts(records, training, definition)}
@@ -45,24 +54,26 @@ def evaluate_run(
     return told
 
 
-def predictions_of(folder: Path, dataset_folder: Path | None, split: str) -> list[Record]:
-    """Of a finished run: those it has in its folder for its own dataset, else made now."""
+def predictions_of(folder: Path, dataset_folder: Path | None, split: str, sets: Sequence[str] = ()) -> list[Record]:
+    """Of a finished run: those it has for its own dataset, else made now; with `sets`, made and not kept."""
     file = predictions_file(folder, split)
-    if dataset_folder is None and is_finished(folder) and file.exists():
+    if dataset_folder is None and is_finished(folder) and file.exists() and not sets:
         return read_records(file)
-    run = open_run(folder)
+    run = open_run(folder, sets)
     posts = run.reader(Dataset(dataset_folder or run.facts.dataset)).split(split)
-    if dataset_folder is None:
+    if dataset_folder is None and not sets:
         return predicted(run, split, posts)
     return records_of(posts, predict(run.model, run.encode(posts), run.vocabularies, run.config))
 
 
-def open_run(folder: Path) -> Run:
-    """A finished run, ready to predict; UsageError where there is none."""
+def open_run(folder: Path, sets: Sequence[str] = ()) -> Run:
+    """A finished run, ready to predict, its search changed by `sets`; UsageError where there is none."""
     if not is_finished(folder):
         raise UsageError(f"{folder}: no finished run. Train one with `python -m model train --out {folder}`.")
-    run = load_run(folder)
-    use_threads(run.config)
+    config = changed_search(folder / "config.json", sets)
+    ranking_of(get_system(config.system), config)
+    run = replace(load_run(folder), config=config)
+    use_threads(config)
     return run
 
 
@@ -80,6 +91,7 @@ def predictions_file(folder: Path, split: str) -> Path:
 
 
 def use_threads(config: Config) -> None:
-    """As many as the configuration says; without a word torch's own choice stays."""
+    """As many as the configuration says, or torch's own choice; freed memory is kept for the next step."""
+    keep_large_blocks()
     if config.threads:
         torch.set_num_threads(config.threads)

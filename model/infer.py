@@ -13,7 +13,7 @@ from model.data import Posts, Vocabularies
 from model.merge import Candidate, merge
 from model.metrics import is_present, stem, stem_phrase
 from model.search import Rules, search
-from model.systems import get_system
+from model.systems import get_system, ranking_of
 from model.unified import KeyphraseModel
 
 
@@ -60,7 +60,7 @@ def _ranked(
     model: KeyphraseModel, batch: Batch, encoded: Encoded, vocabularies: Vocabularies, config: Config
 ) -> Iterator[Iterable[Candidate]]:
     """The phrases of each post, best first, by the part that ranks, or merged."""
-    how = get_system(config.system).ranks if config.ranking == "system" else config.ranking
+    how = ranking_of(get_system(config.system), config)
     if how == "generator":
         return _generated(model, batch, encoded, vocabularies, config)
     if how == "classifier":

@@ -144,20 +144,22 @@ def candidates(logits_bkv: Tensor, emission: Emission, memory: Memory, beam: int
 
     A word that stands in no slot has its chance from the vocabulary alone, so the best of those are the best logits:
     beside them only the slots need a look, and the distribution over V and the copied words is never written out.
+    `logits_bkv` is used up: its memory serves for the sum of the softmax.
     """
     slot_bs = memory.slot_bs
     same_bss = slot_bs[:, :, None] == slot_bs[:, None]
     repeated_bs = same_bss.tril(-1).any(-1)
-    norm_bk1 = logits_bkv.logsumexp(-1, keepdim=True)
-    switch_bk1 = emission.switch_bt[..., None]
-
-    top = logits_bkv.topk(min(beam, logits_bkv.size(-1)), -1)
-    in_slot_bkc = (top.indices[..., None] == slot_bs[:, None, None]).any(-1)
-    top_bkc = switch_bk1 * (top.values - norm_bk1).exp()
-
     slot_bks = slot_bs[:, None].expand(emission.weight_bts.shape)
     known_bks = slot_bks < logits_bkv.size(-1)
-    generate_bks = (logits_bkv.gather(-1, slot_bks * known_bks) - norm_bk1).exp() * known_bks
+    slot_logit_bks = logits_bkv.gather(-1, slot_bks * known_bks)
+    top = logits_bkv.topk(min(beam, logits_bkv.size(-1)), -1)
+    best_bk1 = top.values[..., :1]
+    norm_bk1 = best_bk1 + logits_bkv.sub_(best_bk1).exp_().sum(-1, keepdim=True).log()
+
+    switch_bk1 = emission.switch_bt[..., None]
+    in_slot_bkc = (top.indices[..., None] == slot_bs[:, None, None]).any(-1)
+    top_bkc = switch_bk1 * (top.values - norm_bk1).exp()
+    generate_bks = (slot_logit_bks - norm_bk1).exp() * known_bks
     copied_bks = emission.weight_bts @ same_bss.to(emission.weight_bts.dtype)
     p_bks = switch_bk1 * generate_bks + (1 - switch_bk1) * copied_bks
     told_bkc = torch.cat([in_slot_bkc, repeated_bs[:, None].expand(slot_bks.shape)], -1)  # by another candidate

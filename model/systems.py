@@ -141,6 +141,16 @@ def wanted_inputs(system: System, config: Config) -> list[str]:
     return [name for name in INPUTS if name in chosen]
 
 
+def ranking_of(system: System, config: Config) -> str:
+    """Whose list is given, `classifier` or `generator`, or how `merge` joins both; UsageError without a part for it."""
+    how = system.ranks if config.ranking == "system" else config.ranking
+    has = {"classifier": system.classifies, "generator": system.generates}
+    missing = [part for part in ([how] if how in has else has) if not has[part]]
+    if missing and system.learns:
+        raise UsageError(f"ranking={how}: {system.name} has no {missing[0]}.")
+    return how
+
+
 def _modality(name: str) -> str:
     return {"ocr": "text", "objects": "vision"}.get(name, name)
 

@@ -20,11 +20,12 @@ app = typer.Typer()
   python -m model evaluate runs/full
   python -m model evaluate runs/full --split valid --definition per-post
   python -m model evaluate runs/full --against runs/copy
+  python -m model evaluate runs/full --set ranking=probabilities beam=20
 
 Score a finished run on a split of its own dataset, or of another one: all posts, present and absent keyphrases, and
 parts of the split (how often the keyphrase was seen in training, length of the text, words in the picture). With
 --against also another run on the same posts: the difference with the 95% interval of a bootstrap, and p of a paired
-t-test. Predictions that lie in the run's folder are used.
+t-test. Predictions that lie in the run's folder are used; --set changes how the run searches, and makes them anew.
 """,
 )
 def evaluate(
@@ -33,10 +34,11 @@ def evaluate(
     dataset: Annotated[Path | None, typer.Option(help="Default: the one it was trained on.")] = None,
     definition: Definition = DEFINITION,
     against: Annotated[Path | None, typer.Option(help="Another finished run, to compare with.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE of the search; several.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a finished run."""
-    scores = evaluate_run(run, dataset, split, known_definition(definition), against)
+    scores = evaluate_run(run, dataset, split, known_definition(definition), against, set_ or ())
     lines = [scores_text(scores, split, definition), "", *parts_lines(scores)]
     say(scores, as_json, "\n".join([*lines, *(["", *comparison_lines(scores)] if against else [])]))
 

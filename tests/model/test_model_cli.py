@@ -171,6 +171,27 @@ def test_a_system_whose_pictures_the_dataset_lacks_is_a_wrong_use(
     assert "cls-butd-max cannot be without vision" in capsys.readouterr().err
 
 
+def test_a_finished_run_s_lists_can_be_merged_and_searched_otherwise(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (finished / "predictions" / "test.jsonl").read_bytes()
+    scores = {}
+    for sets in ([], ["ranking=classifier"], ["ranking=turns"], ["ranking=generator", "beam=2", "search=released"]):
+        options = ["--set", *sets] if sets else []
+        assert main(["evaluate", str(finished), "--json", *options]) == 0
+        scores[str(sets)] = only_json(capsys)["all"]["recall@5"]
+    assert len(set(scores.values())) > 1
+    assert (finished / "predictions" / "test.jsonl").read_bytes() == before
+    assert "can only change how it searches" in failing(["evaluate", str(finished), "--set", "width=8"], capsys)
+
+
+def test_a_list_that_no_part_makes_is_refused(
+    tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["train", "--dataset", str(tiny_dataset), "--system", "gen-copy", "--out", str(tmp_path / "r"), "--set"]
+    assert "gen-copy has no classifier" in failing([*argv, "ranking=ranks"], capsys)
+
+
 def test_the_oracle_finds_what_stands_in_the_text(tiny_dataset: Path, tmp_path: Path) -> None:
     assert train(tiny_dataset, tmp_path / "run", "--system", "ext-oracle") == 0
     for record in read_records(tmp_path / "run" / "predictions" / "test.jsonl"):
