@@ -10,7 +10,6 @@ PIPELINE = [
     "datasketch>=2.0,<3",
     "ekphrasis>=0.5.4",
     "emoji>=2.12",
-    "ijson>=3.3",
     "imagehash>=4.3",
     "scipy>=1.11",
     "protego>=0.4",
