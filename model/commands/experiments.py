@@ -75,7 +75,7 @@ command goes on. Systems whose features the dataset lacks are left out with the 
 """,
 )
 def reproduce(
-    what: Annotated[str, typer.Argument(metavar="table1|table2|table3|table4|fig5|fig6")],
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="One of the six above.")],
     dataset: DatasetFolder,
     out: Annotated[Path, typer.Option(help="Where the runs go.")] = Path("runs/paper"),
     seed: Annotated[list[int] | None, typer.Option(help="One run each.  [23]")] = None,

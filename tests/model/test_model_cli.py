@@ -329,7 +329,10 @@ def test_overwrite_trains_anew(tiny_dataset: Path, tmp_path: Path) -> None:
         assert train(tiny_dataset, tmp_path / "run", "--system", "cls-max", *more) == 0
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "score", "sweep", "reproduce", "attend", "systems"])
+COMMANDS = ("train", "evaluate", "predict", "score", "sweep", "reproduce", "attend", "systems")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_begins_with_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     usage, empty, example = capsys.readouterr().out.splitlines()[:3]
