@@ -179,6 +179,22 @@ def test_duplicates_go_by_the_rules(root, rules, keep, drop):
     check(kept, dropped, keep, drop)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_an_edited_post_the_last_version_stays_whatever_the_order(root, turned):
+    def version(number, edit, **fields):
+        fields = {"tokens": (f"t{number}",), "image_sha256": f"i{number}", "collected_at": "2022-01-01", **fields}
+        return post(number, edit=edit, first_id="4" if edit else "", **fields)
+
+    unknowing = version(7, 0, collected_at="2022-01-02").having(source="v1:older")
+    posts = [version(4, 0), version(7, 1), unknowing, version(9, 2), version(5, 0)]
+    kept, dropped = (
+        root | beam.Create(posts[::-1] if turned else posts),
+        root | "none" >> beam.Create([]),
+    ) | Dedup(CleanRules())
+    check(kept, dropped, ["5", "9"], [("4", "superseded"), ("7", "superseded"), ("7", "duplicate_id")])
+    assert_that(dropped | beam.Map(lambda d: d.detail.partition(" ")[0]), equal_to(["9", "9", "7"]), "what stayed")
+
+
 def test_rare_hashtags_take_their_posts_along(root):
     tags = {1: ("a",), 2: ("a", "b"), 3: ("a",), 4: ("c",), 5: ("a", "c")}
     posts = [post(i, hashtags=mine) for i, mine in tags.items()]
