@@ -24,6 +24,8 @@ def compare(ours: Sequence[Record], theirs: Sequence[Record], definition: str, s
     """Score -> difference (ours less theirs), `t`, `p` of the t-test, `low`, `high`, `p_bootstrap`."""
     if [(r.post_id, r.keyphrases) for r in ours] != [(r.post_id, r.keyphrases) for r in theirs]:
         raise UsageError("the two runs were not scored on the same posts. Name one --dataset for both.")
+    if not any(record.keyphrases for record in ours):
+        raise UsageError("no post of this split has a keyphrase: there is nothing to compare by.")
     judged = [
         [judge(clean_predictions(r.phrases), clean_targets(r.keyphrases)) for r in records]
         for records in (ours, theirs)
@@ -33,11 +35,15 @@ def compare(ours: Sequence[Record], theirs: Sequence[Record], definition: str, s
         mine, other = (values_at(k, posts, definition) for posts in judged)
         t, p = paired_t(mine[name] - other[name])
         drawn_s = resampled(name, mine, definition, seed) - resampled(name, other, definition, seed)
+        low, high = (float(limit) for limit in np.quantile(drawn_s, (0.025, 0.975)))
+        sign_changes = 2 * min((drawn_s <= 0).mean(), (drawn_s >= 0).mean())
         told[f"{name}@{k}"] = {
             "difference": averages(mine, definition)[name] - averages(other, definition)[name],
-            **{"t": t, "p": p},
-            **dict(zip(("low", "high"), map(float, np.quantile(drawn_s, (0.025, 0.975))), strict=True)),
-            "p_bootstrap": float(min(1.0, 2 * min((drawn_s <= 0).mean(), (drawn_s >= 0).mean()))),
+            "t": t,
+            "p": p,
+            "low": low,
+            "high": high,
+            "p_bootstrap": float(min(1.0, sign_changes)),
         }
     return told
 
@@ -60,12 +66,15 @@ def resampled(name: str, values: Mapping[str, np.ndarray], definition: str, seed
     return harmonic(share_sn @ values["precision"], share_sn @ values["recall"])
 
 
-def paired_t(difference_n: np.ndarray) -> tuple[float, float]:
-    """t of the mean difference and its two-sided p. Differences that are all alike give p 0, or 1 where all are 0."""
+def paired_t(difference_n: np.ndarray) -> tuple[float | None, float]:
+    """t of the mean difference and its two-sided p. Differences that are all alike have no t: p is 0, or 1 if all are 0.
+
+    A single difference tells nothing: p is 1.
+    """
     n, mean = len(difference_n), float(difference_n.mean())
-    error = float(difference_n.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+    error = float(difference_n.std(ddof=1)) / math.sqrt(n) if n > 1 else 0.0
     if not error > 0:
-        return (0.0, 1.0) if mean == 0 or n < 2 else (math.copysign(math.inf, mean), 0.0)
+        return None, 1.0 if mean == 0 or n < 2 else 0.0
     return mean / error, two_sided(mean / error, n - 1)
 
 

@@ -41,7 +41,9 @@ def test_the_paired_t_test_by_hand() -> None:
     t, p = paired_t(np.array([1.0, 2.0, 3.0]))  # mean 2, deviation 1: t = 2 sqrt(3), p of 2 degrees
     assert t == pytest.approx(2 * 3**0.5)
     assert p == pytest.approx(1 - t / (2 + t * t) ** 0.5)
-    assert paired_t(np.zeros(5)) == (0.0, 1.0)
+    assert paired_t(np.zeros(5)) == (None, 1.0)
+    assert paired_t(np.ones(5)) == (None, 0.0)
+    assert paired_t(np.ones(1)) == (None, 1.0)
 
 
 def test_a_run_does_not_differ_from_itself() -> None:
@@ -69,6 +71,8 @@ def test_a_better_run_is_told_from_luck_the_same_way_each_time(definition: str) 
 def test_other_posts_are_not_compared() -> None:
     with pytest.raises(UsageError, match="not scored on the same posts"):
         compare([record(1, True)], [record(2, True)], "cmkp")
+    with pytest.raises(UsageError, match="no post of this split has a keyphrase"):
+        compare([record(1, True, keyphrases=[])], [record(1, True, keyphrases=[])], "cmkp")
 
 
 @given(RECORDS)
