@@ -67,7 +67,7 @@ def resampled(name: str, values: Mapping[str, np.ndarray], definition: str, seed
 
 
 def paired_t(difference_n: np.ndarray) -> tuple[float | None, float]:
-    """t of the mean difference and its two-sided p. Differences that are all alike have no t: p is 0, or 1 if all are 0.
+    """t of the mean difference and its two-sided p. All alike they have no t: p is 0, or 1 if all are 0.
 
     A single difference tells nothing: p is 1.
     """

@@ -66,9 +66,8 @@ def comparison_lines(told: dict[str, Any]) -> list[str]:
     for name, nice in COLUMNS:
         c = told["comparison"][name]
         interval = f"[{c['low']:+.4f}, {c['high']:+.4f}] p {c['p_bootstrap']:.4f}"
-        lines.append(
-            f"  {nice:7} {c['difference']:+.4f}  bootstrap {interval}; t {'-' if c['t'] is None else format(c['t'], '.2f')} p {c['p']:.2g}"
-        )
+        t = "-" if c["t"] is None else f"{c['t']:.2f}"
+        lines.append(f"  {nice:7} {c['difference']:+.4f}  bootstrap {interval}; t {t} p {c['p']:.2g}")
     return lines
 
 
