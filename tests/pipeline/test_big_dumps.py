@@ -17,10 +17,13 @@ MEGABYTE = 1 << 20
 LARGEST_GROWTH = 150 * MEGABYTE
 
 READ = """
-import collections, json, resource, sys
+import collections, json, pathlib, resource, sys
 from pipeline.readers.dumps import DumpFile, read_dump
-unit = 1 if sys.platform == "darwin" else 1024
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+def peak():
+    if sys.platform != "linux":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    status = pathlib.Path("/proc/self/status").read_text()  # ru_maxrss would be the parent's, if that was larger
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 list(read_dump(DumpFile("warm", sys.argv[2])))
 before = peak()
 counts = collections.Counter(getattr(item, "reason", "post") for item in read_dump(DumpFile("big", sys.argv[1])))
