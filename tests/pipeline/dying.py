@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from pipeline.verify import verify
 from tests.commands import files_of
 
 CHANGES = ("replace", "unlink", "rmdir")
+OWNERS: tuple[object, ...] = (os,) if sys.version_info >= (3, 11) else (os, Path)
+"""Whose functions change the file system: before 3.11, pathlib keeps references of its own to those of os."""
 
 
 def in_child(work: Callable[[], None]) -> int:
@@ -45,8 +48,8 @@ def die_before(number: int) -> None:
 
         return counted
 
-    for name in CHANGES:
-        setattr(os, name, dying(getattr(os, name)))
+    for owner, name in product(OWNERS, CHANGES):
+        setattr(owner, name, dying(getattr(owner, name)))
 
 
 def what_matters(folder: Path) -> dict[str, bytes]:
