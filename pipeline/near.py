@@ -35,23 +35,21 @@ def owner(name: str) -> int:
     return int(name[:16], 16)
 
 
-def candidates(keys: Keys, owners: Owners) -> list[tuple[int, int]]:
-    """Pairs of owners to compare: each with the next few of the same key. In order, each once."""
+def candidates(keys: Keys, owners: Owners) -> Owners:
+    """(n, 2): pairs of owners to compare, each with the next few of the same key. In order, each once."""
     order = np.lexsort((owners, keys))
     keys, owners = keys[order], owners[order]
-    pairs = []
+    pairs = [np.zeros((0, 2), dtype=np.uint64)]
     for step in range(1, min(REACH, len(keys) - 1) + 1):
         same = (keys[step:] == keys[:-step]) & (owners[step:] != owners[:-step])
         pairs.append(np.stack([owners[:-step][same], owners[step:][same]], axis=1))
-    if not pairs:
-        return []
-    return [(int(a), int(b)) for a, b in np.unique(np.concatenate(pairs), axis=0)]
+    return np.unique(np.concatenate(pairs), axis=0)
 
 
-def links(pairs: Sequence[tuple[int, int]], items: Mapping[int, tuple[str, Any]], likeness: Likeness) -> Iterator[Any]:
-    """The names of those pairs of owners that are near. items: owner -> (name, item)."""
+def links(pairs: Owners, items: Mapping[int, tuple[str, Any]], likeness: Likeness) -> Iterator[Any]:
+    """The names of those pairs (n, 2) of owners that are near. items: owner -> (name, item)."""
     for start in range(0, len(pairs), _AT_ONCE):
-        some = [(items[a], items[b]) for a, b in pairs[start : start + _AT_ONCE]]
+        some = [(items[a], items[b]) for a, b in pairs[start : start + _AT_ONCE].tolist()]
         verdicts = likeness.near([(one, other) for (_, one), (_, other) in some])
         yield from ((a, b) for ((a, _), (b, _)), near in zip(some, verdicts, strict=True) if near)
 

@@ -21,10 +21,8 @@ class CleanRules(Settings):
     max_hashtags: int = pydantic.Field(5, ge=1)  # posts with more go
     min_hashtag_count: int = pydantic.Field(10, ge=1)  # posts with a hashtag seen in fewer posts go, to a fixed point
     unique_texts: bool = True  # of posts with one text, the first stays
-    near_text: float = pydantic.Field(0.7, ge=0, le=1)  # similarity from which two texts are near; 0: none are
-    drop_near_texts: bool = (
-        False  # of near texts, the first stays; else they share a group, so that none crosses splits
-    )
+    near_text: float = pydantic.Field(0.65, ge=0, le=1)  # similarity from which two texts are near; 0: none are
+    drop_near_texts: bool = False  # of near texts, the first stays; else they share a group and never cross splits
     unique_images: bool = True  # of posts with one picture, the first stays
     near_images: int = pydantic.Field(5, ge=0)  # places that agree in two near pictures; 0: only equal bytes are a copy
     drop_near_images: bool = False  # of near pictures, the first post stays; else they share a group

@@ -55,7 +55,7 @@ class NearPairs(beam.PTransform):
         keys = np.frombuffer(b"".join(keys for keys, _ in both), dtype=np.uint32)
         owners = np.frombuffer(b"".join(owners for _, owners in both), dtype=np.uint64)
         pairs = candidates(keys, owners)
-        wanted = {one for pair in pairs for one in pair}
+        wanted = set(np.unique(pairs).tolist())
         table = {number: (name, item) for name, item in items if (number := owner(name)) in wanted}
         return links(pairs, table, self.likeness)
 

@@ -22,7 +22,8 @@ KEYED = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40)), max_size=60)
 
 def pairs_of(keyed):
     keys = np.array([key for key, _ in keyed], dtype=np.uint32)
-    return candidates(keys, np.array([owner for _, owner in keyed], dtype=np.uint64))
+    pairs = candidates(keys, np.array([owner for _, owner in keyed], dtype=np.uint64))
+    return [(one, other) for one, other in pairs.tolist()]
 
 
 @given(KEYED, st.randoms(use_true_random=False))
