@@ -30,11 +30,12 @@ class Format:
 
 
 _V2_PAGE = Format(twitter_v2.is_page, twitter_v2.read_tweet, twitter_v2.tweets_of)
+_V1_SEARCH = Format(twitter_v1.is_search, twitter_v1.read_status, twitter_v1.statuses_of)
 _READERS: dict[str, tuple[Format, ...]] = {
     "v2": (_V2_PAGE, Format(twitter_v2.is_tweet, twitter_v2.read_tweet)),
     "graphql": (Format(graphql.is_graphql, graphql.read_result, graphql.tweets_of),),
     "snscrape": (Format(snscrape.is_item, snscrape.read_item),),
-    "v1": (Format(twitter_v1.is_status, twitter_v1.read_status),),
+    "v1": (_V1_SEARCH, Format(twitter_v1.is_status, twitter_v1.read_status)),
     "jsonl": (Format(plain.is_plain, plain.read_plain),),
 }
 """In the order in which they are tried: what has more marks of its own comes first."""

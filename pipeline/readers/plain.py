@@ -1,4 +1,4 @@
-"""Plain `jsonl`: id, text, a picture's file or URL, and optionally hashtags, split, lang, created_at."""
+"""Plain `jsonl`: id, text, a picture's file or URL, and optionally hashtags, split, lang, created_at, collected_at."""
 
 from typing import Any
 
@@ -29,6 +29,7 @@ def read_plain(record: dict[str, Any]) -> Post:
         images=_images(record),
         lang=text_field(record, "lang", default="") or None,
         created_at=text_field(record, "created_at", default=""),
+        collected_at=text_field(record, "collected_at", default=""),
         is_repost=text.startswith("RT @"),
         split=split,
     )

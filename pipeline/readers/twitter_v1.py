@@ -6,6 +6,7 @@ The `tweets.js` of a personal archive holds the same statuses, each wrapped in `
 from typing import Any
 
 from pipeline.readers.record import (
+    RecordFault,
     as_dict,
     dicts,
     edit_fields,
@@ -22,6 +23,18 @@ from schemas.posts import ImageRef, Post
 NOTICES = ("delete", "limit", "scrub_geo", "status_withheld", "user_withheld", "disconnect", "warning", "friends")
 """Single-key messages of the streaming API that are no posts."""
 _STILL = "video_thumb/"
+
+
+def is_search(record: dict[str, Any]) -> bool:
+    """Whether a JSON object is an answer of the search: a page of statuses."""
+    return isinstance(record.get("statuses"), list)
+
+
+def statuses_of(page: dict[str, Any]) -> list[Any]:
+    """Its statuses. RecordFault `notice` for a page without any."""
+    if not page["statuses"]:
+        raise RecordFault("notice", "a page without tweets")
+    return list(page["statuses"])
 
 
 def is_status(record: dict[str, Any]) -> bool:

@@ -261,6 +261,12 @@ def test_a_withheld_status_has_a_reason_of_its_own(fields):
     assert reasons(status(**fields)) == [("withheld", "7")]
 
 
+def test_a_search_is_all_its_statuses():
+    answer = {"statuses": [status(), 5, status(id_str="8")], "search_metadata": {"count": 3}}
+    assert [getattr(found, "post_id", "") for found in read(answer)] == ["7", "", "8"]
+    assert reasons({"statuses": []}) == [("notice", "")]
+
+
 def test_a_status_withheld_nowhere_is_a_post():
     assert reasons(status(withheld_in_countries=[], withheld_copyright=False)) == []
 
@@ -356,6 +362,7 @@ PARTS = {
     "attachments": [{}, {"media_keys": ["3_1", 3]}, 3], "edit_history_tweet_ids": [["1"], 3, [None]],
     "note_tweet": [{}, {"text": 3}, 3], "withheld": [{}, {"country_codes": 3}, 3], "withheld_in_countries": [3],
     "referenced_tweets": [[{"type": 3}], 3], "links": [[{"tcourl": 3}], 3], "tcooutlinks": [[3], 3], "delete": [{}],
+    "statuses": [[], [{}], 3],
     "created_at": ["x", 3], "content": ["x", 3],
 }  # fmt: skip
 NAMES = st.sampled_from(["data", "tweet", "tweet_results", "result", "legacy"])

@@ -179,6 +179,11 @@ def test_a_record_may_bring_its_split(split):
     assert post(plain(split=split)).split == split
 
 
+def test_a_record_may_say_when_it_was_written_and_collected():
+    found = post(plain(created_at="2021-05-18", collected_at="2021-05-19T00:00:00Z"))
+    assert (found.created_at, found.collected_at) == ("2021-05-18", "2021-05-19T00:00:00Z")
+
+
 @pytest.mark.parametrize("value", ["12", 12, " 12 "])
 def test_an_id_is_text_or_a_whole_number(value):
     assert post(plain(id=value)).post_id == "12"
