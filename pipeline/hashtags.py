@@ -3,45 +3,19 @@
 One lower-cased hashtag always gives one keyphrase, whatever post or run it comes from.
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from pipeline.statistics import read_counts, statistics_files
+from pipeline.segment import Segmenter
 from schemas.errors import UsageError
-
-_PARTS = re.compile(r"[^\W\d_]+|\d+")
-_LONGEST_PART = 100
-"""Letters; a longer part stays whole, because the search goes several calls deeper with every letter."""
-
-
-class Segmenter:
-    """Splits a hashtag into words by ekphrasis' Viterbi search over word statistics.
-
-    Letters and digits are parted first (`cwc19` -> `cwc 19`), underscores fall away.
-    """
-
-    def __init__(self, statistics: Path | None = None) -> None:
-        from ekphrasis.classes import segmenter
-
-        files = statistics_files(statistics)
-        segmenter.read_stats = lambda corpus, n: read_counts(files[n])  # its own would download them
-        self._viterbi = segmenter.Segmenter()
-
-    def __call__(self, hashtag: str) -> str:
-        """The hashtag's words, joined by spaces."""
-        words: list[str] = []
-        for part in _PARTS.findall(hashtag.lower()):
-            whole = part.isdigit() or len(part) > _LONGEST_PART
-            words += [part] if whole else self._viterbi.find_segment(part)[1]
-        return " ".join(words) or hashtag.lower()
 
 
 def read_mapping(path: Path) -> dict[str, str]:
     """A mapping file: `hashtag<TAB>keyphrase` a line, `#` starts a comment. UsageError names a line that is neither.
 
-    More columns are allowed, so that the table a build writes can be corrected and given back.
+    More columns are allowed, so that the table a build writes can be corrected and given back. A hashtag may be listed
+    twice only with the same keyphrase.
     """
     mapping: dict[str, str] = {}
     try:
@@ -54,7 +28,11 @@ def read_mapping(path: Path) -> dict[str, str]:
         fields = [field.strip() for field in line.split("\t")]
         if len(fields) < 2 or not fields[0] or not fields[1]:
             raise UsageError(f"{path}, line {number}: expected a hashtag, a tab and a keyphrase, got {line[:60]!r}.")
-        mapping[fields[0].lstrip("#").lower()] = " ".join(fields[1].lower().split())
+        hashtag, keyphrase = fields[0].lstrip("#").lower(), " ".join(fields[1].lower().split())
+        if mapping.setdefault(hashtag, keyphrase) != keyphrase:
+            raise UsageError(
+                f"{path}, line {number}: #{hashtag} is {keyphrase!r} here and {mapping[hashtag]!r} above. Keep one of them."
+            )
     return mapping
 
 
@@ -64,19 +42,25 @@ class Keyphrases:
     def __init__(self, mapping: Mapping[str, str], segmenter: Segmenter) -> None:
         self._mapping = mapping
         self._segmenter = segmenter
-        self._known: dict[str, str] = {}
+        self._known: dict[tuple[str, str], str] = {}
 
-    def __call__(self, hashtag: str) -> str:
-        """With or without its `#`, in any case."""
-        tag = hashtag.lstrip("#").lower()
-        if tag not in self._known:
-            self._known[tag] = self._mapping.get(tag) or self._segmenter(tag)
-        return self._known[tag]
+    def __call__(self, hashtag: str, written: Mapping[str, str] | None = None) -> str:
+        """With or without its `#`, in any case. written: how a lower-cased hashtag is usually written, if known."""
+        tag = hashtag.lstrip("#＃").lower()
+        key = (tag, (written or {}).get(tag, tag))
+        if key not in self._known:
+            self._known[key] = self._mapping.get(tag) or self._segmenter(key[1])
+        return self._known[key]
 
 
-def mapping_table(pairs: Iterable[tuple[str, str]]) -> str:
-    """The mapping a build used, most frequent hashtag first, in the format that `read_mapping` reads back."""
+def mapping_table(pairs: Iterable[tuple[str, str]], certainty: Callable[[str, str], float]) -> str:
+    """The mapping a build used, as `read_mapping` reads it back; first what most posts may have wrong.
+
+    pairs: hashtag and keyphrase, once a post. certainty: see `Segmenter.certainty`; a line stands the higher, the more
+    posts it would be wrong in if it is wrong.
+    """
     counts = Counter(pairs)
-    rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    lines = [f"{hashtag}\t{keyphrase}\t{count}" for (hashtag, keyphrase), count in rows]
-    return "\n".join(["# hashtag\tkeyphrase\tposts", *lines]) + "\n"
+    sure = {pair: round(certainty(*pair), 3) for pair in counts}
+    rows = sorted(counts.items(), key=lambda item: (-round(item[1] * (1 - sure[item[0]]), 3), -item[1], item[0]))
+    lines = [f"{hashtag}\t{phrase}\t{count}\t{sure[hashtag, phrase]:.3f}" for (hashtag, phrase), count in rows]
+    return "\n".join(["# hashtag\tkeyphrase\tposts\tcertainty", *lines]) + "\n"

@@ -1,7 +1,13 @@
-"""Word statistics for ekphrasis: from an installed package or the user's files, never downloaded at run time."""
+"""Word statistics: from installed packages or the user's files, never downloaded at run time.
+
+Spelling and pairs of words come from wordsegment's counts (a web corpus of 2006); for parting hashtags, wordfreq's
+frequencies (many corpora, tweets among them, up to 2021) are mixed in. The user's files replace both.
+"""
 
 import hashlib
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -13,20 +19,26 @@ warnings.filterwarnings("ignore", category=FutureWarning, module="ekphrasis")  #
 
 _INSTALLED = {1: "unigrams.txt", 2: "bigrams.txt"}
 _OWN = {1: "counts_1grams.txt", 2: "counts_2grams.txt"}
+_FREQUENCIES = ("wordfreq", "data/large_en.msgpack.gz")
+_SHARE_OF_COUNTS = 0.3
 
 
 def statistics_files(folder: Path | None) -> dict[int, Path]:
     """n -> the file of n-gram counts: the user's in ekphrasis' layout, or those the package wordsegment installs."""
     if folder is None:
-        spec = find_spec("wordsegment")
-        if spec is None or spec.origin is None:
-            raise UsageError("no word statistics: install the pipeline extra, or set text.word_statistics.")
-        return {n: Path(spec.origin).parent / name for n, name in _INSTALLED.items()}
+        return {n: _installed("wordsegment", name) for n, name in _INSTALLED.items()}
     files = {n: folder / name for n, name in _OWN.items()}
     for path in files.values():
         if not path.is_file():
             raise UsageError(f"text.word_statistics {folder}: expected {path.name} in it, there is none.")
     return files
+
+
+def _installed(package: str, file: str) -> Path:
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise UsageError(f"no word statistics of {package}: install the pipeline extra, or set text.word_statistics.")
+    return Path(spec.origin).parent / file
 
 
 @lru_cache(maxsize=4)
@@ -43,11 +55,49 @@ def read_counts(path: Path) -> dict[str, int]:
     return counts
 
 
+@dataclass(frozen=True)
+class WordStatistics:
+    """counts: by word; pairs: by two words joined by `_`; frequencies: by word, in per one, {} for none."""
+
+    counts: Mapping[str, int]
+    pairs: Mapping[str, int]
+    frequencies: Mapping[str, float]
+    total: int
+
+    def probability(self, word: str) -> float:
+        """Of a lower-cased word; 0 for an unknown one."""
+        counted = self.counts.get(word, 0) / self.total
+        if not self.frequencies:
+            return counted
+        return _SHARE_OF_COUNTS * counted + (1 - _SHARE_OF_COUNTS) * self.frequencies.get(word, 0.0)
+
+    def behind(self, word: str, before: str) -> float:
+        """Probability of `word` directly behind `before`; 0 where the pair is unknown."""
+        pair = self.pairs.get(f"{before}_{word}", 0)
+        return min(1.0, pair / self.counts[before]) if pair and before in self.counts else 0.0
+
+
+@lru_cache(maxsize=2)
+def word_statistics(folder: Path | None) -> WordStatistics:
+    """The user's, or the installed ones. UsageError where they are not there or a line is none."""
+    counts, pairs = (read_counts(path) for _, path in sorted(statistics_files(folder).items()))
+    frequencies: dict[str, float] = {}
+    if folder is None:
+        from wordfreq import get_frequency_dict
+
+        frequencies = get_frequency_dict("en", "large")
+    return WordStatistics(counts, pairs, frequencies, max(1, sum(counts.values())))
+
+
 @lru_cache(maxsize=4)
 def statistics_identity(folder: Path | None) -> str:
     """What the statistics are, for the manifest and the fingerprints of what depends on them."""
     digest = hashlib.sha256()
-    for _, path in sorted(statistics_files(folder).items()):
+    files = [path for _, path in sorted(statistics_files(folder).items())]
+    if folder is None:
+        files.append(_installed(*_FREQUENCIES))
+    for path in files:
         digest.update(path.read_bytes())
-    name = f"wordsegment {version('wordsegment')}" if folder is None else folder.name
+    packages = ("wordsegment", _FREQUENCIES[0])
+    name = ", ".join(f"{package} {version(package)}" for package in packages) if folder is None else folder.name
     return f"{name} sha256:{digest.hexdigest()[:16]}"

@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 from pipeline.entities import HASHTAG, entities
-from pipeline.hashtags import Keyphrases, Segmenter, read_mapping
+from pipeline.hashtags import Keyphrases, read_mapping
 from pipeline.rules import TextRules
+from pipeline.segment import Segmenter
 from pipeline.statistics import read_counts, statistics_files
 from schemas.posts import Post
 
