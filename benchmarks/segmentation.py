@@ -3,8 +3,8 @@
     python -m benchmarks.segmentation FOLDER
 
 FOLDER holds stan_small.csv, stan_large_dev.csv, stan_large_test.csv (columns hashtags, goldtruths) and
-test_stanford_gold.tsv (tweet_id, hashtag, segmentation). Both read the same word counts (those the package wordsegment
-installs); ours has wordfreq's besides. Capitals are given as they stand in the sets, and do not count in the comparison.
+test_stanford_gold.tsv (tweet_id, hashtag, segmentation). Both read the word counts that wordsegment installs; ours has
+wordfreq's besides. Capitals are given as they stand in the sets, and do not count in the comparison.
 """
 
 import ast

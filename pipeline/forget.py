@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.absence import Names, Sought, traces
 from pipeline.crawl.ledger import read_table, write_table
 from pipeline.forgotten import MASKED, Forgotten, read_forgotten
-from pipeline.hashtags import mapping_table, read_mapping
+from pipeline.hashtags import mapping_table, read_mapping, stated_certainty
 from pipeline.parts import DROPPED, DROPPED_PER_FILE, IMAGE_LIST, IMAGES, POSTS
 from pipeline.publish import DERIVED, MAPPING, file_entry, leak_notes, record_counts, remove_unlisted
 from pipeline.reslice import without
@@ -212,5 +212,6 @@ def _write_mapping(data: Dataset, after: _Records, out: Path) -> None:
     """The hashtags of the posts that stay, with the keyphrases they had."""
     tags = [tag for post in after.posts for tag in post["hashtags"]]
     if tags and MAPPING in data.manifest.files:
-        keyphrase = read_mapping(data.checked(MAPPING))
-        publish_text(out / MAPPING, mapping_table((tag, keyphrase[tag]) for tag in tags))
+        table = data.checked(MAPPING)
+        keyphrase = read_mapping(table)
+        publish_text(out / MAPPING, mapping_table(((tag, keyphrase[tag]) for tag in tags), stated_certainty(table)))

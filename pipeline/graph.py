@@ -10,6 +10,7 @@ from pipeline.config import BuildConfig
 from pipeline.forgotten import NOBODY, Forgotten
 from pipeline.parts import DROPPED as DROPPED_ROWS
 from pipeline.parts import DROPPED_PER_FILE, IMAGE_LIST, IMAGES, POSTS
+from pipeline.privacy import masked_dropped, masked_post
 from pipeline.rules import CleanRules
 from pipeline.sources import Sources
 from pipeline.stages.clean import Language, Text
@@ -85,6 +86,9 @@ def near_links(posts: Any, pictures: Any, rules: CleanRules) -> Any:
 
 
 def _write(kept: Any, gone: list[Any], images: Any, job: RecordsJob) -> None:
+    if job.config.text.mask:
+        kept = kept | "mask posts" >> beam.Map(masked_post)
+        gone = [(records | f"mask dropped {i}" >> beam.Map(masked_dropped)) for i, records in enumerate(gone)]
     posts = WriteParts(job.out, POSTS, job.config.shards.posts)
     kept | "post rows" >> beam.Map(post_row) | "write posts" >> posts
     dropped = WriteParts(job.out, DROPPED_ROWS, DROPPED_PER_FILE)

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from pipeline.config import BuildConfig
 from pipeline.engine import UNEXPECTED, Receipt
 from pipeline.forgotten import FORGOTTEN_FILE
-from pipeline.hashtags import Keyphrases, Segmenter, mapping_table, read_mapping
+from pipeline.hashtags import mapping_table, pairs_of, read_mapping
 from pipeline.lineage import lineage
+from pipeline.segment import Segmenter
 from schemas.config import as_plain
 from schemas.errors import M3hError
 from schemas.features import FeatureSpec
@@ -199,12 +200,11 @@ MAPPING = "hashtags.tsv"
 
 def _write_mapping(dataset: Path, config: BuildConfig) -> None:
     """The hashtags of kept posts with their keyphrases: to be reviewed, corrected, and given back."""
-    tags = [tag for (tags,) in columns(dataset, "posts", ("hashtags",)) for tag in tags]
-    if not tags:
-        return
     mapping = read_mapping(config.text.hashtag_map) if config.text.hashtag_map else {}
-    keyphrase = Keyphrases(mapping, Segmenter(config.text.word_statistics))
-    publish_text(dataset / MAPPING, mapping_table((tag, keyphrase(tag)) for tag in tags))
+    rows = columns(dataset, "posts", ("hashtags", "keyphrases"))
+    pairs = [pair for tags, keyphrases in rows if tags for pair in pairs_of(tags, keyphrases, mapping)]
+    if pairs:
+        publish_text(dataset / MAPPING, mapping_table(pairs, Segmenter(config.text.word_statistics).certainty))
 
 
 def _add_feature(dataset: Path, manifest: Manifest, feature: BuiltFeature) -> None:

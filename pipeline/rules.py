@@ -37,6 +37,7 @@ class TextRules(Settings):
 
     hashtag_map: Path | None = None  # TSV of hashtag and keyphrase; overrides the segmenter
     word_statistics: Path | None = None  # folder with counts_1grams.txt and counts_2grams.txt; None: the installed ones
+    mask: bool = True  # accounts, e-mail addresses and phone numbers give way to placeholders in what is stored
 
 
 class ImageRules(Settings):

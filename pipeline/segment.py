@@ -1,8 +1,8 @@
 """Hashtags to words: the most probable way to part a tag's letters, by word statistics and by how people write it.
 
-ekphrasis parts a tag by the probabilities of words and of pairs of words (Segaran and Hammerbacher, Beautiful Data, ch.
-14). This is the same search with more knowledge: an unknown word costs what a word of its length costs, digits are words
-or stand in one (`cwc 19`, `ps4`), and where a capital follows a small letter a word probably begins.
+ekphrasis parts a tag by the probabilities of words and of pairs of words (Segaran and Hammerbacher, Beautiful Data,
+ch. 14). This is the same search with more knowledge: an unknown word costs what a word of its length costs, digits are
+words or stand in one (`cwc 19`, `ps4`), and where a capital follows a small letter a word probably begins.
 """
 
 import math
@@ -29,7 +29,7 @@ class Weights:
     """Decimal logarithms that add up to a segmentation's score. Fitted on one of four test sets: benchmarks/README.md.
 
     unknown and unknown_letter: an unknown word, and each of its letters; mixed and mixed_letter: one of digits and
-    letters; number: one of digits; single: one letter that is not `a` or `i`; word: each word; whole: the tag is one word.
+    letters; number: one of digits; single: one letter that is not `a` or `i`; word: each word; whole: no boundary.
     camel: a boundary before a capital behind small letters; first: where there is only one of these (`iPhone`);
     none: a boundary anywhere else in a tag that has capitals of this kind.
     """
@@ -45,6 +45,11 @@ class Weights:
     camel: float = 2.0
     first: float = 0.5
     none: float = -1.0
+
+
+def letters(hashtag: str) -> str:
+    """What a hashtag and its keyphrase have in common: their lower-cased letters and digits."""
+    return "".join(_PARTS.findall(hashtag.lower())) or hashtag.lower()
 
 
 class Segmenter:
@@ -66,6 +71,8 @@ class Segmenter:
         1 where there is no other way, 0.5 where both are as good, 0 where `keyphrase` has other letters.
         """
         words, certainty = keyphrase.split(), 1.0
+        if not _PARTS.search(hashtag):
+            return float(keyphrase == hashtag.lower())
         for part in _PARTS.findall(hashtag.lower()):
             count = next((n for n in range(len(words) + 1) if "".join(words[:n]) == part), 0)
             mine, words = tuple(words[:count]), words[count:]

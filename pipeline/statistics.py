@@ -21,6 +21,8 @@ _INSTALLED = {1: "unigrams.txt", 2: "bigrams.txt"}
 _OWN = {1: "counts_1grams.txt", 2: "counts_2grams.txt"}
 _FREQUENCIES = ("wordfreq", "data/large_en.msgpack.gz")
 _SHARE_OF_COUNTS = 0.3
+_LONGEST_FREQUENT = 7
+"""Letters; among wordfreq's longer words are hashtags themselves (`gameofthrones`)."""
 
 
 def statistics_files(folder: Path | None) -> dict[int, Path]:
@@ -85,7 +87,8 @@ def word_statistics(folder: Path | None) -> WordStatistics:
     if folder is None:
         from wordfreq import get_frequency_dict
 
-        frequencies = get_frequency_dict("en", "large")
+        known = get_frequency_dict("en", "large")
+        frequencies = {word: share for word, share in known.items() if len(word) <= _LONGEST_FREQUENT}
     return WordStatistics(counts, pairs, frequencies, max(1, sum(counts.values())))
 
 

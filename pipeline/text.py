@@ -2,93 +2,102 @@
 
 import html
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.entities import HASHTAG, entities
+from pipeline.entities import HASHTAG, LIST, MENTION, URL, entities, hashtags
 from pipeline.hashtags import Keyphrases, read_mapping
+from pipeline.plain import MAX_CHARACTERS, plain
+from pipeline.privacy import mask
 from pipeline.rules import TextRules
 from pipeline.segment import Segmenter
 from pipeline.statistics import read_counts, statistics_files
 from schemas.posts import Post
 
-TEXT_VERSION = 1
+TEXT_VERSION = 2
 """Bump when the same text gives other tokens: part of the fingerprint of what is made of tokens."""
 
-URL, MENTION, NUMBER = "<url>", "<mention>", "<number>"
-_TAGS = {"<url>": URL, "<user>": MENTION}
-_TAGS.update({f"<{kind}>": NUMBER for kind in ("number", "time", "date", "percent", "money", "phone")})
+TAGS = URL_TAG, MENTION_TAG, NUMBER_TAG = ("<url>", "<mention>", "<number>")
+_KNOWN = {"<user>": MENTION_TAG} | {tag: tag for tag in TAGS}
+_KNOWN.update({f"<{kind}>": NUMBER_TAG for kind in ("time", "date", "percent", "money", "phone")})
 _NORMALIZE = ["url", "email", "phone", "user", "time", "date", "percent", "money", "number"]
+_OF_ENTITY = {URL: URL_TAG, MENTION: MENTION_TAG, LIST: MENTION_TAG}
+_PLACEHOLDER = re.compile(r"<(?:url|user|mention|number|email|phone)>")
 
-_POSSESSIVE = re.compile(r"(?<=\w)'s\b", re.IGNORECASE)
-_ORDINAL = re.compile(r"\b\d+(?:st|nd|rd|th)\b", re.IGNORECASE)
-_LONG_NUMBER = re.compile(r"\d{20,}")
-_LONG_WORD = re.compile(r"[A-Za-z]{20,}")
-_RUN = re.compile(r"([a-z])\1+", re.IGNORECASE)
-_MAX_RUNS = 8
-_ONLY_HASHTAGS = re.compile(r"(?:[#＃]\w+)+\W*")
-_HAS_WORD = re.compile(r"[^\W_]")
-_APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'"})
-_MAX_CHARACTERS = 10_000
-"""ekphrasis' expressions take time that grows faster than the text; no post is nearly as long."""
+_GLUED_TAGS = re.compile(r"(?<!\w)(?:[#＃]\w+)+")
+_UP_TO_LAST_WORD = re.compile(r".*[^\W_]", re.DOTALL)
+_LINK = "\ue000"
+"""Stands for a character of a link: no word."""
+_CUT_LINK = re.compile(r"https?:?/{0,2}[^\s…]*…\s*$", re.IGNORECASE)
+_CUT_TEXT = re.compile(r"…\s*(?:https?://\S+\s*)*$")
 
 
 class Tokenizer:
-    """ekphrasis, set up for the paper's tokens. One per process: loading its word statistics takes a second."""
+    """ekphrasis, set up for the paper's tokens. One per process: loading its word statistics takes a second.
+
+    written (in all methods): how lower-cased hashtags are usually written, where that is known.
+    """
 
     def __init__(self, rules: TextRules) -> None:
         self._process = _preprocessor(rules.word_statistics)
         mapping = read_mapping(rules.hashtag_map) if rules.hashtag_map else {}
         self.keyphrase = Keyphrases(mapping, Segmenter(rules.word_statistics))
 
-    def tokens(self, text: str) -> list[str]:
+    def tokens(self, text: str, written: Mapping[str, str] | None = None) -> list[str]:
         """Lower-cased words and the tags `<url>`, `<mention>`, `<number>`; everything else is gone.
 
         Hashtags at the end of the text (links may stand between and behind them) are removed, one in the middle
-        stays as the words of its keyphrase.
+        stays as the words of its keyphrase. A masked text has the tokens of the text.
         """
-        text = html.unescape(html.unescape(text))[:_MAX_CHARACTERS]
-        return self.words(self._spelled(without_trailing_hashtags(text)))
-
-    def _spelled(self, text: str) -> str:
-        """`text` with the words of each hashtag in its place."""
+        text = html.unescape(html.unescape(text))[:MAX_CHARACTERS]
+        text = without_trailing_hashtags(mask(_CUT_LINK.sub("https://t.co", text)))
         parts, end = [], 0
         for entity in entities(text):
-            if entity.kind == HASHTAG:
-                parts += [text[end : entity.start], f" {self.keyphrase(entity.value)} "]
+            phrase = self.keyphrase(entity.value, written) if entity.kind == HASHTAG else _OF_ENTITY.get(entity.kind)
+            if phrase:
+                possessive = text[entity.end : entity.end + 1] in ("'", "’")
+                parts += [text[end : entity.start], " ", phrase, "" if possessive else " "]
                 end = entity.end
-        return "".join([*parts, text[end:]])
+        return self.words("".join([*parts, text[end:]]))
 
     def words(self, text: str) -> list[str]:
         """Tokens of a text without hashtags, such as the words read in a picture."""
-        text = _POSSESSIVE.sub("", text[:_MAX_CHARACTERS].translate(_APOSTROPHES))
-        text = _LONG_NUMBER.sub("0", _ORDINAL.sub(" 0 ", text))  # digits cost ekphrasis the cube of their number
-        text = _LONG_WORD.sub(lambda word: _bounded(word.group()), text)
-        tagged = (_TAGS.get(token, token) for token in self._process(text))
-        return [token for token in tagged if token.isalpha() or token in (URL, MENTION, NUMBER)]
+        text = _PLACEHOLDER.sub(r" \g<0> ", plain(text))
+        tagged = (_KNOWN.get(token, token) for token in self._process(text))
+        return [token for token in tagged if token.isalpha() or token in TAGS]
 
-    def read(self, post: Post) -> Post:
-        """`post` with its tokens, and its hashtags' keyphrases, distinct and in order."""
-        keyphrases = tuple(dict.fromkeys(self.keyphrase(tag) for tag in post.hashtags))
-        return post.having(tokens=tuple(self.tokens(post.text)), keyphrases=keyphrases)
+    def read(self, post: Post, written: Mapping[str, str] | None = None) -> Post:
+        """`post` with its tokens, and its hashtags' keyphrases, distinct and in order; a hashtag cut short is none."""
+        cut = cut_hashtag(post.text)
+        tags = tuple(tag for tag in post.hashtags if tag != cut)
+        keyphrases = tuple(dict.fromkeys(self.keyphrase(tag, written) for tag in tags))
+        return post.having(hashtags=tags, tokens=tuple(self.tokens(post.text, written)), keyphrases=keyphrases)
 
 
 def without_trailing_hashtags(text: str) -> str:
     """`text` less the hashtags it ends with; links and symbols among them do not make them a part of the sentence."""
-    words = text.split()
-    links: list[str] = []
-    while words:
-        if words[-1].startswith(("http://", "https://")):
-            links.append(words[-1])
-        elif _HAS_WORD.search(words[-1]) and not _ONLY_HASHTAGS.fullmatch(words[-1]):
-            break
-        words.pop()
-    return " ".join([*words, *reversed(links)])
+    found = entities(text)
+    links = [entity for entity in found if entity.kind == URL]
+    rest = text
+    for entity in found:
+        if entity.kind in (URL, HASHTAG):
+            blank = _LINK if entity.kind == URL else " "
+            rest = rest[: entity.start] + blank * (entity.end - entity.start) + rest[entity.end :]
+    rest = _GLUED_TAGS.sub(lambda tags: " " * len(tags.group()), rest)
+    last_word = _UP_TO_LAST_WORD.match(rest)
+    end = last_word.end() if last_word else 0
+    if "#" not in text[end:] and "＃" not in text[end:]:
+        return text
+    return " ".join([text[:end], *(link.value for link in links if link.start >= end)]).strip()
 
 
-def _bounded(word: str) -> str:
-    """A long word with few elongations: ekphrasis tries every combination of them, 2 to the power of their number."""
-    runs = {letter.lower() for letter in _RUN.findall(word)}
-    return _RUN.sub(lambda run: run.group(1) * min(3 if len(runs) <= _MAX_RUNS else 1, len(run.group())), word)
+def cut_hashtag(text: str) -> str:
+    """The lower-cased hashtag that a text cut short ends with (`#some…`), if it stands there only once; else ""."""
+    if not (cut := _CUT_TEXT.search(text)):
+        return ""
+    found = [(tag.value.lower(), tag.end) for tag in hashtags(text)]
+    last = [value for value, end in found if end == cut.start()]
+    return last[0] if last and [value for value, _ in found].count(last[0]) == 1 else ""
 
 
 def _preprocessor(statistics: Path | None):  # type: ignore[no-untyped-def]

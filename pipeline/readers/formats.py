@@ -1,10 +1,12 @@
 """One piece of JSON to its records: which format it is in, told from its content, and what each record becomes."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.privacy import mask
 from pipeline.readers import graphql, plain, snscrape, twitter_v1, twitter_v2
 from pipeline.readers.record import RecordFault, as_dict, id_text
 from schemas.posts import Post
@@ -12,6 +14,8 @@ from schemas.posts import Post
 CMKP = "cmkp"
 MAX_CHARACTERS = 100_000
 """Of a post in all its fields. The longest tweets have 25,000; what is larger than a post may be is no post."""
+
+_ESCAPED_SPACE = re.compile(r"\\[bfnrt]")
 
 MAX_ID = 100
 """Characters of an id in `dropped`; a longer one is none."""
@@ -49,10 +53,16 @@ def read_records(piece: bytes, forced: str = "") -> list[Post | RecordFault]:
     except UnicodeDecodeError as error:
         return [RecordFault("not_utf8", str(error))]
     except (ValueError, RecursionError) as error:
-        return [RecordFault("not_json", f"{error}: {piece[:80]!r}")]
+        return [RecordFault("not_json", f"{error}: {_beginning(piece)!r}")]
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         return [found for item in value for found in _records(item, forced)]
     return _records(value, forced)
+
+
+def _beginning(piece: bytes) -> str:
+    """What a record that cannot be read begins with, masked before it is cut: half an address is no address."""
+    text = _ESCAPED_SPACE.sub(" ", piece[:1000].decode("utf-8", errors="replace"))
+    return mask(text)[:80]
 
 
 def _records(value: Any, forced: str) -> list[Post | RecordFault]:

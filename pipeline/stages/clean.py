@@ -1,14 +1,16 @@
 """Rules that look at one post: tokens, hashtags, language (§4). Each is a pure function with a name."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import apache_beam as beam
 
+from pipeline.hashtags import telling_writings
 from pipeline.language import language_of
 from pipeline.rules import CleanRules, TextRules
-from pipeline.stages.doors import Door, Verdict
+from pipeline.stages.doors import DROPPED, KEEP, Door, Verdict, route
 from pipeline.text import Tokenizer
 from schemas.posts import Dropped, Post
 
@@ -37,15 +39,24 @@ class Text(beam.PTransform):
     clean: CleanRules
     text: TextRules
 
-    def decide(self, post: Post) -> Verdict:
-        """Tokenise, then judge."""
-        read = tokenizer(self.text).read(post)
+    def decide(self, post: Post, written: Mapping[str, str] | None = None) -> Verdict:
+        """Tokenise, then judge. written: how hashtags are usually written."""
+        read = tokenizer(self.text).read(post, written)
         reason = text_reason(read, self.clean)
         return Dropped.of(post, "text", *reason) if reason else read
 
     def expand(self, posts: Any) -> Any:
-        """One post at a time."""
-        return posts | Door(self.decide)
+        """One post at a time; how hashtags are written is counted over all of them first."""
+        written = (
+            posts
+            | "writings" >> beam.FlatMap(lambda post: telling_writings(post.text))
+            | "count" >> beam.combiners.Count.PerElement()
+            | "by hashtag" >> beam.MapTuple(lambda writing, count: (writing[0], (count, writing[1])))
+            | "most" >> beam.CombinePerKey(max)
+            | "usual" >> beam.MapTuple(lambda hashtag, most: (hashtag, most[1]))
+        )
+        read = posts | "read" >> beam.Map(self.decide, beam.pvalue.AsDict(written))
+        return read | beam.FlatMap(route).with_outputs(DROPPED, main=KEEP)
 
 
 @dataclass

@@ -129,12 +129,12 @@ def test_random_weights_are_said_aloud(sample: Built) -> None:
     assert Dataset(sample.folder).manifest.notes == ["vgg_grid has random weights: for trials only."]
 
 
-def test_the_mapping_file_lists_hashtags_most_frequent_first(sample: Built, expected: dict[str, Any]) -> None:
+def test_the_mapping_file_lists_first_what_may_be_wrong_in_most_posts(sample: Built, expected: dict[str, Any]) -> None:
     _, *lines = (sample.folder / "hashtags.tsv").read_text().splitlines()
     rows = [line.split("\t") for line in lines]
-    counts = [int(count) for _, _, count in rows]
-    assert counts == sorted(counts, reverse=True)
-    assert {keyphrase: int(count) for _, keyphrase, count in rows} == expected["keyphrases"]
+    doubts = [int(count) * (1 - float(certainty)) for _, _, count, certainty in rows]
+    assert doubts == sorted(doubts, reverse=True)
+    assert {keyphrase: int(count) for _, keyphrase, count, _ in rows} == expected["keyphrases"]
 
 
 def test_stats_counts_the_sample(sample: Built) -> None:
