@@ -81,17 +81,20 @@ def give_options(beam_flags: Sequence[str]) -> None:
 
 
 def _filesystems(path: str) -> Any:
+    from apache_beam.io.filesystem import FileSystem
     from apache_beam.io.filesystems import FileSystems
 
     scheme = FileSystems.get_scheme(path)
     extra, module = _EXTRAS.get(scheme, ("", ""))
     if extra and not _installed(module):
         raise UsageError(f"--dumps {path}: {scheme}:// needs a library: pip install 'apache-beam[{extra}]'.")
+    if scheme not in {system.scheme() for system in FileSystem.get_all_subclasses()}:
+        known = ", ".join(f"{name}://" for name in sorted(_EXTRAS))
+        raise UsageError(f"--dumps {path}: no filesystem is known for {scheme}://; expected {known}.")
     try:
         FileSystems.get_filesystem(path)
-    except ValueError as error:
-        known = ", ".join(f"{name}://" for name in sorted(_EXTRAS))
-        raise UsageError(f"--dumps {path}: no filesystem is known for {scheme}://; expected {known}.") from error
+    except (OSError, ValueError) as error:  # such as that --hdfs_host is missing
+        raise UsageError(f"--dumps {path}: {_one_line(error)}") from error
     return FileSystems
 
 

@@ -139,6 +139,15 @@ def test_a_url_that_leads_nowhere_is_wrong_use(shelf, pattern, message, monkeypa
     assert "\n" not in str(caught.value)
 
 
+def test_what_a_filesystem_lacks_is_said_in_its_own_words(shelf, monkeypatch):
+    def __init__(self, pipeline_options):
+        raise ValueError("shelf_host is not set")
+
+    monkeypatch.setattr(Shelf, "__init__", __init__)
+    with pytest.raises(UsageError, match=r"--dumps shelf://bucket/a.jsonl: shelf_host is not set"):
+        find_dumps([f"{shelf}/a.jsonl"])
+
+
 def test_a_forced_released_dataset_must_be_local(shelf):
     with pytest.raises(UsageError, match="format cmkp is a local folder"):
         find_dumps([f"{shelf}/a.jsonl"], "cmkp")
