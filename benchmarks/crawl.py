@@ -8,7 +8,7 @@ Each contender is a process, timed as a user runs it. `start` is the same comman
 
   bytes    fetch, hash and store; nothing is decoded. Theirs: --disable_all_reencoding
   decoded  and decode each once. Theirs: --resize_mode no --skip_reencode, which decodes by OpenCV; ours by Pillow
-  whole    `python -m pipeline crawl`, whose gate also looks for grey pictures and takes a perceptual hash
+  whole    `python -m pipeline crawl`, whose gate also looks for grey pictures and takes perceptual hashes
 """
 
 import argparse
