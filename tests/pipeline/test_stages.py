@@ -195,6 +195,13 @@ def test_of_an_edited_post_the_last_version_stays_whatever_the_order(root, turne
     assert_that(dropped | beam.Map(lambda d: d.detail.partition(" ")[0]), equal_to(["9", "9", "7"]), "what stayed")
 
 
+def test_how_most_posts_write_a_hashtag_decides_for_all(root):
+    texts = ["#AvengersEndGame", "#AvengersEndGame", "#AvengersEndgame", "#avengersendgame"]
+    posts = [Post(str(i), f"we watch {tag} today", hashtags=("avengersendgame",)) for i, tag in enumerate(texts)]
+    read = root | beam.Create(posts) | Text(CleanRules(), TextRules())
+    assert_that(read[KEEP] | beam.FlatMap(lambda post: post.keyphrases), equal_to(["avengers end game"] * 4))
+
+
 def test_rare_hashtags_take_their_posts_along(root):
     tags = {1: ("a",), 2: ("a", "b"), 3: ("a",), 4: ("c",), 5: ("a", "c")}
     posts = [post(i, hashtags=mine) for i, mine in tags.items()]
