@@ -34,7 +34,7 @@ CASES = [(name, place) for name, system in SYSTEMS.items() if system.learns for 
 
 
 def planted(place: str, count: int, rng: np.random.Generator) -> Posts:
-    """Posts whose keyphrase only one input tells, and never literally."""
+    """Posts whose keyphrase only one input tells; the words of a picture also name it, right or wrong."""
     topics = rng.integers(len(TOPICS), size=count)
     other = rng.integers(len(TOPICS), size=count)  # what the other inputs say: nothing
 
