@@ -41,7 +41,7 @@ test: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
 
 test-long: setup
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 clean:
 	rm -rf $(DEMO) $(VENV) *.egg-info
