@@ -17,8 +17,21 @@ from model.systems import SYSTEMS, wanted_inputs
 
 TOPICS = ("storm hour", "kca", "maga", "flower show")
 WORDS = ("rain wind cloud", "film star stage", "vote crowd flag", "rose bloom stem")
-CHANNELS, TRAIN, TEST, EPOCHS = 12, 96, 48, 20
+CHANNELS, TEST = 12, 48
 CHANCE = 1 / len(TOPICS)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """A training: posts, epochs, rate of Adam."""
+
+    posts: int = 96
+    epochs: int = 20
+    rate: float = 0.01
+
+
+LONGER = {"gen-m3h+wording": Effort(posts=256, epochs=30, rate=0.003)}
+"""A generator alone, with a picture's words behind the text, takes 300 steps or so before it looks past them."""
 SMALL = {
     **{"word_width": 24, "width": 32, "heads": 2, "head_width": 8, "encoder_layers": 1, "dropout": 0.0},
     **{"topics": 4, "topic_width": 16, "topic_stop_words": 0, "glimpses": 2, "beam": 4, "n_best": 2},
@@ -68,7 +81,7 @@ class Trial:
 def trial(name: str, place: str) -> Trial:
     config = Config(system=name, **SMALL)
     rng = np.random.default_rng(7)
-    posts, held = planted(place, TRAIN, rng), planted(place, TEST, rng)
+    posts, held = planted(place, LONGER.get(name, Effort()).posts, rng), planted(place, TEST, rng)
     vocabularies = Vocabularies.learn(posts, config.vocab_size)
     inputs = wanted_inputs(SYSTEMS[name], config)
     train, test = (encode(one, vocabularies, 40, 15, inputs, CHANNELS) for one in (posts, held))
@@ -82,11 +95,11 @@ def learned(one: Trial, name: str) -> float:
     sizes = Sizes(len(words), len(labels), len(one.vocabularies.attributes), CHANNELS)
     inputs = wanted_inputs(SYSTEMS[name], one.config)
     model = build_model(one.config, sizes, inputs, label_table(labels.words, words))
-    rng, pairs = np.random.default_rng(3), len(one.train.labels)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    for epoch in range(EPOCHS):
+    rng, pairs, effort = np.random.default_rng(3), len(one.train.labels), LONGER.get(name, Effort())
+    optimizer = torch.optim.Adam(model.parameters(), lr=effort.rate)
+    for epoch in range(effort.epochs):
         model.train()
-        model.aggregate = model.aggregation is not None and epoch >= EPOCHS // 2
+        model.aggregate = model.aggregation is not None and epoch >= effort.epochs // 2
         for rows in np.array_split(rng.permutation(pairs), pairs // 16):
             optimizer.zero_grad()
             joint_loss(model, one.train.pairs_batch(rows), 1.0, topic_weight=0.1).joint.backward()
