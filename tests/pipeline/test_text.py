@@ -190,9 +190,6 @@ def test_tokens_look_like_the_released_texts(tokenizer, m3h_data):
             "juventus signing chiesa according to <mention> no way they have got <number> million for pogba as well",
         "Iron Man opened in theaters 11 years ago today, starting the Marvel Cinematic Universe. #IronMan":
             "iron man opened in theaters <number> years ago today starting the marvel cinematic universe",
-        "Rising nearly 900 feet above the river, Seneca Rocks is a sight to behold. #AlmostHeaven: "
-        "https://t.co/a1B2 #SenecaRocks":
-            "rising nearly <number> feet above the river seneca rocks is a sight to behold almost heaven <url>",
     }  # fmt: skip
     for text, expected in raw.items():
         assert tokenizer.tokens(text) == expected.split()
