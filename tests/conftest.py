@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import fcntl
 import json
 import os
 from dataclasses import dataclass
@@ -28,17 +29,27 @@ class Built:
     summary: dict[str, Any]
 
 
+def built_once(tmp_path_factory: pytest.TempPathFactory, name: str, *words: object) -> Built:
+    """A dataset that the first of the processes that run the tests builds, for all of them to read."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    folder.mkdir(exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        summary = folder / "summary.json"
+        if not summary.is_file():
+            done = run("pipeline", "build", *words, "--dataset", folder / "dataset", "--json")
+            assert done.code == 0, done.err
+            summary.write_text(done.out)
+    return Built(folder / "dataset", json.loads(summary.read_text()))
+
+
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The bundled sample, built as `make demo` builds it."""
-    folder = tmp_path_factory.mktemp("sample") / "dataset"
     dumps = (ROOT / "sample" / "dump_v1.jsonl.gz", ROOT / "sample" / "dump_plain.jsonl")
-    done = run(
-        *("pipeline", "build", "--dumps", *dumps, "--images", ROOT / "sample" / "images"),
-        *("--dataset", folder, "--config", ROOT / "sample" / "build.yaml", "--json"),
-    )
-    assert done.code == 0, done.err
-    return Built(folder, done.json)
+    rest = ("--images", ROOT / "sample" / "images", "--config", ROOT / "sample" / "build.yaml")
+    return built_once(tmp_path_factory, "sample", "--dumps", *dumps, *rest)
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +61,4 @@ def expected() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def released(m3h_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The released dataset's validation and test splits, imported."""
-    folder = tmp_path_factory.mktemp("released") / "dataset"
-    done = run("pipeline", "build", "--format", "cmkp", "--dumps", m3h_data / "cmkp", "--dataset", folder, "--json")
-    assert done.code == 0, done.err
-    return Built(folder, done.json)
+    return built_once(tmp_path_factory, "released", "--format", "cmkp", "--dumps", m3h_data / "cmkp")

@@ -50,6 +50,7 @@ def test_two_processes_write_what_one_writes(source: tuple[Path, Path], referenc
     assert files_of(tmp_path / "two") == files_of(reference)
 
 
+@pytest.mark.slow
 def test_the_order_of_the_input_changes_no_row(source: tuple[Path, Path], reference: Path, tmp_path: Path) -> None:
     dump, images = source
     lines = dump.read_text().splitlines()
@@ -83,6 +84,7 @@ def test_three_kills_and_a_resume_leave_no_trace(source: tuple[Path, Path], refe
     assert len(kept) >= 3, "finished shards were done again"
 
 
+@pytest.mark.slow
 def test_other_rules_after_a_kill_start_from_nothing(source: tuple[Path, Path], tmp_path: Path) -> None:
     """Receipts and pictures of the build that was killed belong to other posts: none may be taken for these."""
     rules = ["image.max_pixels=6000", "clean.max_hashtags=3"]
