@@ -1,5 +1,6 @@
 """What was planted in the sample is learned from where it was planted: pictures, words in pictures, text."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -43,11 +44,10 @@ def hits(
 def shares(run_folder: Path, posts: dict[str, Any]) -> Iterator[tuple[str, float]]:
     right: dict[str, list[bool]] = {}
     for split in ("valid", "test"):
-        ids = (run_folder / "predictions" / f"{split}.ids.txt").read_text().split("\n")[:-1]
-        predicted = (run_folder / "predictions" / f"{split}.txt").read_text().split("\n")[:-1]
-        for post_id, line in zip(ids, predicted, strict=True):
-            post = posts[post_id]
-            right.setdefault(post["family"], []).append(line.split(";")[0] in post["keyphrases"])
+        for line in (run_folder / "predictions" / f"{split}.jsonl").read_text().splitlines():
+            found = json.loads(line)
+            best, post = found["predictions"][0]["phrase"], posts[found["post_id"]]
+            right.setdefault(post["family"], []).append(best in post["keyphrases"])
     assert set(right) == {"picture", "ocr", "text"}
     assert min(len(found) for found in right.values()) >= 15
     for family, found in right.items():
