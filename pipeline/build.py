@@ -16,7 +16,7 @@ from pipeline.forgotten import Forgotten, read_forgotten
 from pipeline.graph import RecordsJob, build_records
 from pipeline.publish import BuiltFeature, publish_dataset, record_counts
 from pipeline.released import import_features
-from pipeline.runner import run_pipeline
+from pipeline.runner import embedded, run_pipeline
 from pipeline.sources import Sources, given_sources, joined_sources
 from pipeline.stages.crawl import CrawledImages, CrawlJob
 from pipeline.state import BuildState
@@ -158,6 +158,8 @@ def _extractors(options: BuildOptions, sources: Sources, had: Iterable[str]) -> 
     extractors = [extractor_class(name)(getattr(options.config.features, name)) for name in names]
     for extractor in extractors:
         extractor.fingerprint_parts()
+        if embedded(options.beam_flags):  # a cluster's workers are other machines
+            extractor.require()
     return extractors
 
 

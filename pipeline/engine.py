@@ -1,13 +1,17 @@
-"""The shard engine: one shard of one feature, from image files to a finished file, bit for bit the same every time.
+"""The shard engine: one shard of one or several features, from image files to finished files, always the same bits.
 
-Images are sorted by hash, decoded ahead by a few threads, and go through the model in batches of one fixed size. A
-finished shard has a receipt beside the build's working files; a shard whose receipt and bytes agree is not done again.
+Images are sorted by hash and decoded ahead by a few threads, once for all features that are asked for together; each
+feature takes them in batches of its own fixed size. A finished shard has a receipt beside the build's working files; a
+shard whose receipt and bytes agree is not done again.
 """
 
 import hashlib
 import logging
+import os
+import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -16,6 +20,7 @@ from typing import Any
 
 from pipeline.extractors.base import Extractor
 from pipeline.images import image_path
+from pipeline.picture import Picture
 from schemas.errors import ImageFault
 from schemas.features import Row
 from schemas.files import publish_json, read_json, sha256_file
@@ -23,10 +28,10 @@ from schemas.posts import Dropped
 from schemas.shards import shard_name, write_shard
 
 DECODERS = 2
-"""Threads that prepare images while the model computes."""
+"""Threads that prepare images while a model computes on this processor; for a GPU all cores do."""
 
 AHEAD = 2
-"""Batches that may lie prepared: what bounds the engine's memory."""
+"""Batches, of the feature with the largest, that may lie prepared: what bounds the engine's memory."""
 
 UNEXPECTED = "extractor_error"
 """The reason of a row lost to a fault nobody foresaw: its traceback is kept, and the run ends with exit 1."""
@@ -50,7 +55,7 @@ class ShardTask:
 class Receipt:
     """What became of a shard. sha256: of its file. first, slice: its first image, and which images it is about.
 
-    dropped: images without a row.
+    dropped: images without a row. computed: images that were looked at, in `seconds`; all others were known.
     """
 
     file: str
@@ -59,6 +64,8 @@ class Receipt:
     first: str
     slice: str
     dropped: list[Dropped] = field(default_factory=list)
+    computed: int = field(default=0, compare=False)
+    seconds: float = field(default=0.0, compare=False)
 
     def write(self, path: Path) -> None:
         """Atomically, after the shard itself."""
@@ -92,51 +99,110 @@ def finished(receipt: Path, folders: Sequence[Path], images: Sequence[str]) -> R
     return found if any(shard.is_file() and sha256_file(shard) == found.sha256 for shard in shards) else None
 
 
-def run_shard(
-    task: ShardTask,
-    images: Sequence[str],
-    extractor: Extractor,
-    dataset: Path,
-    out: Path,
-    known: Mapping[str, Row | Dropped] | None = None,
-) -> Receipt:
-    """Make the task's shard of `images` (hashes, sorted) below `out`, from the pictures of `dataset`.
+@dataclass
+class Work:
+    """What one feature has to do for a shard. extractor: loaded, unless all is known.
 
-    known: what need not be computed again. extractor: loaded, unless all is known.
+    known: what need not be computed again.
     """
-    known = known or {}
-    rows: dict[str, Row] = {}
-    dropped: list[Dropped] = []
-    new = [image for image in images if image not in known]
-    for image, outcome in (*known.items(), *_outcomes(new, extractor, dataset)):
-        if isinstance(outcome, Dropped):
-            dropped.append(outcome)
-        else:
-            rows[image] = outcome
-    name = task.file_name(extractor.spec.suffix)
-    write_shard(out / name, extractor.spec, rows)
-    return Receipt(name, sha256_file(out / name), len(rows), images[0], slice_digest(images), sorted(dropped))
+
+    task: ShardTask
+    extractor: Extractor
+    known: Mapping[str, Row | Dropped] = field(default_factory=dict)
 
 
-def _outcomes(images: Sequence[str], extractor: Extractor, dataset: Path) -> Iterator[tuple[str, Row | Dropped]]:
-    size = extractor.batch_size
-    remaining = iter(images)
-    with ThreadPoolExecutor(DECODERS) as pool:
+def run_shards(works: Sequence[Work], images: Sequence[str], dataset: Path, out: Path) -> list[Receipt]:
+    """Make a shard of `images` (hashes, sorted) for each of several features, below `out`.
 
-        def prepare_next() -> list[tuple[str, Future[Any]]]:
-            batch = islice(remaining, size)
-            return [(image, pool.submit(extractor.prepare, image_path(dataset, image))) for image in batch]
+    The pictures are those of `dataset`; each is decoded once.
+    """
+    shards = [_Shard(work, images) for work in works]
+    readers = {image: [shard for shard in shards if image not in shard.work.known] for image in images}
+    ahead = AHEAD * max(work.extractor.batch_size for work in works)
+    threads = (os.cpu_count() or DECODERS) if any(work.extractor.accelerated for work in works) else DECODERS
+    with ThreadPoolExecutor(threads) as pool:
 
-        queue = [prepare_next() for _ in range(AHEAD)]
-        while queue[0]:
-            prepared: list[tuple[str, Any]] = []
-            for image, future in queue.pop(0):
-                try:
-                    prepared.append((image, future.result()))
-                except Exception as error:  # a picture's fault costs that picture alone
-                    yield image, _fault(extractor, image, error)
-            queue.append(prepare_next())
-            yield from _extract(prepared, extractor)
+        def prepare(image: str) -> Future[list[_Prepared]]:
+            return pool.submit(_prepare, Picture(image_path(dataset, image)), readers[image])
+
+        for image, outcomes in _ahead(prepare, [image for image in images if readers[image]], ahead):
+            for shard, outcome in zip(readers[image], outcomes, strict=True):
+                shard.take(image, outcome)
+    return [shard.finish(out) for shard in shards]
+
+
+@dataclass
+class _Prepared:
+    """An input of `extract`, or the fault met while making it, and how long that took."""
+
+    value: Any
+    fault: Exception | None
+    seconds: float
+
+
+def _prepare(picture: Picture, shards: Sequence["_Shard"]) -> list[_Prepared]:
+    found = []
+    for shard in shards:
+        started = time.monotonic()
+        value, fault = None, None
+        try:
+            value = shard.work.extractor.prepare(picture)
+        except Exception as error:  # a picture's fault costs that picture alone
+            fault = error
+        found.append(_Prepared(value, fault, time.monotonic() - started))
+    return found
+
+
+def _ahead(
+    prepare: Callable[[str], Future[list[_Prepared]]], images: Sequence[str], number: int
+) -> Iterator[tuple[str, list[_Prepared]]]:
+    """Each image with what was prepared of it, while `number` further ones are being prepared."""
+    waiting = iter(images)
+    queue = deque((image, prepare(image)) for image in islice(waiting, number))
+    while queue:
+        image, future = queue.popleft()
+        queue.extend((following, prepare(following)) for following in islice(waiting, 1))
+        yield image, future.result()
+
+
+class _Shard:
+    """One feature's shard while it is made: what is prepared and waits for a full batch, and what is done."""
+
+    def __init__(self, work: Work, images: Sequence[str]) -> None:
+        self.work = work
+        self._images = images
+        self._outcomes: dict[str, Row | Dropped] = dict(work.known)
+        self._waiting: list[tuple[str, Any]] = []
+        self._seconds = 0.0
+
+    def take(self, image: str, prepared: _Prepared) -> None:
+        """One more picture; a full batch is extracted."""
+        self._seconds += prepared.seconds
+        if prepared.fault is not None:
+            self._outcomes[image] = _fault(self.work.extractor, image, prepared.fault)
+            return
+        self._waiting.append((image, prepared.value))
+        if len(self._waiting) == self.work.extractor.batch_size:
+            self._extract_waiting()
+
+    def _extract_waiting(self) -> None:
+        started = time.monotonic()
+        batch, self._waiting = self._waiting, []
+        self._outcomes.update(_extract(batch, self.work.extractor))
+        self._seconds += time.monotonic() - started
+
+    def finish(self, out: Path) -> Receipt:
+        """Extract what is left, and write the shard."""
+        self._extract_waiting()
+        spec, images = self.work.extractor.spec, self._images
+        rows = {image: row for image, row in self._outcomes.items() if not isinstance(row, Dropped)}
+        dropped = sorted(row for row in self._outcomes.values() if isinstance(row, Dropped))
+        name = self.work.task.file_name(spec.suffix)
+        write_shard(out / name, spec, rows)
+        return Receipt(
+            name, sha256_file(out / name), len(rows), images[0], slice_digest(images), dropped,
+            computed=len(images) - len(self.work.known), seconds=self._seconds,
+        )  # fmt: skip
 
 
 def _extract(prepared: Sequence[tuple[str, Any]], extractor: Extractor) -> Iterator[tuple[str, Row | Dropped]]:

@@ -14,7 +14,7 @@ from pipeline.extractors.base import Extractor
 from pipeline.progress import watched
 from pipeline.publish import BuiltFeature
 from pipeline.runner import run_pipeline
-from pipeline.stages.extract import ExtractJob, ExtractShard
+from pipeline.stages.extract import ExtractJob, ExtractShards, grouped
 from pipeline.state import BuildState
 from schemas.features import fingerprint
 from schemas.files import publish_text
@@ -93,14 +93,16 @@ class Extraction:
         return True
 
     def _do(self, tasks: Sequence[ShardTask], job: ExtractJob) -> None:
+        groups = grouped(tasks, {e.spec.name: e.accelerated for e in self.extractors}, self.workers)
+
         def wire(root: beam.Pipeline) -> None:
-            root | beam.Create(tasks) | beam.Reshuffle() | beam.ParDo(ExtractShard(job))
+            root | beam.Create(groups) | beam.Reshuffle() | ExtractShards(job, self.extractors)
 
         def done() -> int:
             return sum(job.receipt(task).is_file() for task in tasks)
 
         with watched("shards", len(tasks), done):
-            run_pipeline(wire, self.beam_flags, min(self.workers, len(tasks)))
+            run_pipeline(wire, self.beam_flags, min(self.workers, len(groups)))
 
 
 def stored_images(records: Path) -> list[str]:

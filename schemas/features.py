@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,11 @@ class FeatureSpec:
     def table_schema(self) -> pa.Schema:
         """Of a table feature's Parquet shards; rows are keyed by `image_sha256`."""
         return pa.schema([("image_sha256", pa.string()), *self.columns])
+
+    def stored_as(self, dtype: str) -> "FeatureSpec":
+        """The same with `dtype` (float16 or float32) for its arrays of float16; others need the type they have."""
+        arrays = (replace(array, dtype=dtype) if array.dtype == "float16" else array for array in self.arrays)
+        return replace(self, arrays=tuple(arrays))
 
     def check(self, row: Row, image: str) -> None:
         """Raise FeatureError unless `row` is what this spec promises for `image`."""

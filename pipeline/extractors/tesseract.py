@@ -12,7 +12,8 @@ import pyarrow as pa
 import pydantic
 
 from pipeline.extractors.base import Extractor
-from pipeline.images import decode, is_turned
+from pipeline.images import is_turned
+from pipeline.picture import Picture
 from schemas.config import Settings
 from schemas.errors import ImageFault, UsageError
 from schemas.features import FeatureSpec, Row
@@ -66,9 +67,9 @@ class Tesseract(Extractor):
         os.environ["OMP_THREAD_LIMIT"] = "1"
         self._tokenizer = Tokenizer(TextRules())
 
-    def prepare(self, image: Path) -> Any:
+    def prepare(self, picture: Picture) -> Any:
         """The file's name: Tesseract reads it itself. Upright pixels where EXIF turns them, which it overlooks."""
-        return decode(image) if is_turned(image) else str(image)
+        return picture.pixels if is_turned(picture.path) else str(picture.path)
 
     def extract(self, inputs: Sequence[Any]) -> list[Row]:
         """One row an image."""

@@ -1,17 +1,21 @@
 """Runs shard tasks of any registered extractor: the only place where Beam and the engine meet."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import apache_beam as beam
 
 from pipeline.earlier import Earlier
-from pipeline.engine import Receipt, ShardTask, finished, run_shard
+from pipeline.engine import Receipt, ShardTask, Work, finished, run_shards
 from pipeline.extractors import extractor_class
 from pipeline.extractors.base import Extractor
 from schemas.config import Settings
+from schemas.errors import UsageError
 from schemas.shards import shard_slice
 
 
@@ -40,22 +44,71 @@ class ExtractJob:
         return finished(self.receipt(task), (self.out, self.dataset), images)
 
 
+def grouped(tasks: Iterable[ShardTask], accelerated: Mapping[str, bool], workers: int) -> list[tuple[ShardTask, ...]]:
+    """What is done in one go: features of the same images share their decoding, unless that left a worker idle.
+
+    accelerated: by feature; what a GPU computes never waits for what it does not.
+    """
+    groups: dict[tuple[int, bool], list[ShardTask]] = defaultdict(list)
+    for task in tasks:
+        groups[task.index, accelerated[task.feature]].append(task)
+    together = [tuple(group) for group in groups.values()]
+    return together if len(together) >= workers else [(task,) for group in together for task in group]
+
+
+@dataclass
+class ExtractShards(beam.PTransform):
+    """Groups of ShardTasks -> nothing; shards and receipts are files. A finished shard costs one checksum."""
+
+    job: ExtractJob
+    extractors: Sequence[Extractor]
+
+    def expand(self, groups: Any) -> Any:
+        """What computes on a GPU is placed apart from what does not, where the runner heeds such hints."""
+        gpu = {e.spec.name: e.accelerated for e in self.extractors}
+        return [
+            groups
+            | f"{label} groups" >> beam.Filter(lambda group, on=on: gpu[group[0].feature] == on)
+            | f"extract on {label}" >> self._hinted(on)
+            for label, on in (("CPU", False), ("GPU", True))
+            if on in gpu.values()
+        ]
+
+    def _hinted(self, on_gpu: bool) -> beam.PTransform:
+        mine = [e for e in self.extractors if e.accelerated == on_gpu]
+        hints = {"min_ram": f"{sum(e.memory_gb for e in mine):g}GB"}
+        named = sorted({e.settings.accelerator for e in mine if on_gpu and e.settings.accelerator})
+        if len(named) > 1:
+            raise UsageError(f"features: expected one accelerator for all that run together, found {', '.join(named)}.")
+        if named:
+            hints["accelerator"] = named[0]
+        return beam.ParDo(ExtractShard(self.job)).with_resource_hints(**hints)
+
+
 class ExtractShard(beam.DoFn):
-    """ShardTask -> nothing; the shard and its receipt are files. A finished shard costs one checksum."""
+    """Does the shards of one group unless they are done."""
 
     def __init__(self, job: ExtractJob) -> None:
         self._job = job
 
-    def process(self, task: ShardTask) -> None:
-        """Do the shard unless it is done."""
+    def process(self, group: tuple[ShardTask, ...]) -> None:
+        """Features whose rows are all known need no model."""
         job = self._job
-        images = _image_list(job.image_list)[shard_slice(task.index, job.per_shard)]
-        if job.done(task, images):
-            return
-        known = job.earlier[task.feature].rows(job.dataset, images)
-        settings = job.settings[task.feature]
-        make = extractor_class(task.feature) if len(known) == len(images) else partial(_loaded, task.feature)
-        run_shard(task, images, make(settings), job.dataset, job.out, known).write(job.receipt(task))
+        images = _image_list(job.image_list)[shard_slice(group[0].index, job.per_shard)]
+        works = [self._work(task, images) for task in group if not job.done(task, images)]
+        for work, receipt in zip(works, run_shards(works, images, job.dataset, job.out) if works else (), strict=True):
+            receipt.write(job.receipt(work.task))
+
+    def _work(self, task: ShardTask, images: Sequence[str]) -> Work:
+        known = self._job.earlier[task.feature].rows(self._job.dataset, images)
+        settings = self._job.settings[task.feature]
+        if len(known) == len(images):
+            return Work(task, extractor_class(task.feature)(settings), known)
+        with _loading:  # a worker's threads share one model
+            return Work(task, _loaded(task.feature, settings), known)
+
+
+_loading = Lock()
 
 
 @lru_cache(maxsize=8)

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pipeline.engine import Receipt, ShardTask, Work, run_shards
 from pipeline.extractors.base import Extractor
 from pipeline.images import keep
+from pipeline.picture import Picture
 from schemas.errors import ImageFault
 from schemas.features import ArraySpec, FeatureSpec, Row
+from schemas.posts import Dropped
 
 WORDS = "morning river bridge market garden window summer paper silver music street corner yellow bottle".split()  # noqa: SIM905
 
@@ -73,10 +76,11 @@ class Probe(Extractor):
     def load(self) -> None:
         return
 
-    def prepare(self, image: Path) -> Any:
-        if image.stem in self.unreadable:
-            raise ImageFault("image_broken", image.name)
-        return image.stem, np.asarray(Image.open(image), dtype=np.float32)
+    def prepare(self, picture: Picture) -> Any:
+        name = picture.path.stem
+        if name in self.unreadable:
+            raise ImageFault("image_broken", picture.path.name)
+        return name, np.asarray(picture.pixels, dtype=np.float32)
 
     def extract(self, inputs: Sequence[Any]) -> list[Row]:
         self.batches.append(len(inputs))
@@ -85,3 +89,15 @@ class Probe(Extractor):
             if name in self.poison:
                 raise self.poison[name]
         return [{"features": pixels.mean((0, 1))} for _, pixels in inputs]
+
+
+def run_shard(
+    task: ShardTask,
+    images: Sequence[str],
+    extractor: Extractor,
+    dataset: Path,
+    out: Path,
+    known: Mapping[str, Row | Dropped] | None = None,
+) -> Receipt:
+    """The engine, for one feature alone."""
+    return run_shards([Work(task, extractor, known or {})], images, dataset, out)[0]

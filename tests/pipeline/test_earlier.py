@@ -6,11 +6,11 @@ import pyarrow as pa
 import pytest
 
 from pipeline.earlier import Earlier, File
-from pipeline.engine import Receipt, ShardTask, run_shard
+from pipeline.engine import Receipt, ShardTask
 from schemas.files import publish_table, sha256_file
 from schemas.posts import DROPPED_SCHEMA, dropped_row
 from schemas.shards import shard_count, shard_slice
-from tests.pipeline.fakes import Probe, stored_pictures
+from tests.pipeline.fakes import Probe, run_shard, stored_pictures
 
 PER_SHARD = 4
 

@@ -1,15 +1,18 @@
 """The shard engine: fixed batches, bisecting, receipts."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.engine import UNEXPECTED, Receipt, ShardTask, finished, run_shard
-from pipeline.images import image_path
+from pipeline.engine import UNEXPECTED, Receipt, ShardTask, Work, finished, run_shards
+from pipeline.images import decode, image_path
+from pipeline.stages.extract import grouped
 from schemas.errors import FeatureError
+from schemas.features import ArraySpec, FeatureSpec
 from schemas.shards import read_tensor_shard
-from tests.pipeline.fakes import Probe, stored_pictures
+from tests.pipeline.fakes import Probe, run_shard, stored_pictures
 
 TASK = ShardTask("probe", "f" * 16, 0, 1)
 
@@ -118,3 +121,47 @@ def test_a_picture_that_vanished_from_the_store_is_a_dropped_row(stored: tuple[P
     image_path(dataset, images[2]).unlink()
     receipt = run_shard(TASK, images, Probe(), dataset, dataset)
     assert [row.record_id for row in receipt.dropped] == [images[2]]
+
+
+class Grey(Probe):
+    """Another feature of the same pictures, with batches of its own."""
+
+    spec = FeatureSpec("grey", arrays=(ArraySpec("features", (3,), "float32"),))
+    batch_size = 3
+
+
+def test_features_asked_for_together_decode_each_picture_once(
+    stored: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, images = stored
+    alone = run_shard(TASK, images, Probe(unreadable=images[4:5]), dataset, dataset)
+    decoded: list[str] = []
+    monkeypatch.setattr("pipeline.picture.decode", lambda path: decoded.append(path.stem) or decode(path))
+    probe, grey = Probe(unreadable=images[4:5]), Grey({images[7]: ValueError("dark")})
+    other = ShardTask("grey", "e" * 16, 0, 1)
+    works = [Work(TASK, probe), Work(other, grey, {images[0]: {"features": np.zeros(3)}})]
+    first, second = run_shards(works, images, dataset, dataset)
+    assert sorted(decoded) == images
+    assert first == alone, "a feature's shard does not depend on the others made with it"
+    assert (set(probe.batches), set(grey.batches)) == ({4}, {3})
+    assert [row.record_id for row in second.dropped] == [images[7]]
+    assert (first.computed, second.computed, second.rows) == (10, 9, 9)
+
+
+def test_a_picture_all_features_know_is_not_decoded(stored: tuple[Path, list[str]]) -> None:
+    dataset, images = stored
+    for image in images[:9]:
+        image_path(dataset, image).write_bytes(b"not a picture any more")
+    known: dict[str, Any] = {image: {"features": np.full(3, i)} for i, image in enumerate(images[:9])}
+    receipt = run_shard(TASK, images, Probe(), dataset, dataset, known)
+    assert (receipt.rows, receipt.computed, receipt.dropped) == (10, 1, [])
+    assert rows_of(dataset)[images[8]].tolist() == [8, 8, 8]
+
+
+def test_features_of_one_slice_go_together_unless_a_worker_would_idle() -> None:
+    tasks = [ShardTask(name, "f" * 16, index, 2) for index in range(2) for name in ("ocr", "vgg_grid", "butd_objects")]
+    cpu = dict.fromkeys(("ocr", "vgg_grid", "butd_objects"), False)
+    assert [len(group) for group in grouped(tasks, cpu, workers=2)] == [3, 3]
+    assert [len(group) for group in grouped(tasks, cpu, workers=3)] == [1] * 6
+    on_gpu = grouped(tasks, {**cpu, "vgg_grid": True}, workers=2)
+    assert [[task.feature for task in group] for group in on_gpu[:2]] == [["ocr", "butd_objects"], ["vgg_grid"]]

@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.extractors.compute import ComputeSettings
 from pipeline.extractors.tesseract import Tesseract, TesseractSettings
-from pipeline.extractors.vgg_grid import VggGrid, VggSettings
+from pipeline.extractors.vgg_grid import VggGrid
 from pipeline.images import image_path
+from pipeline.picture import Picture
 from pipeline.verify import verify
 from schemas.dataset import Dataset
 from schemas.errors import IntegrityError
@@ -105,9 +107,9 @@ def test_vgg_rows_equal_torchvisions_network_called_directly(sample: Built) -> N
 
 def test_a_row_does_not_depend_on_its_batch_neighbours(sample: Built) -> None:
     images = [image_path(sample.folder, image) for image in list(Dataset(sample.folder).tensors("vgg_grid").rows)[:4]]
-    extractor = VggGrid(VggSettings(weights="random", batch_size=4))
+    extractor = VggGrid(ComputeSettings(weights="random", batch_size=4))
     extractor.load()
-    prepared = [extractor.prepare(image) for image in images]
+    prepared = [extractor.prepare(Picture(image)) for image in images]
     together = extractor.extract(prepared)
     for i in range(4):
         alone = extractor.extract([prepared[i]] * 4)[0]["features"]
@@ -116,7 +118,7 @@ def test_a_row_does_not_depend_on_its_batch_neighbours(sample: Built) -> None:
 
 def test_fingerprints_follow_the_knobs_that_change_values() -> None:
     def parts(**knobs: Any) -> Any:
-        return VggGrid(VggSettings(**{"weights": "random", **knobs})).fingerprint_parts()
+        return VggGrid(ComputeSettings(**{"weights": "random", **knobs})).fingerprint_parts()
 
     assert parts() == parts()
     assert len({json.dumps(p, sort_keys=True) for p in (parts(), parts(seed=1), parts(batch_size=4))}) == 3

@@ -5,6 +5,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.extractors.tesseract import Tesseract, TesseractSettings
+from pipeline.picture import Picture
 
 
 def signpost(path: Path, turned: bool) -> Path:
@@ -21,7 +22,7 @@ def test_a_turned_picture_is_read_upright_and_its_boxes_are_upright(tmp_path: Pa
     tesseract = Tesseract(TesseractSettings())
     tesseract.load()
     files = [signpost(tmp_path / "upright.jpg", turned=False), signpost(tmp_path / "turned.jpg", turned=True)]
-    upright, turned = tesseract.extract([tesseract.prepare(file) for file in files])
+    upright, turned = tesseract.extract([tesseract.prepare(Picture(file)) for file in files])
     assert turned["words"] == upright["words"] == ["HARBOUR", "BRIDGE"]
     for box, expected in zip(turned["boxes"], upright["boxes"], strict=True):
         assert all(abs(one - other) <= 2 for one, other in zip(box, expected, strict=True))
