@@ -19,7 +19,7 @@ from pipeline.crawl.ledger import CrawlRow, Ledger
 from pipeline.crawl.rules import CrawlRules
 from pipeline.images import StoredImage
 from schemas.errors import ImageFault, M3hError, UsageError, unknown_name
-from schemas.files import publish, temp_files
+from schemas.files import publish_bytes, temp_files
 
 Gate = Callable[[bytes], StoredImage]
 """Judges a picture's bytes, from several threads at once; ImageFault where it may not be kept."""
@@ -152,7 +152,9 @@ class _Store:
             return row
         try:
             stored = self._gate(fetched.body)
-            self._keep(fetched.body, self.path(stored.image_sha256))
+            path = self.path(stored.image_sha256)
+            if not path.exists():
+                publish_bytes(path, fetched.body)
         except ImageFault as fault:
             return replace(row, status="failed", reason=fault.reason, detail=plain(fault.detail))
         except (OSError, M3hError):
@@ -168,14 +170,6 @@ class _Store:
             return row
         validators = {name: getattr(row, name) or getattr(before, name) for name in ("etag", "last_modified")}
         return replace(row, **validators, **before.picture())
-
-    @staticmethod
-    def _keep(body: bytes, path: Path) -> None:
-        def write(temp: Path) -> None:
-            temp.write_bytes(body)
-
-        if not path.exists():
-            publish(path, write)
 
     def path(self, image_sha256: str) -> Path:
         """Where a picture lies."""

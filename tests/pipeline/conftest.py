@@ -1,6 +1,24 @@
-"""Hypothesis without deadlines: a slow machine is no failure."""
+"""Hypothesis without deadlines: a slow machine is no failure. Datasets that several files begin from."""
 
+import shutil
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+
+from tests.pipeline.made import POSTS_MADE, make
 
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished dataset of every made post, to be looked at only."""
+    return make(tmp_path_factory.mktemp("whole") / "dataset", range(1, POSTS_MADE + 1))
+
+
+@pytest.fixture
+def dataset(whole: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may change."""
+    return shutil.copytree(whole, tmp_path / "dataset")

@@ -24,16 +24,6 @@ from tests.pipeline.made import DROPPED_MADE, POSTS_MADE, image_of, make, post_i
 ALL = range(1, POSTS_MADE + 1)
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make(tmp_path_factory.mktemp("whole") / "dataset", ALL)
-
-
-@pytest.fixture
-def dataset(whole: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(whole, tmp_path / "dataset")
-
-
 @pytest.mark.parametrize(
     "gone",
     [[1, 3, 5, 7, 12, 13], [4, 6], [3, 4, 8], [2], [*range(1, 20)]],

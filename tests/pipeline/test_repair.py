@@ -22,16 +22,6 @@ from tests.pipeline.made import POSTS_MADE, image_of, make, picture_bytes, post_
 ALL = range(1, POSTS_MADE + 1)
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make(tmp_path_factory.mktemp("whole") / "dataset", ALL)
-
-
-@pytest.fixture
-def dataset(whole: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(whole, tmp_path / "dataset")
-
-
 def spoil(dataset: Path, pattern: str) -> Path:
     path = sorted(dataset.glob(pattern))[0]
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
