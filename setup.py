@@ -28,6 +28,8 @@ PIPELINE = [
     "zstandard>=0.22",
 ]
 
+OCR = ["tesserocr>=2.13,<3"]
+
 FIGURES = ["matplotlib>=3.8"]
 
 TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9"]
@@ -55,8 +57,9 @@ setup(
     install_requires=COMMON,
     extras_require={
         "pipeline": PIPELINE,
+        "ocr": OCR,
         "train": TRAIN,
         "figures": FIGURES,
-        "dev": [*PIPELINE, *TRAIN, *FIGURES, *DEV],
+        "dev": [*PIPELINE, *OCR, *TRAIN, *FIGURES, *DEV],
     },
 )

@@ -40,7 +40,7 @@ def _attempt(name: str, probe: Callable[[], str]) -> Check:
 
 
 def _tesseract() -> str:
-    from pipeline.extractors.tesseract import data_file, engine_version
+    from pipeline.ocr.engines import data_file, engine_version
 
     return f"{engine_version()}, data {data_file('eng')}"
 

@@ -1,43 +1,30 @@
-"""The gate's helper process: reads pictures, decodes them, and says what they are or why they may not be kept.
-
-It talks over a socket: a length (4 bytes, big endian) and so many bytes, a picture one way and JSON the other.
-"""
+"""The gate's helper process: decodes pictures, and says in JSON what they are or why they may not be kept."""
 
 import json
-import socket
-import struct
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pipeline.helper import serve
 from pipeline.images import examine
 from pipeline.worker import die_with_parent
 from schemas.errors import ImageFault
 
 MEMORY, CRASH = "image_gate_memory", "image_gate_crash"
 
-LENGTH = struct.Struct(">I")
-
 
 def main(options: Mapping[str, Any]) -> None:
     """The helper: answer for every picture that arrives, until there is nobody to answer."""
     die_with_parent()
-    with socket.socket(fileno=options["descriptor"]) as connection, connection.makefile("rwb") as stream:
-        _warm_up()
-        _limit_memory(options["memory"])
-        _send(stream, b"")  # ready
-        while header := stream.read(LENGTH.size):
-            data = stream.read(*LENGTH.unpack(header))
-            answer = _answer(data, options["max_pixels"], options["allow_grey"])
-            del data
-            _send(stream, json.dumps(answer).encode())
+    _warm_up()
+    _limit_memory(options["memory"])
 
+    def answer(picture: bytes) -> bytes:
+        return json.dumps(_answer(picture, options["max_pixels"], options["allow_grey"])).encode()
 
-def _send(stream: Any, message: bytes) -> None:
-    stream.write(LENGTH.pack(len(message)) + message)
-    stream.flush()
+    serve(options["descriptor"], answer)
 
 
 def _answer(data: bytes, max_pixels: int, allow_grey: bool) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+"""Files of pictures to Tesseract's tables, by a helper process that may hang or die."""
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.helper import Helper, HelperDiedError
+from pipeline.ocr.sheets import Sheet, Table
+from schemas.errors import ImageFault
+
+FAILED, TIMEOUT = "ocr_failed", "ocr_timeout"
+
+_LONGEST_ANSWER = 1 << 28
+_HEADER = "level page_num block_num par_num line_num word_num left top width height conf text".replace(" ", "\t")
+
+
+class Reader:
+    """Reads sheets, for any number of threads, one question at a time. options: of `pipeline.ocr.helper`.
+
+    seconds: what reading one sheet may take, by the clock. What takes longer is killed, and all that it started.
+    """
+
+    def __init__(self, options: Mapping[str, Any], seconds: float) -> None:
+        self._helper = Helper("ocr", "pipeline.ocr.helper", options, _LONGEST_ANSWER)
+        self._seconds = seconds
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """End the helper. The reader can be used again, with a new one."""
+        with self._lock:
+            self._helper.stop()
+
+    def read(self, sheets: Sequence[Sheet]) -> None:
+        """Give each sheet its tables or its fault, in one go; where that fails or takes too long, one by one."""
+        try:
+            tables = iter(self._tables([view.name for sheet in sheets for view in sheet.views]))
+        except ImageFault as fault:
+            if len(sheets) == 1:
+                sheets[0].fault = fault
+            else:
+                for sheet in sheets:
+                    self.read([sheet])
+            return
+        for sheet in sheets:
+            sheet.tables = [next(tables) for _ in sheet.views]
+
+    def _tables(self, names: Sequence[str]) -> list[Table]:
+        question = json.dumps([str(Path(name).absolute()) for name in names]).encode()
+        try:
+            with self._lock:
+                answer = json.loads(self._helper.ask(question, self._seconds))
+        except TimeoutError as error:
+            raise ImageFault(TIMEOUT, f"{self._seconds} s") from error
+        except HelperDiedError as error:
+            raise ImageFault(FAILED, str(error)) from error
+        if "error" in answer:
+            raise ImageFault(FAILED, answer["error"])
+        return [_parsed(table) for table in answer["tables"]]
+
+
+def _parsed(table: str) -> Table:
+    from pytesseract.pytesseract import file_to_dict
+
+    return file_to_dict(f"{_HEADER}\n{table}", "\t", -1)
