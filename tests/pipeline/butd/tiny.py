@@ -1,0 +1,22 @@
+"""A detector small enough for tests: one block a stage, 4 channels in the stem, 128 at the end."""
+
+from typing import Any
+
+import torch
+
+from pipeline.extractors.butd.boxes import CAFFE, Convention
+from pipeline.extractors.butd.network import BottomUpAttention, randomise
+from pipeline.extractors.butd.proposals import ProposalRules
+
+TINY: dict[str, Any] = {"blocks": (1, 1, 1, 1), "width": 4, "classes": 12, "attributes": 5}
+FEW = ProposalRules(after=24)
+
+
+def tiny(seed: int = 0, convention: Convention = CAFFE) -> BottomUpAttention:
+    """With random weights."""
+    return randomise(BottomUpAttention(**TINY, convention=convention, rules=FEW), seed).eval()
+
+
+def image(height: int = 96, width: int = 160, seed: int = 0) -> torch.Tensor:
+    """(1, 3, height, width), as large as pixels without their means."""
+    return torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(seed)) * 60
