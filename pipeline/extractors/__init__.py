@@ -12,6 +12,7 @@ from schemas.errors import unknown_name
 EXTRACTORS = {  # name: "module:Class"
     "ocr": "pipeline.extractors.tesseract:Tesseract",
     "vgg_grid": "pipeline.extractors.vgg_grid:VggGrid",
+    "butd_objects": "pipeline.extractors.butd_objects:ButdObjects",
 }
 
 

@@ -1,10 +1,11 @@
-"""Weights: `random` by name and seed, torchvision's own, or a file; each with an identity for the fingerprint."""
+"""Weights: `random` by seed, torchvision's own, a file, or one that was added by name; each with an identity."""
 
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.extractors.weight_store import find_added
 from schemas.errors import UsageError
 from schemas.files import sha256_file
 
@@ -25,13 +26,11 @@ def identity(weights: str, seed: int, default: Any) -> str:
         return f"random seed {seed} torch {torch.__version__.split('+')[0]}"
     if weights == DEFAULT:
         return f"torchvision {default} {Path(default.url).name}"
-    return f"sha256:{_digest(_existing(weights))}"
+    return f"sha256:{_digest(existing(weights))}"
 
 
 def state_dict(weights: str, default: Any) -> Mapping[str, "torch.Tensor"]:
     """The tensors of a file or of torchvision's download, by name. Nothing is ever unpickled but tensors."""
-    import torch
-
     if weights == DEFAULT:
         try:
             return default.get_state_dict(progress=False, check_hash=True)
@@ -40,16 +39,39 @@ def state_dict(weights: str, default: Any) -> Mapping[str, "torch.Tensor"]:
                 f"weights {default.url}: cannot be fetched here ({error}). Fetch the file elsewhere and name it, "
                 "or use `random` for a trial."
             ) from error
-    path = _existing(weights)
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
+    return read_tensors(existing(weights))
 
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+
+def read_tensors(path: Path) -> Mapping[str, Any]:
+    """What torch or safetensors wrote, on the CPU. UsageError for any other file, and for one that would run code."""
+    import pickle
+
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UsageError(
+            f"weights {path}: expected tensors alone. Nothing in it was run. torch says: {reason}"
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UsageError(f"weights {path}: not readable as tensors ({reason}). Is the file whole?") from error
 
 
 def load_strictly(model: "torch.nn.Module", tensors: Mapping[str, "torch.Tensor"], weights: str) -> None:
     """Fill `model`; UsageError where a tensor is missing or of another shape. Tensors it has no place for are left."""
+    refuse_misfit(model, tensors, weights)
+    model.load_state_dict({name: tensors[name] for name in model.state_dict()})
+
+
+def refuse_misfit(model: "torch.nn.Module", tensors: Mapping[str, "torch.Tensor"], weights: str) -> None:
+    """UsageError where `tensors` do not fill `model`, of which nothing but the shapes matters."""
     wanted = model.state_dict()
     missing = [name for name in wanted if name not in tensors]
     wrong = [name for name in wanted if name in tensors and tensors[name].shape != wanted[name].shape]
@@ -60,14 +82,25 @@ def load_strictly(model: "torch.nn.Module", tensors: Mapping[str, "torch.Tensor"
             f"weights {weights}: expected {first} of shape {tuple(wanted[first].shape)}, got {got} "
             f"({len(missing)} missing, {len(wrong)} of another shape). Is it a file for this network?"
         )
-    model.load_state_dict({name: tensors[name] for name in wanted})
 
 
-def _existing(weights: str) -> Path:
+def existing(weights: str) -> Path:
+    """The file that is meant: a path, or a name given by `weights add`. UsageError where there is neither."""
     path = Path(weights)
-    if not path.is_file():
-        raise UsageError(f"weights {weights}: expected `random`, `default` or a file, there is no such file.")
-    return path
+    if path.is_file():
+        return path
+    added = find_added(weights)
+    if added is None:
+        raise UsageError(
+            f"weights {weights}: expected `random`, `default`, a file or a name given by `weights add`, "
+            "there is no such file or name."
+        )
+    if _digest(added.path) != added.sha256:
+        raise UsageError(
+            f"weights {weights}: {added.path} is not the file that was added, expected sha256 {added.sha256}, "
+            f"found {_digest(added.path)}. Add it anew."
+        )
+    return added.path
 
 
 @cache

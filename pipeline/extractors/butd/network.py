@@ -208,6 +208,11 @@ class BottomUpAttention(nn.Module):
         self.proposal_generator = ProposalNetwork(16 * width, 8 * width, convention.cell_anchors())
         self.roi_heads = Heads(blocks[3], width, classes, attributes)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.proposal_generator.anchor_generator.a4.device
+
     def features(self, image_bchw: Tensor) -> Tensor:
         """(1, 3, H, W), BGR without its means, at least 3 x 3 -> res4, (1, 1024, H / 16, W / 16)."""
         return self.backbone(image_bchw)
@@ -223,8 +228,8 @@ class BottomUpAttention(nn.Module):
 
     def pool(self, res4: Tensor, boxes_n4: Tensor) -> Tensor:
         """(N, 1024, 14, 14): the largest value in each of 14 x 14 parts of a box, borders rounded to cells."""
-        rois_n5 = F.pad(boxes_n4.to(res4.dtype), (1, 0))
-        cells = roi_pool(res4, rois_n5, (POOL, POOL), 1 / STRIDE)
+        rois_n5 = F.pad(boxes_n4.float(), (1, 0))  # half precision would move borders
+        cells = roi_pool(res4.float(), rois_n5, (POOL, POOL), 1 / STRIDE)
         return cells.contiguous(memory_format=torch.channels_last)
 
     def heads(self, res4: Tensor, boxes_n4: Tensor, at_once: int = 0) -> Regions:

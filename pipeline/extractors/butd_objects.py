@@ -1,0 +1,157 @@
+"""Objects by bottom-up attention (§3.1): 36 boxes a picture with features, classes and attributes."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pydantic
+
+from pipeline.extractors import weights as weight_files
+from pipeline.extractors.compute import ComputeSettings, autocast
+from pipeline.extractors.network import NetworkExtractor
+from pipeline.picture import Picture
+from schemas.errors import UsageError
+from schemas.features import ArraySpec, FeatureSpec, Row
+
+if TYPE_CHECKING:
+    import torch
+
+
+WIDTH = 2048
+NONE = {"classes": -1, "attributes": -1}
+"""What stands where there is no object, if not 0."""
+
+
+class ButdSettings(ComputeSettings):
+    """Options of the `butd_objects` feature. The defaults are the original's with 36 objects a picture."""
+
+    batch_size: int = pydantic.Field(1, ge=1, le=1)  # pictures differ in size, so each goes by itself
+    weights_sha256: str = ""  # what the weights' file must be
+    resize: Literal["caffe", "pil"] = "caffe"  # bilinear on floats as cv2, or Pillow's on bytes as detectron2
+    min_side: int = pydantic.Field(600, ge=16)  # of the network's input
+    max_side: int = pydantic.Field(1000, ge=16)
+    boxes: Literal["auto", "caffe", "detectron2"] = "auto"  # how boxes are coded; auto: as the weights' layout says
+    selection: Literal["original", "regressed"] = "original"
+    min_objects: int = pydantic.Field(36, ge=0)
+    max_objects: int = pydantic.Field(36, ge=1)
+    confidence: float = pydantic.Field(0.2, ge=0, le=1)  # of an object, by the original selection
+    class_overlap: float = pydantic.Field(0.3, ge=0, le=1)  # above which a class keeps one of two boxes (original)
+    rising_from: float = pydantic.Field(0.5, ge=0.1, le=0.9)  # the first overlap allowed (regressed)
+    proposals: int = pydantic.Field(300, ge=1)
+    proposals_before: int = pydantic.Field(6000, ge=1)  # that enter suppression
+    proposal_overlap: float = pydantic.Field(0.7, ge=0, le=1)
+    rois_at_once: int = pydantic.Field(50, ge=1)  # regions that go through res5 together; the last bits depend on it
+
+    @pydantic.model_validator(mode="after")
+    def _enough(self) -> "ButdSettings":
+        if self.min_objects > self.max_objects:
+            raise ValueError(f"min_objects {self.min_objects} is more than max_objects {self.max_objects}")
+        return self
+
+
+class ButdObjects(NetworkExtractor):
+    """Objects of a picture, K = max_objects rows of which the first `number` are real.
+
+    features (K, 2048): mean of res5 over the proposal. boxes (K, 4): x1, y1, x2, y2 in pixels of the upright picture.
+    classes, attributes (K,): from 0 into the vocabularies of 1600 objects and 400 attributes, -1 where there is no
+    object; class_scores, attribute_scores (K,): their probabilities. number (): of objects. image_size (2,): width and
+    height in pixels.
+    """
+
+    Settings = ButdSettings
+    memory_gb = 6.0
+
+    def __init__(self, settings: ButdSettings) -> None:
+        most = settings.max_objects
+        self.spec = FeatureSpec(
+            "butd_objects",
+            arrays=(
+                ArraySpec("features", (most, WIDTH)),
+                ArraySpec("boxes", (most, 4), "float32"),
+                ArraySpec("classes", (most,), "int16"),
+                ArraySpec("class_scores", (most,), "float32"),
+                ArraySpec("attributes", (most,), "int16"),
+                ArraySpec("attribute_scores", (most,), "float32"),
+                ArraySpec("number", (), "int16"),
+                ArraySpec("image_size", (2,), "int32"),
+            ),
+        )
+        super().__init__(settings)
+
+    def weights_identity(self) -> str:
+        """A file's sha256, or a seed. UsageError where it is not the file that `weights_sha256` names."""
+        options = self.settings
+        if options.weights == weight_files.DEFAULT:
+            raise UsageError(
+                "features.butd_objects.weights=default: there is no address left to fetch them from. Get a file as "
+                "docs/weights.md tells and name it, or use `random` for a trial."
+            )
+        found = weight_files.identity(options.weights, options.seed, None)
+        if options.weights_sha256 and found != f"sha256:{options.weights_sha256.lower()}":
+            raise UsageError(
+                f"features.butd_objects.weights={options.weights}: expected sha256 {options.weights_sha256}, "
+                f"found {found}. Is it the file you meant?"
+            )
+        return found
+
+    def fingerprint_parts(self) -> Mapping[str, Any]:
+        """Weights, and every option that changes values."""
+        elsewhere = {*ComputeSettings.model_fields, "weights_sha256"}
+        return {**super().fingerprint_parts(), "options": self.settings.model_dump(exclude=elsewhere)}
+
+    def network(self) -> "torch.nn.Module":
+        """The detector with its weights, normalisation folded in."""
+        from pipeline.extractors.butd.boxes import CAFFE, CONVENTIONS
+        from pipeline.extractors.butd.layouts import read_weights
+        from pipeline.extractors.butd.network import BottomUpAttention, randomise
+        from pipeline.extractors.butd.proposals import ProposalRules
+
+        options = self.settings
+        rules = ProposalRules(options.proposals_before, options.proposals, options.proposal_overlap)
+        if options.weights == weight_files.RANDOM:
+            convention = CONVENTIONS.get(options.boxes, CAFFE)
+            return randomise(BottomUpAttention(convention=convention, rules=rules), options.seed).fold()
+        tensors, convention = read_weights(weight_files.existing(options.weights))
+        network = BottomUpAttention(convention=CONVENTIONS.get(options.boxes, convention), rules=rules)
+        weight_files.load_strictly(network, tensors, options.weights)
+        return network.fold()
+
+    def load(self) -> None:
+        """Regions go through res5 in parts of one size, in halves of it where memory does not suffice."""
+        super().load()
+        self._pieces.at_once = self.settings.rois_at_once
+
+    def prepare(self, picture: Picture) -> Any:
+        """The picture as the network's `Input`."""
+        from pipeline.extractors.butd.picture import INPUTS
+
+        options = self.settings
+        return INPUTS[options.resize](picture.pixels, options.min_side, options.max_side)
+
+    def extract(self, inputs: Sequence[Any]) -> list[Row]:
+        """One picture after the other."""
+        import torch
+
+        from pipeline.extractors.butd.objects import find_objects
+        from pipeline.extractors.butd.selection import SelectionRules
+
+        options = self.settings
+        rules = SelectionRules(
+            options.min_objects, options.max_objects, options.confidence, options.class_overlap, options.rising_from
+        )
+        rows = []
+        with torch.inference_mode(), autocast(self._device, options.precision):
+            for given in inputs:
+                found = find_objects(self._network, given, options.selection, rules, self._pieces)
+                number, size = torch.tensor(len(found.boxes)), torch.tensor(given.size)
+                rows += self.rows([*found, number, size])
+        return rows
+
+    def rows(self, outputs: Sequence["torch.Tensor"]) -> list[Row]:
+        """The row of one picture. outputs: its arrays in the order of the spec, as long as there are objects."""
+        row = {}
+        for array, found in zip(self.spec.arrays, outputs, strict=True):
+            values = found.cpu().numpy()
+            row[array.name] = np.full(array.shape, NONE.get(array.name, 0), values.dtype)
+            row[array.name][tuple(slice(side) for side in values.shape)] = values
+        return [row]

@@ -1,0 +1,104 @@
+"""Arrays out of a pickle, and nothing else: whatever would call anything but numpy's or torch's rebuilding is refused.
+
+What is rebuilt takes no more memory than the file is long, since every number lies in it.
+"""
+
+import io
+import pickle
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import UsageError
+
+MAX_BYTES = 4 << 30
+"""A larger pickle is none of the published ones, which have 260 MB."""
+
+
+def read_pickle(path: Path) -> Any:
+    """Dictionaries, lists, numbers, text, numpy arrays and torch tensors. UsageError for any other content."""
+    if path.stat().st_size > MAX_BYTES:
+        raise UsageError(f"weights {path}: expected a pickle of at most {MAX_BYTES:,} bytes. Is it the file you meant?")
+    try:
+        with open(path, "rb") as file:
+            return _ArraysOnly(file, encoding="latin1").load()  # latin1: Python 2 wrote some of them
+    except pickle.UnpicklingError as error:
+        raise UsageError(f"weights {path}: {error}.") from error
+    except (EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, MemoryError, RuntimeError) as error:
+        raise UsageError(f"weights {path}: not readable as a pickle of arrays ({error}).") from error
+
+
+class _ArraysOnly(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        found = _allowed().get((module, name))
+        if found is None:
+            raise pickle.UnpicklingError(
+                f"expected arrays alone, found {module}.{name}, which would run code. Nothing was run; do not load "
+                "this file elsewhere either, unless you trust where it is from"
+            )
+        return found
+
+
+def _allowed() -> Mapping[tuple[str, str], Any]:
+    import numpy as np
+
+    numpy_modules = ("numpy.core", "numpy._core")
+    return {
+        ("collections", "OrderedDict"): OrderedDict,
+        ("numpy", "ndarray"): "only ever handed to _reconstruct, which does without",
+        ("numpy", "dtype"): np.dtype,
+        ("_codecs", "encode"): _bytes,
+        ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+        ("torch.storage", "_load_from_bytes"): _storage,
+        **{(f"{module}.multiarray", "_reconstruct"): _empty_array for module in numpy_modules},
+        **{(f"{module}.multiarray", "scalar"): _scalar for module in numpy_modules},
+        **{(f"{module}.numeric", "_frombuffer"): _array for module in numpy_modules},
+    }
+
+
+def _bytes(text: str, encoding: str) -> bytes:
+    """How old pickles write bytes."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"expected bytes as latin1, found {encoding}")
+    return text.encode("latin1")
+
+
+def _empty_array(kind: Any, shape: Any, code: Any) -> Any:
+    """numpy's own would reserve whatever memory `shape` asks for; the values come later and bring their size."""
+    import numpy as np
+
+    return np.ndarray((0,), np.int8)
+
+
+def _scalar(dtype: Any, data: Any = b"") -> Any:
+    import numpy as np
+
+    return np.frombuffer(data, _plain(dtype), count=1)[0]
+
+
+def _array(data: Any, dtype: Any, shape: Any, order: str) -> Any:
+    import numpy as np
+
+    return np.frombuffer(data, _plain(dtype)).reshape(shape, order=order)  # type: ignore[call-overload]
+
+
+def _plain(dtype: Any) -> Any:
+    if dtype.hasobject:
+        raise pickle.UnpicklingError("expected numbers, found an array of objects")
+    return dtype
+
+
+def _storage(data: bytes) -> Any:
+    import torch
+
+    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+
+def _tensor(storage: Any, offset: int, size: Sequence[int], stride: Sequence[int], *_unused: Any) -> Any:
+    import torch
+
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if min((offset, *size, *stride)) < 0 or last >= storage.size():  # torch would make the storage larger
+        raise pickle.UnpicklingError(f"a tensor of {tuple(size)} is larger than the {storage.size()} numbers it brings")
+    return torch.as_strided(torch.tensor([], dtype=storage.dtype).set_(storage), tuple(size), tuple(stride), offset)
