@@ -23,10 +23,16 @@ def read_pickle(path: Path) -> Any:
     try:
         with open(path, "rb") as file:
             return _ArraysOnly(file, encoding="latin1").load()  # latin1: Python 2 wrote some of them
-    except pickle.UnpicklingError as error:
-        raise UsageError(f"weights {path}: {error}.") from error
-    except (EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, MemoryError, RuntimeError) as error:
-        raise UsageError(f"weights {path}: not readable as a pickle of arrays ({error}).") from error
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        RuntimeError,
+    ) as error:
+        raise UsageError(f"weights {path}: not readable as a pickle of arrays: {error}.") from error
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -98,7 +104,9 @@ def _storage(data: bytes) -> Any:
 def _tensor(storage: Any, offset: int, size: Sequence[int], stride: Sequence[int], *_unused: Any) -> Any:
     import torch
 
-    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    if min((offset, *size, *stride)) < 0 or last >= storage.size():  # torch would make the storage larger
-        raise pickle.UnpicklingError(f"a tensor of {tuple(size)} is larger than the {storage.size()} numbers it brings")
-    return torch.as_strided(torch.tensor([], dtype=storage.dtype).set_(storage), tuple(size), tuple(stride), offset)
+    numbers, dtype = storage._untyped_storage, storage.dtype
+    held = numbers.nbytes() // dtype.itemsize
+    needed = 0 if 0 in size else 1 + offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if min((offset, *size, *stride)) < 0 or needed > held:  # torch would make the storage larger
+        raise pickle.UnpicklingError(f"a tensor of {tuple(size)} needs {needed} numbers and brings {held}")
+    return torch.empty(0, dtype=dtype).set_(numbers, offset, tuple(size), tuple(stride))

@@ -12,9 +12,9 @@ TINY: dict[str, Any] = {"blocks": (1, 1, 1, 1), "width": 4, "classes": 12, "attr
 FEW = ProposalRules(after=24)
 
 
-def tiny(seed: int = 0, convention: Convention = CAFFE) -> BottomUpAttention:
+def tiny(seed: int = 0, convention: Convention = CAFFE, **shape: Any) -> BottomUpAttention:
     """With random weights."""
-    return randomise(BottomUpAttention(**TINY, convention=convention, rules=FEW), seed).eval()
+    return randomise(BottomUpAttention(**{**TINY, **shape}, convention=convention, rules=FEW), seed).eval()
 
 
 def image(height: int = 96, width: int = 160, seed: int = 0) -> torch.Tensor:
