@@ -40,6 +40,7 @@ DEV = [
     "hypothesis>=6.100",
     "trustme>=1.1",
     "ruff>=0.9",
+    "webdataset>=0.2.100",
     "mypy>=1.13",
     "types-PyYAML",
     "types-psutil",

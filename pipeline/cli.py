@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from pipeline.commands import checking, crawling, making, records
+from pipeline.commands import checking, crawling, exporting, making, records
 from pipeline.commands.options import beam_flags
 from schemas.console import run
 
@@ -19,6 +19,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "dropped": records.dropped_command,
     "ids": records.ids_command,
     "forget": records.forget_command,
+    "export": exporting.export_command,
+    "featurize": exporting.featurize_command,
     "doctor": checking.doctor_command,
 }
 """In the order of `--help`."""
@@ -35,7 +37,9 @@ def main(argv: Sequence[str]) -> int:
     beam_flags[:] = words[cut + 1 :]
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     logging.getLogger().addFilter(lambda record: "apitools" not in record.getMessage())  # Beam's, of no use here
-    return run(app, words[:cut], many={"--dumps", "--set", "--reason", "--retry-reason"})
+    return run(
+        app, words[:cut], many={"--dumps", "--posts", "--set", "--reason", "--retry-reason", "--feature", "--split"}
+    )
 
 
 @app.callback()

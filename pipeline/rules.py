@@ -18,6 +18,7 @@ class CleanRules(Settings):
     """Which posts stay (§4)."""
 
     min_tokens: int = pydantic.Field(4, ge=0)  # shorter posts go
+    need_hashtag: bool = True  # posts without one go: there would be nothing to learn from them
     max_hashtags: int = pydantic.Field(5, ge=1)  # posts with more go
     min_hashtag_count: int = pydantic.Field(10, ge=1)  # posts with a hashtag seen in fewer posts go, to a fixed point
     unique_texts: bool = True  # of posts with one text, the first stays

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -98,6 +99,10 @@ class Dataset:
             raise UsageError(f"{self.folder}: no feature '{name}'; it has {have}. Build it with --features.")
         return self.manifest.features[name]["current"]
 
+    def described(self, name: str) -> dict[str, Any]:
+        """feature.json of a feature's current fingerprint: `spec`, `fingerprint` and its `parts`."""
+        return read_json(self.checked(f"features/{name}/{self.fingerprint(name)}/feature.json"))
+
     def shards(self, name: str) -> list[Path]:
         """The checked shard files of a feature's current fingerprint, in order."""
         prefix = f"features/{name}/{self.fingerprint(name)}/shard-"
@@ -124,5 +129,4 @@ class Dataset:
 
     def _no_rows(self, name: str) -> pa.Table:
         """A table feature of no pictures at all: its columns, as feature.json names them."""
-        described = read_json(self.checked(f"features/{name}/{self.fingerprint(name)}/feature.json"))
-        return pa.table({column: pa.nulls(0) for column in (KEY, *described["spec"]["columns"])})
+        return pa.table({column: pa.nulls(0) for column in (KEY, *self.described(name)["spec"]["columns"])})

@@ -55,8 +55,8 @@ def build_command(
         )
     )
     summary = result.summary()
-    say(summary, as_json, _build_text(summary, dataset))
-    return _exit(result)
+    say(summary, as_json, build_text(summary, dataset))
+    return exit_code(result)
 
 
 def retry_command(
@@ -81,11 +81,12 @@ def retry_command(
 
     done = retry(dataset, reason or (), dumps or (), images, set_ or (), recrawl, workers, tuple(beam_flags))
     summary = done.summary()
-    say(summary, as_json, "\n".join([done.text(), _build_text(summary, dataset)]))
-    return _exit(done.result)
+    say(summary, as_json, "\n".join([done.text(), build_text(summary, dataset)]))
+    return exit_code(done.result)
 
 
-def _exit(result: "BuildResult") -> int:
+def exit_code(result: "BuildResult") -> int:
+    """1 where a feature met a fault nobody foresaw."""
     for name, lost in result.broken.items():
         logging.error("error: %s: %d images met a fault nobody foresaw; their tracebacks are in dropped/.", name, lost)
     return FAILED if result.broken else DONE
@@ -97,7 +98,8 @@ def _names(features: str | None) -> tuple[str, ...] | None:
     return () if features.strip() == "none" else tuple(name.strip() for name in features.split(",") if name.strip())
 
 
-def _build_text(summary: dict[str, Any], dataset: Path) -> str:
+def build_text(summary: dict[str, Any], dataset: Path) -> str:
+    """For people: what was read, kept and dropped, and the features."""
     reasons = sorted(summary["dropped"].items(), key=lambda item: (-item[1], item[0]))
     listed = ", ".join(f"{reason} {number}" for reason, number in reasons)
     lines = [f"read {summary['read']}, kept {summary['kept']}, dropped {sum(summary['dropped'].values())}"]

@@ -19,7 +19,7 @@ def text_reason(post: Post, rules: CleanRules) -> tuple[str, str] | None:
     """Why the paper drops a tokenised post, or None to keep it."""
     if len(post.tokens) < rules.min_tokens:
         return "too_few_tokens", f"{len(post.tokens)} tokens"
-    if not post.hashtags:
+    if rules.need_hashtag and not post.hashtags:
         return "no_hashtag", ""
     if len(post.hashtags) > rules.max_hashtags:
         return "too_many_hashtags", f"{len(post.hashtags)} hashtags"

@@ -1,7 +1,7 @@
 """A small finished dataset written by hand, without Beam: posts that share pictures and texts, features, lost rows."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,14 @@ def post_of(i: int, kept: Collection[int]) -> Post:
     )  # fmt: skip
 
 
-def make(dataset: Path, kept: Collection[int], dropped: Collection[Dropped] = tuple(DROPPED_MADE)) -> Path:
-    """The dataset of these posts, as a build would have written it."""
+def make(
+    dataset: Path,
+    kept: Collection[int],
+    dropped: Collection[Dropped] = tuple(DROPPED_MADE),
+    versions: Sequence[tuple[FeatureSpec, str]] = VERSIONS,
+    row_of: Callable[[FeatureSpec, str, str], dict[str, Any]] | None = None,
+) -> Path:
+    """The dataset of these posts, as a build would have written it. row_of: of a spec, fingerprint and image."""
     images = sorted({image_of(i) for i in kept})
     for i in kept:
         image_path(dataset, image_of(i)).parent.mkdir(parents=True, exist_ok=True)
@@ -76,14 +82,20 @@ def make(dataset: Path, kept: Collection[int], dropped: Collection[Dropped] = tu
     POSTS.write_parts(dataset, [post_row(post_of(i, kept)) for i in kept], CONFIG.shards.posts)
     DROPPED.write_parts(dataset, [dropped_row(row) for row in dropped], DROPPED_PER_FILE)
     IMAGES.write(dataset / IMAGE_LIST, rows)
-    features = [_feature(dataset, spec, fingerprint, images) for spec, fingerprint in VERSIONS]
+    features = [_feature(dataset, spec, fingerprint, images, row_of or _row) for spec, fingerprint in versions]
     signature = {"inputs": [{"name": "d.jsonl", "format": "v1", "sha256": "ab"}], "text": {"version": 1}}
     counts = record_counts(dataset, len(kept) + len(dropped))
     publish_dataset(dataset, CONFIG, {**signature, "rules": as_plain(CONFIG)}, counts, features, [], None)
     return dataset
 
 
-def _feature(dataset: Path, spec: FeatureSpec, fingerprint: str, images: list[str]) -> BuiltFeature:
+def _feature(
+    dataset: Path,
+    spec: FeatureSpec,
+    fingerprint: str,
+    images: list[str],
+    row_of: Callable[[FeatureSpec, str, str], dict[str, Any]],
+) -> BuiltFeature:
     """Rows that depend on the picture alone; post 7's has none, nor has post 8's."""
     lost = {
         image_of(7): Dropped(f"feature:{spec.name}", UNEXPECTED, image_of(7), detail="Traceback"),
@@ -94,7 +106,7 @@ def _feature(dataset: Path, spec: FeatureSpec, fingerprint: str, images: list[st
     for index in range(count):
         mine = images[shard_slice(index, CONFIG.shards.images)]
         name = ShardTask(spec.name, fingerprint, index, count).file_name(spec.suffix)
-        rows = {image: _row(spec, fingerprint, image) for image in mine if image not in lost}
+        rows = {image: row_of(spec, fingerprint, image) for image in mine if image not in lost}
         write_shard(dataset / name, spec, rows)
         dropped = sorted(lost[image] for image in mine if image in lost)
         receipts.append(Receipt(name, sha256_file(dataset / name), len(rows), mine[0], slice_digest(mine), dropped))
