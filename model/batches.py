@@ -121,8 +121,16 @@ class Encoded:
             image_b = torch.from_numpy(self.grid_row[rows_b]).to(self.grid.device)
             grid_bgc = self.grid[image_b.clamp_min(0)].to(self.device)
             tensors["grid_bgc"] = grid_bgc
-            tensors["grid_mask_bg"] = (image_b >= 0).to(self.device)[:, None].expand(grid_bgc.shape[:2])
+            tensors["grid_mask_bg"] = self._real(image_b, grid_bgc.shape[1]).to(self.device)
         return tensors
+
+    def _real(self, image_b: Tensor, cells: int) -> Tensor:
+        """(B, G): which cells or objects an image has; none where there is no image."""
+        seen_b1 = (image_b >= 0)[:, None]
+        if self.posts.number is None:
+            return seen_b1.expand(-1, cells)
+        number = self.posts.number.to(image_b.device)
+        return seen_b1 & (torch.arange(cells, device=image_b.device) < number[image_b.clamp_min(0)][:, None])
 
 
 def encode(

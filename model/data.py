@@ -26,7 +26,8 @@ class Posts:
 
     ocr: cleaned words before the vocabulary filter; attributes: labels, best first. Both [] where an image has none.
     image: row of `grid`, or -1 where the image has no features. grid: (images, cells, channels) float16 of vgg_grid or
-    butd_objects, shared by all selections of one dataset and already on the GPU where it fits, or None.
+    butd_objects, shared by all selections of one dataset and already on the GPU where it fits, or None. number: how
+    many objects each image of `grid` really has, the rest being padding; None where all cells are real.
     """
 
     ids: list[str]
@@ -36,13 +37,14 @@ class Posts:
     attributes: list[list[str]]
     image: list[int]
     grid: Tensor | None = None
+    number: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, part: slice) -> "Posts":
-        columns = {f.name: getattr(self, f.name)[part] for f in fields(self) if f.name != "grid"}
-        return Posts(**columns, grid=self.grid)
+        columns = {f.name: getattr(self, f.name)[part] for f in fields(self) if f.name not in ("grid", "number")}
+        return Posts(**columns, grid=self.grid, number=self.number)
 
 
 def available(dataset: Dataset, wanted: Collection[str]) -> list[str]:
@@ -68,6 +70,7 @@ class Reader:
         grid = dataset.tensors(FEATURES[seen]) if seen else None
         self.rows = grid.rows if grid else {}
         self.grid = placed(torch.from_numpy(grid.arrays["features"]), torch.device(device)) if grid else None
+        self.number = torch.from_numpy(grid.arrays["number"]) if grid and "number" in grid.arrays else None
 
     def _lists(self, name: str, column: str) -> dict[str, list[str]]:
         table = self.dataset.table(FEATURES[name])
@@ -88,6 +91,7 @@ class Reader:
             attributes=[self.attributes.get(image, []) for image in images],
             image=[self.rows.get(image, -1) for image in images],
             grid=self.grid,
+            number=self.number,
         )
 
     def has_split(self, name: str) -> bool:

@@ -11,6 +11,7 @@ from model.batches import EOS_ID, UNK_ID, Ragged, by_length, encode, shuffled, s
 from model.data import Posts, Reader, Vocabularies
 from schemas.dataset import Dataset
 from schemas.errors import UsageError
+from schemas.features import ArraySpec, FeatureSpec
 from schemas.vocab import WORD_SPECIALS, Vocabulary
 from tests.model.conftest import SIZES
 from tests.model.fakes import fake_post, write_dataset
@@ -127,6 +128,24 @@ def test_a_missing_image_is_an_empty_memory(tiny_dataset: Path) -> None:
     assert batch.grid_bgc is not None
     assert batch.grid_bgc.shape == (len(posts), 49, 512)
     assert str(batch.grid_bgc.dtype) == "torch.float16"
+
+
+def test_padding_among_the_objects_of_an_image_is_masked(tmp_path: Path) -> None:
+    objects = FeatureSpec("butd_objects", arrays=(ArraySpec("features", (36, 8)), ArraySpec("number", (), "int16")))
+    posts = [fake_post(i, f"w{i}", ["tag"], "train") for i in range(3)]
+    numbers = [36, 2, 0]
+    rows = {
+        post.image_sha256: {"features": np.ones((36, 8), np.float16), "number": np.int16(number)}
+        for post, number in zip(posts, numbers, strict=True)
+    }
+    reader = Reader(Dataset(write_dataset(tmp_path, posts, {objects: rows})), ("objects",))
+    found = reader.split("train")
+    for part in (found, found[1:]):
+        encoded = encode(part, Vocabularies.learn(found, 10), inputs=("objects",), channels=8)
+        mask_bg = encoded.posts_batch(np.arange(len(part))).grid_mask_bg
+        assert mask_bg is not None
+        assert mask_bg.sum(1).tolist() == numbers[-len(part) :]
+        assert mask_bg[-2].tolist() == [True] * 2 + [False] * 34
 
 
 @given(ROWS, st.data())
