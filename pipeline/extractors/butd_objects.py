@@ -1,7 +1,7 @@
 """Objects by bottom-up attention (§3.1): 36 boxes a picture with features, classes and attributes."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pydantic
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import torch
 
 
-WIDTH = 2048
 NONE = {"classes": -1, "attributes": -1}
 """What stands where there is no object, if not 0."""
 
@@ -52,7 +51,7 @@ class ButdSettings(ComputeSettings):
 class ButdObjects(NetworkExtractor):
     """Objects of a picture, K = max_objects rows of which the first `number` are real.
 
-    features (K, 2048): mean of res5 over the proposal. boxes (K, 4): x1, y1, x2, y2 in pixels of the upright picture.
+    features (K, width): mean of res5 over the proposal. boxes (K, 4): x1, y1, x2, y2 in pixels of the upright picture.
     classes, attributes (K,): from 0 into the vocabularies of 1600 objects and 400 attributes, -1 where there is no
     object; class_scores, attribute_scores (K,): their probabilities. number (): of objects. image_size (2,): width and
     height in pixels.
@@ -60,13 +59,14 @@ class ButdObjects(NetworkExtractor):
 
     Settings = ButdSettings
     memory_gb = 6.0
+    width: ClassVar[int] = 2048  # of an object's vector
 
     def __init__(self, settings: ButdSettings) -> None:
         most = settings.max_objects
         self.spec = FeatureSpec(
             "butd_objects",
             arrays=(
-                ArraySpec("features", (most, WIDTH)),
+                ArraySpec("features", (most, self.width)),
                 ArraySpec("boxes", (most, 4), "float32"),
                 ArraySpec("classes", (most,), "int16"),
                 ArraySpec("class_scores", (most,), "float32"),

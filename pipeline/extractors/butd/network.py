@@ -59,6 +59,9 @@ class ConvNorm(nn.Conv2d):
         super().__init__(channels, out, kernel, stride, padding, dilation, bias=False)
         self.norm: nn.Module = FrozenBatchNorm2d(out)
 
+    def reset_parameters(self) -> None:
+        """Nothing: weights come from a file or from `randomise`, and torch's own take seconds."""
+
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, h, w) -> (B, out, h / stride, w / stride)."""
         return self.norm(super().forward(x))

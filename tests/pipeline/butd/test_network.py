@@ -40,8 +40,7 @@ def test_res4_has_as_many_cells_as_in_caffe(side, cells):
 
 
 def test_regions_keep_their_size_in_res5_and_see_twelve_cells_around():
-    res5 = tiny().roi_heads.res5
-    three = torch.nn.Sequential(*res5, *res5[:0], Block(128, 32, 128, 1, 2), Block(128, 32, 128, 1, 2)).eval()
+    three = tiny(blocks=(1, 1, 1, 3)).roi_heads.res5
     cells = torch.zeros(1, 64, 14, 14)
     with torch.inference_mode():
         still, moved = three(cells), cells.clone()
