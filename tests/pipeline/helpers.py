@@ -1,16 +1,32 @@
-"""The gate's helper processes, as they are seen from outside."""
+"""Helper processes, as they are seen from outside."""
 
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 import psutil
 
 
-def helpers(of: int | None = None, since: Collection[psutil.Process] = ()) -> list[psutil.Process]:
+def wait_for(reached: Callable[[], bool]) -> None:
+    for _ in range(3000):
+        if reached():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not come to that within 30 seconds")
+
+
+def gone(process: psutil.Process) -> bool:
+    """Whether a process has ended, be it that nobody has asked how."""
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def helpers(
+    of: int | None = None, since: Collection[psutil.Process] = (), module: str = "pipeline.gate_helper"
+) -> list[psutil.Process]:
     """Helper processes of a process, of this one if not given; those of `since`, of other tests' gates, aside."""
     found = []
     for child in psutil.Process(of).children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            if child not in since and "pipeline.gate_helper" in child.cmdline():
+            if child not in since and module in child.cmdline():
                 found.append(child)
     return found

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +24,7 @@ from pipeline.rules import ImageRules
 from schemas.errors import ImageFault, M3hError
 from tests.commands import ROOT, environment
 from tests.pipeline.bombs import claiming, many_scans, plain
-from tests.pipeline.helpers import helpers
+from tests.pipeline.helpers import gone, helpers, wait_for
 
 RULES = ImageRules()
 GOOD = plain()
@@ -42,14 +42,6 @@ def reason(gate: Gate, data: bytes) -> tuple[str, str]:
     with pytest.raises(ImageFault) as caught:
         gate.inspect(data)
     return caught.value.reason, caught.value.detail
-
-
-def wait_for(reached: Callable[[], bool]) -> None:
-    for _ in range(3000):
-        if reached():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not come to that within 30 seconds")
 
 
 def test_what_the_helper_sees_is_what_examining_says(gate: Gate) -> None:
@@ -202,7 +194,7 @@ print("ready", flush=True)
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    wait_for(lambda: not any(helper.is_running() and helper.status() != psutil.STATUS_ZOMBIE for helper in found))
+    wait_for(lambda: all(map(gone, found)))
 
 
 def test_every_reason_is_explained_to_users() -> None:

@@ -1,0 +1,144 @@
+"""Reading pictures leaves no process behind: not when it takes too long, not when somebody is killed."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.ocr.reader import Reader
+from pipeline.ocr.sheets import Sheet, View
+from tests.commands import ROOT, environment
+from tests.pipeline.fakes import picture
+from tests.pipeline.helpers import gone, helpers, wait_for
+
+PROGRAM = {"engine": "pytesseract", "program": "tesseract", "language": "eng", "mode": 3}
+SECONDS = 60.0
+REAL = shutil.which("tesseract")
+
+
+@pytest.fixture
+def sleepy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `tesseract` on the path that starts a process and waits for it; where it writes who they are.
+
+    Where the file `awake` is, it is the real one.
+    """
+    program = tmp_path / "bin" / "tesseract"
+    program.parent.mkdir()
+    program.write_text(
+        f"""#!/bin/sh
+[ -e {tmp_path}/awake ] && exec {REAL} "$@"
+sleep 1000 &
+echo $$ $! > {tmp_path}/new
+mv {tmp_path}/new {tmp_path}/asleep
+wait
+"""
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    return tmp_path / "asleep"
+
+
+def asleep(path: Path) -> list[psutil.Process]:
+    """The fake program and the process it started, once they are there."""
+    wait_for(path.exists)
+    found = [psutil.Process(int(pid)) for pid in path.read_text().split()]
+    assert len(found) == 2
+    return found
+
+
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    reader = Reader(PROGRAM, SECONDS)
+    yield reader
+    reader.close()
+
+
+def sheet(folder: Path, seed: int = 0) -> Sheet:
+    return Sheet([View(str(picture(folder / f"{seed}.jpg", seed)))])
+
+
+def reading(reader: Reader, sheets: list[Sheet]) -> threading.Thread:
+    thread = threading.Thread(target=reader.read, args=(sheets,))
+    thread.start()
+    return thread
+
+
+def test_what_takes_too_long_ends_with_all_it_started(tmp_path: Path, sleepy: Path) -> None:
+    reader = Reader(PROGRAM, 1.0)
+    late = sheet(tmp_path)
+    reader.read([late])
+    assert late.fault is not None
+    assert (late.fault.reason, late.fault.detail) == ("ocr_timeout", "1.0 s")
+    sleepers = asleep(sleepy)
+    wait_for(lambda: all(map(gone, sleepers)))
+    assert helpers(module="pipeline.ocr.helper") == []
+    (tmp_path / "awake").touch()
+    found = sheet(tmp_path, seed=1)
+    reader.read([found])
+    assert [table["text"][0] for table in found.tables] == [""]
+    reader.close()
+
+
+def test_what_kills_the_helper_by_accident_ends_what_it_started_and_costs_no_picture(
+    tmp_path: Path, sleepy: Path, reader: Reader
+) -> None:
+    found = sheet(tmp_path)
+    thread = reading(reader, [found])
+    sleepers = asleep(sleepy)
+    (tmp_path / "awake").touch()
+    (helper,) = helpers(module="pipeline.ocr.helper")
+    helper.kill()
+    thread.join()
+    assert found.tables
+    assert found.fault is None
+    wait_for(lambda: all(map(gone, sleepers)))
+
+
+def test_no_process_outlives_a_worker_that_is_killed(tmp_path: Path, sleepy: Path) -> None:
+    code = f"""
+from pipeline.ocr.reader import Reader
+from pipeline.ocr.sheets import Sheet, View
+Reader({PROGRAM!r}, {SECONDS}).read([Sheet([View({str(picture(tmp_path / "p.jpg", 1))!r})])])
+"""
+    worker = subprocess.Popen([sys.executable, "-c", code], env=environment(), cwd=ROOT)
+    sleepers = asleep(sleepy)
+    (helper,) = helpers(worker.pid, module="pipeline.ocr.helper")
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    wait_for(lambda: all(map(gone, [helper, *sleepers])))
+
+
+def test_a_program_that_leaves_a_process_behind_leaves_it_to_the_reader(tmp_path: Path, sleepy: Path) -> None:
+    """It ends well, and what it started lives on: until the reader is closed."""
+    program = tmp_path / "bin" / "tesseract"
+    script = program.read_text().replace("wait\n", f'exec {REAL} "$@"\n')
+    program.write_text(script.replace("sleep 1000 &", "sleep 1000 > /dev/null 2>&1 &"))
+    reader = Reader(PROGRAM, SECONDS)
+    found = sheet(tmp_path)
+    reader.read([found])
+    assert found.tables
+    _, child = (int(pid) for pid in sleepy.read_text().split())
+    left = psutil.Process(child)
+    assert not gone(left)
+    reader.close()
+    wait_for(lambda: gone(left))
+
+
+def test_the_library_is_killed_like_the_program(tmp_path: Path) -> None:
+    from pipeline.ocr.engines import data_file
+
+    library = {"engine": "tesserocr", "data": str(data_file("eng").parent), "language": "eng", "mode": 3}
+    reader = Reader(library, 1e-3)
+    late = sheet(tmp_path)
+    reader.read([late])
+    assert late.fault is not None
+    assert late.fault.reason == "ocr_timeout"
+    assert helpers(module="pipeline.ocr.helper") == []
+    reader.close()
