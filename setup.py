@@ -32,6 +32,8 @@ OCR = ["tesserocr>=2.13,<3"]
 
 FIGURES = ["matplotlib>=3.8"]
 
+ATTRIBUTES = ["textblob>=0.19"]
+
 TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9"]
 
 DEV = [
@@ -61,6 +63,7 @@ setup(
         "ocr": OCR,
         "train": TRAIN,
         "figures": FIGURES,
-        "dev": [*PIPELINE, *OCR, *TRAIN, *FIGURES, *DEV],
+        "attributes": ATTRIBUTES,
+        "dev": [*PIPELINE, *OCR, *TRAIN, *FIGURES, *ATTRIBUTES, *DEV],
     },
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from pipeline.commands import checking, crawling, exporting, making, records
+from pipeline.commands import checking, crawling, exporting, making, records, training
 from pipeline.commands.options import beam_flags
 from schemas.console import run
 
@@ -21,6 +21,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "forget": records.forget_command,
     "export": exporting.export_command,
     "featurize": exporting.featurize_command,
+    "train-attributes": training.train_attributes_command,
     "doctor": checking.doctor_command,
 }
 """In the order of `--help`."""

@@ -210,7 +210,7 @@ def _extract(prepared: Sequence[tuple[str, Any]], extractor: Extractor) -> Itera
     if not prepared:
         return
     try:
-        rows = _padded(extractor, [value for _, value in prepared])
+        rows = padded(extractor, [value for _, value in prepared])
         for (image, _), row in zip(prepared, rows, strict=True):
             extractor.spec.check(row, image)
     except Exception as error:  # whatever it is, only the culprit is lost
@@ -224,7 +224,7 @@ def _extract(prepared: Sequence[tuple[str, Any]], extractor: Extractor) -> Itera
     yield from ((image, row) for (image, _), row in zip(prepared, rows, strict=True))
 
 
-def _padded(extractor: Extractor, inputs: list[Any]) -> list[Row]:
+def padded(extractor: Extractor, inputs: list[Any]) -> list[Row]:
     """Exactly batch_size inputs go in, so that a row's bits do not depend on how many there are."""
     padding = [inputs[0]] * (extractor.batch_size - len(inputs))
     return extractor.extract([*inputs, *padding])[: len(inputs)]

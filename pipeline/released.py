@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from pipeline.engine import Receipt, ShardTask, slice_digest
+from pipeline.extractors.attributes import Attributes
 from pipeline.extractors.tesseract import Tesseract
 from pipeline.forgotten import Forgotten
 from pipeline.readers import cmkp
@@ -16,12 +15,6 @@ from schemas.features import FeatureSpec, Row, fingerprint
 from schemas.files import sha256_file
 from schemas.posts import Post
 from schemas.shards import shard_count, shard_slice, write_shard
-
-ATTRIBUTES = FeatureSpec(
-    "attributes",
-    columns=(("labels", pa.list_(pa.string())), ("scores", pa.list_(pa.float32()))),
-)
-"""The five most probable of 1,000 nouns and adjectives, best first; scores are empty where the source gives none."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,7 @@ class Imported:
 def import_features(dumps: Sequence[DumpFile], forgotten: Forgotten) -> list[Imported]:
     """`ocr` and `attributes`, each where the released dataset has its files; nothing of forgotten posts."""
     ocr = _collect(dumps, forgotten, ("ocr", "ocr_final"), Tesseract.spec, _ocr_row)
-    attributes = _collect(dumps, forgotten, ("attribute_cleaned",), ATTRIBUTES, _attribute_row)
+    attributes = _collect(dumps, forgotten, ("attribute_cleaned",), Attributes.spec, _attribute_row)
     return [feature for feature in (ocr, attributes) if feature.rows]
 
 

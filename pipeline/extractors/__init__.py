@@ -13,6 +13,7 @@ EXTRACTORS = {  # name: "module:Class"
     "ocr": "pipeline.extractors.tesseract:Tesseract",
     "vgg_grid": "pipeline.extractors.vgg_grid:VggGrid",
     "butd_objects": "pipeline.extractors.butd_objects:ButdObjects",
+    "attributes": "pipeline.extractors.attributes:Attributes",
 }
 
 

@@ -1,0 +1,81 @@
+"""Captions in COCO's layout: `images` with `id` and `file_name`, `annotations` with `image_id`, `id` and `caption`."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydantic
+
+from schemas.errors import UsageError
+
+
+class _Record(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(strict=True)  # fields we do not read are left alone
+
+
+class _Image(_Record):
+    id: int | str
+    file_name: str
+
+
+class _Annotation(_Record):
+    image_id: int | str
+    caption: str
+
+
+class _File(_Record):
+    images: list[_Image]
+    annotations: list[_Annotation]
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """A picture's file name, relative to the folder of pictures, and what people wrote about it."""
+
+    file_name: str
+    captions: tuple[str, ...]
+
+
+def read_captions(path: Path) -> list[Captioned]:
+    """Pictures that have a caption, in the file's order.
+
+    Raises UsageError that names file, record and field: not JSON, a missing or wrong field, an id twice or of no image,
+    a file name that leads out of the folder, no caption at all.
+    """
+    found = _parsed(path)
+    names: dict[int | str, str] = {}
+    for i, image in enumerate(found.images):
+        _refuse_outside(path, i, image.file_name)
+        if names.setdefault(image.id, image.file_name) != image.file_name:
+            raise UsageError(f"{path}: images[{i}].id: expected one file an id, got {image.id!r} for two.")
+    captions: dict[int | str, list[str]] = defaultdict(list)
+    for i, annotation in enumerate(found.annotations):
+        if annotation.image_id not in names:
+            raise UsageError(
+                f"{path}: annotations[{i}].image_id: expected an id of `images`, got {annotation.image_id!r}."
+            )
+        if annotation.caption.strip():
+            captions[annotation.image_id].append(annotation.caption)
+    if not captions:
+        raise UsageError(f"{path}: expected captions in `annotations`, found none.")
+    return [Captioned(name, tuple(captions[image])) for image, name in names.items() if image in captions]
+
+
+def _parsed(path: Path) -> _File:
+    try:
+        return _File.model_validate(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise UsageError(f"--captions {path}: {error.strerror}.") from error
+    except pydantic.ValidationError as error:  # a ValueError, too, so it comes first
+        first = error.errors()[0]
+        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+        got = "nothing" if first["type"] == "missing" else f"{first['input']!r:.60}"
+        raise UsageError(f"{path}: {where or 'the file'}: {first['msg'].lower()}, got {got}.") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: expected COCO's captions as JSON, not readable as such ({error}).") from error
+
+
+def _refuse_outside(path: Path, i: int, name: str) -> None:
+    if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise UsageError(f"{path}: images[{i}].file_name: expected a name within the folder of pictures, got {name!r}.")

@@ -1,0 +1,90 @@
+"""The attributes a head tells apart: the captions' most frequent nouns and adjectives, or a list of the user's."""
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from nltk.stem.porter import PorterStemmer
+
+from schemas.errors import UsageError
+
+WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)+|[^\W\d_]{2,}")
+"""At least two letters; or parts of letters with hyphens between them."""
+
+STOP_WORDS = frozenset(
+    """
+    able another anything available back background bit body bottom bunch close close-up closeup corner couple
+    day different edge end everything few first foreground front full half image item kind last left little
+    lot main many middle more most much multiple next nothing number object other others own pair part photo
+    photograph picture piece place position right row same scene second section set several shot side single
+    someone something sort such thing top type up various very view way whole
+    """.split()  # noqa: SIM905
+)
+"""Words that say where, how many or that it is a picture, not what is seen."""
+
+stem = lru_cache(maxsize=None)(PorterStemmer().stem)
+
+
+def words_of(caption: str) -> list[str]:
+    """All words of a caption, lower-cased."""
+    return WORD.findall(caption.lower())
+
+
+@dataclass(frozen=True)
+class AttributeVocabulary:
+    """Distinct words, no two with one Porter stem; word i is label i."""
+
+    words: tuple[str, ...]
+
+    @classmethod
+    def count(cls, pictures: Iterable[Sequence[str]], size: int, least: int) -> "AttributeVocabulary":
+        """The `size` stems that the most pictures have, at least `least`; each as it is written most often.
+
+        pictures: the nouns and adjectives of each picture's captions. Ties go by the alphabet.
+        """
+        seen: Counter[str] = Counter()
+        forms: dict[str, Counter[str]] = defaultdict(Counter)
+        for words in pictures:
+            fit = [word for word in words if WORD.fullmatch(word) and word not in STOP_WORDS]
+            for word in fit:
+                forms[stem(word)][word] += 1
+            seen.update({stem(word) for word in fit})
+        kept = sorted((-number, root) for root, number in seen.items() if number >= least)[:size]
+        return cls(tuple(min(forms[root].items(), key=lambda item: (-item[1], item[0]))[0] for _, root in kept))
+
+    @classmethod
+    def read(cls, path: Path) -> "AttributeVocabulary":
+        """A user's list: a word a line, or a JSON list. UsageError that names the entry that does not do."""
+        try:
+            text = path.read_text(encoding="utf-8")
+            entries = json.loads(text) if text.lstrip().startswith("[") else text.split("\n")
+        except OSError as error:
+            raise UsageError(f"--vocabulary {path}: {error.strerror}.") from error
+        except ValueError as error:
+            raise UsageError(f"--vocabulary {path}: expected a word a line or a JSON list ({error}).") from error
+        words = [(i, entry) for i, entry in enumerate(entries, 1) if not isinstance(entry, str) or entry.strip()]
+        stems: dict[str, str] = {}
+        for i, entry in words:
+            if not isinstance(entry, str) or not WORD.fullmatch(entry.strip().lower()):
+                raise UsageError(f"--vocabulary {path}: entry {i}: expected one word of letters, got {entry!r}.")
+            word = entry.strip().lower()
+            if stem(word) in stems:
+                raise UsageError(
+                    f"--vocabulary {path}: entry {i}: '{word}' and '{stems[stem(word)]}' are one word by their stem."
+                )
+            stems[stem(word)] = word
+        if not stems:
+            raise UsageError(f"--vocabulary {path}: expected words, found none.")
+        return cls(tuple(stems.values()))
+
+    def labels(self, words: Iterable[str]) -> list[int]:
+        """Which attributes `words` name, sorted."""
+        return sorted({self._index[stem(word)] for word in words if stem(word) in self._index})
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {stem(word): i for i, word in enumerate(self.words)}

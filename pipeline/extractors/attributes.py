@@ -1,0 +1,109 @@
+"""Attributes (§3.1): the nouns and adjectives that a linear layer on ResNet-152 finds most probable for a picture."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pydantic
+
+from pipeline.extractors import attribute_head
+from pipeline.extractors.backbone import Backbone, BackboneSettings
+from pipeline.extractors.imagenet import PREPROCESSING, imagenet_input
+from pipeline.extractors.network import NetworkExtractor
+from pipeline.picture import Picture
+from schemas.errors import UsageError
+from schemas.features import FeatureSpec, Row
+
+if TYPE_CHECKING:
+    import torch
+
+
+class AttributeSettings(BackboneSettings):
+    """Options of `attributes`. weights, seed: the backbone's; seed: also a random head's."""
+
+    head: str = ""  # a file that train-attributes made, its vocabulary beside it; or random
+    top: int = pydantic.Field(5, ge=1)  # labels a picture
+
+
+class Attributes(NetworkExtractor):
+    """`labels`, best first, and `scores`: the sigmoid of each label's logit, a probability of its own, 0 to 1.
+
+    Scores are empty where a dataset was imported without any. Equal logits keep the vocabulary's order.
+    """
+
+    Settings = AttributeSettings
+    spec = FeatureSpec(
+        "attributes",
+        columns=(("labels", pa.list_(pa.string())), ("scores", pa.list_(pa.float32()))),
+    )
+
+    @property
+    def _backbone(self) -> Backbone:
+        return Backbone.of(self.settings)
+
+    @property
+    def _is_random(self) -> bool:
+        return self.settings.head == attribute_head.RANDOM
+
+    def weights_identity(self) -> Any:
+        """The backbone's."""
+        return self._backbone.identity()
+
+    def fingerprint_parts(self) -> Mapping[str, Any]:
+        """Backbone, head, vocabulary, number of labels, preprocessing, precision, layout and batch size."""
+        backbone = {"backbone": self.settings.backbone, "top": self.settings.top}
+        return {**super().fingerprint_parts(), **PREPROCESSING, **backbone, **self._head_identity()}
+
+    def _head_identity(self) -> dict[str, str]:
+        if not self.settings.head:
+            raise UsageError(
+                "features.attributes.head: expected a file made by `python -m pipeline train-attributes`, or `random` "
+                "for a trial; got nothing."
+            )
+        if self._is_random:
+            return {"head": f"random seed {self.settings.seed}", "vocabulary": " ".join(attribute_head.RANDOM_WORDS)}
+        return attribute_head.describe(Path(self.settings.head), self._backbone)
+
+    def notes(self) -> list[str]:
+        """Random weights are said aloud."""
+        words = ", ".join(attribute_head.RANDOM_WORDS)
+        random = [f"attributes has a random head over the words {words}: for trials only."] if self._is_random else []
+        return [*super().notes(), *random]
+
+    def fetch(self) -> None:
+        """torchvision's weights, where the network allows."""
+        self._backbone.fetch()
+
+    def network(self) -> "torch.nn.Module":
+        """The backbone and the head."""
+        import torch
+
+        backbone = self._backbone
+        random = self._is_random
+        head = attribute_head.random_head(backbone) if random else self._read_head()
+        self._words = head.words
+        return torch.nn.Sequential(backbone.network(), head.layer())
+
+    def _read_head(self) -> attribute_head.Head:
+        return attribute_head.read_head(Path(self.settings.head), self._backbone)
+
+    def prepare(self, picture: Picture) -> Any:
+        """(3, 224, 224) float32."""
+        return imagenet_input(picture.pixels)
+
+    def rows(self, outputs: Sequence["torch.Tensor"]) -> list[Row]:
+        """outputs: logits (B, V)."""
+        logits_bv = outputs[0]
+        order = logits_bv.argsort(dim=1, descending=True, stable=True)[:, : self.settings.top]
+        return [
+            {"labels": [self._words[i] for i in best], "scores": [sigmoid(logits[i]) for i in best]}
+            for best, logits in zip(order.tolist(), logits_bv.tolist(), strict=True)
+        ]
+
+
+def sigmoid(logit: float) -> float:
+    """One number by itself: the last bit of torch's depends on where in a batch it stands."""
+    small = math.exp(-abs(logit))
+    return (1.0 if logit >= 0 else small) / (1.0 + small)

@@ -1,0 +1,101 @@
+"""Any classification network of torchvision without its last linear layer: a picture as one vector."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pipeline.extractors import weights as weight_files
+from pipeline.extractors.compute import ComputeSettings
+from schemas.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    import torch
+
+
+class BackboneSettings(ComputeSettings):
+    """Options of what stands on a backbone. weights, seed: the backbone's."""
+
+    backbone: str = "resnet152"  # a classification model by torchvision's name
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network by name, and its weights: `default` (torchvision's), `random` by seed, or a file in their layout.
+
+    Of several that torchvision publishes the first version is taken, as it was at the paper's time.
+    """
+
+    name: str
+    weights: str
+    seed: int
+
+    @classmethod
+    def of(cls, settings: BackboneSettings) -> "Backbone":
+        """As configured."""
+        return cls(settings.backbone, settings.weights, settings.seed)
+
+    def identity(self) -> str:
+        """What the weights are, without loading them. UsageError where the name or the file is unknown."""
+        return weight_files.identity(self.weights, self.seed, self._published)
+
+    def fetch(self) -> None:
+        """torchvision's weights, where the network allows."""
+        if self.weights == weight_files.DEFAULT:
+            weight_files.state_dict(self.weights, self._published)
+
+    def network(self) -> "torch.nn.Module":
+        """Pictures (B, 3, H, W) -> vectors (B, width); fp32, on CPU."""
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            network = self._whole()
+        parent, _, last = self._last[0].rpartition(".")
+        setattr(network.get_submodule(parent), last, torch.nn.Identity())
+        if self.weights != weight_files.RANDOM:
+            weight_files.load_strictly(network, self._tensors(), self.weights)
+        return network
+
+    @property
+    def width(self) -> int:
+        """Of a picture's vector: 2,048 for resnet152."""
+        return self._last[1]
+
+    def _tensors(self) -> Mapping[str, "torch.Tensor"]:
+        return weight_files.state_dict(self.weights, self._published)
+
+    @property
+    def _published(self) -> Any:
+        from torchvision import models
+
+        self._refuse_unknown()
+        every = models.get_model_weights(self.name)
+        return getattr(every, "IMAGENET1K_V1", every.DEFAULT)
+
+    def _refuse_unknown(self) -> None:
+        from torchvision import models
+
+        known = models.list_models(module=models)
+        if self.name not in known:
+            raise unknown_name("backbone", self.name, known)
+
+    def _whole(self) -> "torch.nn.Module":
+        from torchvision import models
+
+        self._refuse_unknown()
+        return models.get_model(self.name, weights=None)
+
+    @cached_property
+    def _last(self) -> tuple[str, int]:
+        """Name and inputs of the last linear layer, from a network that takes no memory."""
+        import torch
+
+        with torch.device("meta"):
+            modules = dict(self._whole().named_modules())
+        linear = {name: module.in_features for name, module in modules.items() if isinstance(module, torch.nn.Linear)}
+        if not linear:
+            raise UsageError(
+                f"backbone {self.name}: expected a network that ends in a linear layer, found none. Try resnet152."
+            )
+        return list(linear.items())[-1]
