@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from pipeline.commands import checking, crawling, exporting, making, records, training
+from pipeline.commands import checking, crawling, exporting, making, records, training, weights
 from pipeline.commands.options import beam_flags
 from schemas.console import run
 
@@ -23,6 +23,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "featurize": exporting.featurize_command,
     "train-attributes": training.train_attributes_command,
     "doctor": checking.doctor_command,
+    "weights": weights.weights_command,
 }
 """In the order of `--help`."""
 

@@ -99,6 +99,13 @@ class ButdObjects(NetworkExtractor):
         elsewhere = {*ComputeSettings.model_fields, "weights_sha256"}
         return {**super().fingerprint_parts(), "options": self.settings.model_dump(exclude=elsewhere)}
 
+    def fetch(self) -> None:
+        """Nothing is fetched, but a file that does not fill the network is refused before any work."""
+        from pipeline.extractors.weight_kinds import check_bottom_up
+
+        if self.settings.weights != weight_files.RANDOM:
+            check_bottom_up(weight_files.existing(self.settings.weights))
+
     def network(self) -> "torch.nn.Module":
         """The detector with its weights, normalisation folded in."""
         from pipeline.extractors.butd.boxes import CAFFE, CONVENTIONS

@@ -42,7 +42,7 @@ def answers(network):
     """Proposals, and all that the heads say of them."""
     with torch.inference_mode():
         res4 = network.features(image())
-        boxes, objectness = network.proposals(res4, (96, 160))
+        boxes, objectness = network.proposals(res4, (64, 96))
         return [boxes, objectness, *network.heads(res4, boxes)]
 
 

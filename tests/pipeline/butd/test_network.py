@@ -100,8 +100,8 @@ def test_the_parts_of_regions_together_change_nothing():
     network = tiny()
     with torch.inference_mode():
         res4 = network.features(image())
-        boxes, _ = network.proposals(res4, (96, 160))
-        together, parts = network.heads(res4, boxes), network.heads(res4, boxes, at_once=7)
+        boxes, _ = network.proposals(res4, (64, 96))
+        together, parts = network.heads(res4, boxes), network.heads(res4, boxes, at_once=3)
     for a, b in zip(together, parts, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
 
@@ -121,7 +121,7 @@ def test_folding_the_normalisation_moves_only_the_last_bits(convention):
             module.norm.running_mean.normal_(generator=torch.Generator().manual_seed(1)).mul_(0.05)
             module.norm.bias.normal_(generator=torch.Generator().manual_seed(2)).mul_(0.05)
     with torch.inference_mode():
-        boxes, _ = network.proposals(network.features(image()), (96, 160))
+        boxes, _ = network.proposals(network.features(image()), (64, 96))
         before = network.heads(network.features(image()), boxes)
         after = network.fold().heads(network.features(image()), boxes)
     for a, b in zip(before, after, strict=True):

@@ -9,7 +9,7 @@ from pipeline.extractors.butd.network import BottomUpAttention, randomise
 from pipeline.extractors.butd.proposals import ProposalRules
 
 TINY: dict[str, Any] = {"blocks": (1, 1, 1, 1), "width": 4, "classes": 12, "attributes": 5}
-FEW = ProposalRules(after=24)
+FEW = ProposalRules(after=8)
 
 
 def tiny(seed: int = 0, convention: Convention = CAFFE, **shape: Any) -> BottomUpAttention:
@@ -17,6 +17,6 @@ def tiny(seed: int = 0, convention: Convention = CAFFE, **shape: Any) -> BottomU
     return randomise(BottomUpAttention(**{**TINY, **shape}, convention=convention, rules=FEW), seed).eval()
 
 
-def image(height: int = 96, width: int = 160, seed: int = 0) -> torch.Tensor:
+def image(height: int = 64, width: int = 96, seed: int = 0) -> torch.Tensor:
     """(1, 3, height, width), as large as pixels without their means."""
     return torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(seed)) * 60
