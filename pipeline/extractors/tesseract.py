@@ -99,6 +99,10 @@ class Tesseract(Extractor):
         self._reader = Reader(options, settings.timeout_seconds)
         self._tokenizer = Tokenizer(TextRules())
 
+    def close(self) -> None:
+        """End the process that reads. The next batch finds a new one."""
+        self._reader.close()
+
     def prepare(self, picture: Picture) -> Any:
         """The views of it that are read: mostly its own file."""
         return sheet_of(picture, self.settings.rotate, self.settings.scale, self.settings.min_side)
