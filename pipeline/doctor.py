@@ -24,6 +24,7 @@ def checks(folder: Path) -> list[Check]:
     """All of them. folder: where a dataset would be built."""
     return [
         _attempt("tesseract", _tesseract),
+        Check("tesserocr", True, _tesserocr()),
         _attempt("word statistics", _statistics),
         Check("weights", True, _weights()),
         Check("gpu", True, _gpu()),
@@ -43,6 +44,15 @@ def _tesseract() -> str:
     from pipeline.ocr.engines import data_file, engine_version
 
     return f"{engine_version()}, data {data_file('eng')}"
+
+
+def _tesserocr() -> str:
+    from pipeline.ocr.engines import engine_version
+
+    try:
+        return engine_version("tesserocr")
+    except UsageError as error:
+        return f"none; {error}"
 
 
 def _statistics() -> str:

@@ -70,7 +70,7 @@ class _Process:
         self._socket, theirs = socket.socketpair()
         self._ended = threading.Event()
         started: Future[subprocess.Popen[bytes]] = Future()
-        arguments = (theirs, module, options, started)
+        arguments = (theirs, module, options, started, self._ended)
         threading.Thread(target=self._attend, args=arguments, daemon=True, name=name).start()
         self._process = started.result()
         try:
@@ -79,8 +79,13 @@ class _Process:
             self.kill()
             raise M3hError(f"the {name}'s helper process does not start: {error or 'no sign of life'}.") from error
 
+    @staticmethod  # or the thread would keep this alive, and so its helper, when nobody asks any more
     def _attend(
-        self, theirs: socket.socket, module: str, options: Mapping[str, Any], started: "Future[subprocess.Popen[bytes]]"
+        theirs: socket.socket,
+        module: str,
+        options: Mapping[str, Any],
+        started: "Future[subprocess.Popen[bytes]]",
+        ended: threading.Event,
     ) -> None:
         """Start the helper and wait for its end, in a thread for that alone: a helper dies with the thread it is of."""
         try:
@@ -100,7 +105,7 @@ class _Process:
             return
         started.set_result(process)
         _end_of_group(process)
-        self._ended.set()
+        ended.set()
 
     @property
     def alive(self) -> bool:

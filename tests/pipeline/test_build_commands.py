@@ -137,7 +137,8 @@ def test_doctor_finds_what_the_tests_themselves_need() -> None:
     done = run("pipeline", "doctor", "--json")
     assert done.code == 0, done.err
     assert done.json["tesseract"]["found"].startswith("tesseract ")
-    assert set(done.json) == {"tesseract", "word statistics", "weights", "gpu", "disk", "runner"}
+    assert done.json["tesserocr"]["found"].startswith("tesserocr ")
+    assert set(done.json) == {"tesseract", "tesserocr", "word statistics", "weights", "gpu", "disk", "runner"}
     assert all(check["ok"] for check in done.json.values())
 
 

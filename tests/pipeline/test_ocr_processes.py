@@ -20,6 +20,7 @@ from tests.pipeline.helpers import gone, helpers, wait_for
 
 PROGRAM = {"engine": "pytesseract", "program": "tesseract", "language": "eng", "mode": 3}
 SECONDS = 60.0
+MODULE = "pipeline.ocr.helper"
 REAL = shutil.which("tesseract")
 
 
@@ -71,6 +72,7 @@ def reading(reader: Reader, sheets: list[Sheet]) -> threading.Thread:
 
 
 def test_what_takes_too_long_ends_with_all_it_started(tmp_path: Path, sleepy: Path) -> None:
+    before = helpers(module=MODULE)
     reader = Reader(PROGRAM, 1.0)
     late = sheet(tmp_path)
     reader.read([late])
@@ -78,7 +80,7 @@ def test_what_takes_too_long_ends_with_all_it_started(tmp_path: Path, sleepy: Pa
     assert (late.fault.reason, late.fault.detail) == ("ocr_timeout", "1.0 s")
     sleepers = asleep(sleepy)
     wait_for(lambda: all(map(gone, sleepers)))
-    assert helpers(module="pipeline.ocr.helper") == []
+    assert helpers(since=before, module=MODULE) == []
     (tmp_path / "awake").touch()
     found = sheet(tmp_path, seed=1)
     reader.read([found])
@@ -89,11 +91,12 @@ def test_what_takes_too_long_ends_with_all_it_started(tmp_path: Path, sleepy: Pa
 def test_what_kills_the_helper_by_accident_ends_what_it_started_and_costs_no_picture(
     tmp_path: Path, sleepy: Path, reader: Reader
 ) -> None:
+    before = helpers(module=MODULE)
     found = sheet(tmp_path)
     thread = reading(reader, [found])
     sleepers = asleep(sleepy)
     (tmp_path / "awake").touch()
-    (helper,) = helpers(module="pipeline.ocr.helper")
+    (helper,) = helpers(since=before, module=MODULE)
     helper.kill()
     thread.join()
     assert found.tables
@@ -109,7 +112,7 @@ Reader({PROGRAM!r}, {SECONDS}).read([Sheet([View({str(picture(tmp_path / "p.jpg"
 """
     worker = subprocess.Popen([sys.executable, "-c", code], env=environment(), cwd=ROOT)
     sleepers = asleep(sleepy)
-    (helper,) = helpers(worker.pid, module="pipeline.ocr.helper")
+    (helper,) = helpers(worker.pid, module=MODULE)
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
     wait_for(lambda: all(map(gone, [helper, *sleepers])))
@@ -134,11 +137,17 @@ def test_a_program_that_leaves_a_process_behind_leaves_it_to_the_reader(tmp_path
 def test_the_library_is_killed_like_the_program(tmp_path: Path) -> None:
     from pipeline.ocr.engines import data_file
 
+    before = helpers(module=MODULE)
     library = {"engine": "tesserocr", "data": str(data_file("eng").parent), "language": "eng", "mode": 3}
     reader = Reader(library, 1e-3)
     late = sheet(tmp_path)
     reader.read([late])
     assert late.fault is not None
     assert late.fault.reason == "ocr_timeout"
-    assert helpers(module="pipeline.ocr.helper") == []
-    reader.close()
+    assert helpers(since=before, module=MODULE) == []
+
+
+def test_a_reader_that_nobody_holds_any_more_has_no_helper(tmp_path: Path) -> None:
+    before = helpers(module=MODULE)
+    Reader(PROGRAM, SECONDS).read([sheet(tmp_path)])
+    wait_for(lambda: helpers(since=before, module=MODULE) == [])
