@@ -1,105 +1,230 @@
-"""Features by `build` against the plain loop a user would write, on the same pictures, with the answers compared.
+"""Features by `build` against the plain loop a user would write, and against the models alone, on the same pictures.
 
-    python -m benchmarks.extract --images sample/images --number 96
+    python -m benchmarks.extract --images FOLDER --number 500 --features ocr vgg_grid attributes
 
-The plain loop is one process: Pillow, then torchvision's VGG-16 on batches of eight with all of torch's threads, then
-pytesseract picture by picture with Tesseract's own threads. `build` is timed as a user runs it, its start and the
-cleaning included.
+For each feature alone: the plain loop is one process, Pillow, then the network in fp32 on batches of eight, NCHW,
+inference mode, with all of torch's threads (OCR: one call of Tesseract a picture, one thread), its imports not counted.
+Ours is the command `build --features NAME` on a dataset whose pictures lie in the store already, from its start to its
+manifest, with a process a core. Answers are compared.
+
+For all features together: the models alone (inputs prepared beforehand, a process a core, nothing written) against the
+whole command. What the command takes longer is the overhead of Beam, decoding, checks and shards.
+
+Wall seconds tell of a quiet machine only; processor seconds (of all processes) are printed beside them.
 """
 
 import argparse
 import json
+import multiprocessing
+import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-
-def plain(images: list[Path], feature: str) -> tuple[float, dict[str, object]]:
-    """Seconds, and the answers by picture name."""
-    import pytesseract
-    import torch
-    from PIL import Image
-    from torchvision.models import vgg16
-    from torchvision.transforms import functional as F
-
-    started = time.monotonic()
-    found: dict[str, object] = {}
-    if feature == "ocr":
-        for path in images:
-            found[path.name] = pytesseract.image_to_string(Image.open(path)).split()
-        return time.monotonic() - started, found
-    torch.manual_seed(0)
-    network = vgg16(weights=None).eval()
-    for i in range(0, len(images), 8):
-        paths = images[i : i + 8]
-        pixels = [Image.open(path).convert("RGB").resize((224, 224), Image.Resampling.LANCZOS) for path in paths]
-        batch = torch.stack([F.normalize(F.to_tensor(p), [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]) for p in pixels])
-        with torch.inference_mode():
-            grids = network.avgpool(network.features(batch)).flatten(2).mT.numpy()
-        found |= dict(zip((path.name for path in paths), grids, strict=True))
-    return time.monotonic() - started, found
+BATCH = 8
+NETWORKS = ("vgg_grid", "attributes")
+RANDOM = {
+    "vgg_grid": ("features.vgg_grid.weights=random",),
+    "attributes": ("features.attributes.weights=random", "features.attributes.head=random"),
+    "butd_objects": ("features.butd_objects.weights=random",),
+    "ocr": (),
+}
 
 
-def ours(images: list[Path], feature: str, folder: Path) -> tuple[float, dict[str, object]]:
-    """Seconds of the whole build, and the answers by picture name."""
-    from schemas.dataset import Dataset
+@dataclass(frozen=True)
+class Cost:
+    """Wall and processor seconds."""
 
-    dump = folder / "dump.jsonl"
+    wall: float
+    cpu: float
+
+    @classmethod
+    def of(cls, work: Callable[[], Any]) -> tuple["Cost", Any]:
+        """What `work` takes in this process and its children, and what it returns."""
+        wall, cpu = time.monotonic(), _cpu()
+        found = work()
+        return cls(time.monotonic() - wall, _cpu() - cpu), found
+
+
+def _cpu() -> float:
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def pipeline(*words: object) -> None:
+    """Run a command of ours; its output shows only where it fails."""
+    done = subprocess.run([sys.executable, "-m", "pipeline", *map(str, words)], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+
+
+def store(images: Sequence[Path], dataset: Path) -> list[object]:
+    """A dataset of the pictures without any feature. Returns the words that name its records."""
+    dump = dataset.parent / "dump.jsonl"
     lines = [{"id": i, "text": f"four words and {p.stem} #tag", "image": p.name} for i, p in enumerate(images)]
     dump.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    rules = ["clean.min_tokens=0", "clean.unique_texts=false", "clean.languages=[]", "features.vgg_grid.weights=random"]
-    started = time.monotonic()
-    words = ["build", "--dumps", dump, "--images", images[0].parent, "--dataset", folder / "dataset"]
-    words += ["--features", feature, "--set", *rules, "shards.images=8", "clean.min_hashtag_count=1"]
-    command = [sys.executable, "-m", "pipeline", *map(str, words)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    seconds = time.monotonic() - started
-    dataset = Dataset(folder / "dataset")
-    name_of = {row["image_sha256"]: row["path"] for row in dataset.images.to_pylist()}
+    rules = ["clean.min_tokens=0", "clean.unique_texts=false", "clean.near_text=0", "clean.languages=[]"]
+    rules += ["clean.near_images=0", "clean.min_hashtag_count=1", "shards.images=32"]
+    words = ["--dumps", dump, "--images", images[0].parent, "--dataset", dataset, "--set", *rules]
+    pipeline("build", *words, "--features", "none")
+    return words
+
+
+def stored(dataset: Path) -> list[Path]:
+    """The pictures of a dataset, in the order of its shards."""
+    return sorted(dataset.glob("images/*/*.jpg"), key=lambda path: path.stem)
+
+
+def plain(images: Sequence[Path], feature: str) -> tuple[Cost, list[Any]]:
+    """The loop a user would write: cost and answers."""
+    import torch
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    return Cost.of(lambda: plain_words(images)) if feature == "ocr" else _plain_network(images, feature)
+
+
+def plain_words(images: Sequence[Path]) -> list[Any]:
+    """Words, a call a picture."""
+    import pytesseract
+
+    os.environ["OMP_THREAD_LIMIT"] = "1"
+    found = []
+    for path in images:
+        table = pytesseract.image_to_data(str(path), output_type=pytesseract.Output.DICT)
+        found.append([word.strip() for word in table["text"] if word.strip()])
+    return found
+
+
+def _plain_network(images: Sequence[Path], feature: str) -> tuple[Cost, list[Any]]:
+    import torch
+    import torchvision
+    from PIL import Image
+    from torchvision.transforms import functional as F
+
+    torch.manual_seed(0)
+    if feature == "vgg_grid":
+        whole = torchvision.models.vgg16(weights=None).eval()
+        network = torch.nn.Sequential(whole.features, whole.avgpool)
+    else:
+        network = torchvision.models.resnet152(weights=None).eval()
+
+    def loop() -> list[Any]:
+        found: list[Any] = []
+        for i in range(0, len(images), BATCH):
+            pixels = [Image.open(path).convert("RGB") for path in images[i : i + BATCH]]
+            small = [p.resize((224, 224), Image.Resampling.LANCZOS) for p in pixels]
+            batch = torch.stack(
+                [F.normalize(F.to_tensor(p), [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]) for p in small]
+            )
+            with torch.inference_mode():
+                found += list(network(batch).numpy())
+        return found
+
+    return Cost.of(loop)
+
+
+def answers(dataset: Path, feature: str) -> list[Any] | None:
+    """Ours, to be compared with the plain loop's; None where its random weights are others."""
+    from schemas.dataset import Dataset
+
+    data = Dataset(dataset)
     if feature == "ocr":
-        return seconds, {name_of[row["image_sha256"]]: row["words"] for row in dataset.table("ocr").to_pylist()}
-    grids = dataset.tensors("vgg_grid")
-    return seconds, {name_of[key]: grids.arrays["features"][row] for key, row in grids.rows.items()}
+        return [row["words"] for row in data.table("ocr").to_pylist()]
+    if feature == "vgg_grid":
+        return [grid.T.reshape(512, 7, 7) for grid in data.tensors("vgg_grid").arrays["features"]]
+    return None
 
 
-def same(feature: str, a: object, b: object) -> bool:
-    """Equal words; grids equal to what float16 keeps."""
-    return a == b if feature == "ocr" else bool(np.allclose(np.asarray(a), np.asarray(b), rtol=2e-3, atol=2e-3))
+def _bare(share: tuple[Sequence[Path], Sequence[str]]) -> float:
+    """Seconds in which one process's models worked on its share of the pictures."""
+    from pipeline.config import BuildConfig
+    from pipeline.extractors import extractor_class
+    from pipeline.picture import Picture
+    from schemas.config import resolve
+
+    images, features = share
+    config = resolve(BuildConfig, None, [one for name in features for one in RANDOM[name]])
+    spent = 0.0
+    for name in features:
+        extractor = extractor_class(name)(getattr(config.features, name))
+        extractor.load()
+        size = extractor.batch_size
+        inputs = [extractor.prepare(Picture(path)) for path in images]
+        inputs += inputs[:1] * (-len(inputs) % size)
+        extractor.extract(inputs[:size])  # what is done once is done
+        started = time.monotonic()
+        for i in range(0, len(inputs), size):
+            extractor.extract(inputs[i : i + size])
+        spent += time.monotonic() - started
+    return spent
 
 
-def whole(path: Path) -> bool:
-    """Whether a build would keep the picture."""
-    from pipeline.gate import gate_of
-    from pipeline.rules import ImageRules
-    from schemas.errors import ImageFault
+def bare(images: Sequence[Path], features: Sequence[str]) -> float:
+    """Seconds of the models alone, a process a core, the slowest counted."""
+    cores = os.cpu_count() or 1
+    shares = [(images[i::cores], features) for i in range(cores)]
+    with multiprocessing.get_context("spawn").Pool(cores) as pool:
+        return max(pool.map(_bare, shares, chunksize=1))
 
-    try:
-        gate_of(ImageRules()).inspect(path.read_bytes())
-    except ImageFault:
-        return False
-    return True
+
+def compare(images: Sequence[Path], dataset: Path, words: Sequence[object], feature: str) -> None:
+    """One feature alone, by the plain loop and by us."""
+    theirs, loop = plain(images, feature)
+    sets = ("--set", *RANDOM[feature]) if RANDOM[feature] else ()
+    mine, _ = Cost.of(lambda: pipeline("build", *words, *sets, "--features", feature))
+    print(
+        f"{feature}: {len(images)} pictures; plain loop {theirs.wall:.1f} s ({theirs.cpu:.1f} s of processors)", end=""
+    )
+    print(f", build {mine.wall:.1f} s ({mine.cpu:.1f})")
+    print(f"{feature}: {theirs.wall / mine.wall:.2f} times as fast, {theirs.cpu / mine.cpu:.2f} by processor seconds")
+    if (ours := answers(dataset, feature)) is not None:
+        same = sum(_same(a, b) for a, b in zip(ours, loop, strict=True))
+        print(f"{feature}: {same} of {len(images)} answers equal")
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Equal words; tensors equal to what float16 keeps."""
+    return a == b if isinstance(a, list) else bool(np.allclose(a, b, rtol=2e-3, atol=2e-3))
 
 
 def main() -> None:
-    """Print a line a feature."""
+    """Print lines of text."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--images", type=Path, default=Path("sample/images"))
     parser.add_argument("--number", type=int, default=96)
+    parser.add_argument("--features", nargs="+", default=["vgg_grid", "ocr"], choices=sorted(RANDOM))
+    parser.add_argument("--only", choices=("alone", "together"))
     options = parser.parse_args()
-    images = [path for path in sorted(options.images.glob("*.jpg")) if whole(path)][: options.number]
-    for feature in ("vgg_grid", "ocr"):
-        loop_seconds, theirs = plain(images, feature)
-        with tempfile.TemporaryDirectory() as folder:
-            build_seconds, mine = ours(images, feature, Path(folder))
-        agree = sum(same(feature, row, theirs[name]) for name, row in mine.items())
-        ratio = loop_seconds / build_seconds
-        print(f"{feature}: {len(images)} pictures; plain loop {loop_seconds:.1f} s, build {build_seconds:.1f} s")
-        print(f"{feature}: {ratio:.2f} times as fast")
-        print(f"{feature}: {agree} of {len(images)} answers equal")
+    chosen = sorted(options.images.glob("*.jpg"))[: options.number]
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder) / "dataset"
+        words = store(chosen, base)
+        images = stored(base)
+        if options.only != "together":
+            for feature in options.features:
+                if feature in (*NETWORKS, "ocr"):
+                    compare(images, base, words, feature)
+        if options.only != "alone":
+            together = Path(folder) / "together" / "dataset"
+            together.parent.mkdir()
+            words = store(chosen, together)
+            sets = [one for name in options.features for one in RANDOM[name]]
+            alone = bare(images, options.features)
+            whole, _ = Cost.of(
+                lambda: pipeline("build", *words, "--set", *sets, "--features", ",".join(options.features))
+            )
+            print(
+                f"{', '.join(options.features)} together, {len(images)} pictures: models alone {alone:.1f} s, ", end=""
+            )
+            print(f"build {whole.wall:.1f} s: {100 * (whole.wall / alone - 1):.1f} % more")
 
 
 if __name__ == "__main__":
