@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from datasketch import MinHash
 from numpy.typing import NDArray
 
 from pipeline.near import Keys
@@ -43,6 +42,8 @@ class TextLikeness:
 
     def keys(self, items: Sequence[str]) -> tuple[Keys, NDArray[np.int64]]:
         """One key a band and text, seeded by datasketch's constant."""
+        from datasketch import MinHash  # takes its time to import, and few commands compare texts
+
         encoded = ([shingle.encode() for shingle in shingles(text)] for text in items)
         hashes = MinHash.generator(encoded, num_perm=BANDS * ROWS, seed=1, hashfunc=zlib.crc32, scheme="affine32")
         bands = [value.hashvalues.reshape(BANDS, ROWS) for value in hashes]

@@ -4,7 +4,9 @@ The same inputs give the same bits on one kind of hardware: on CPU one thread co
 algorithms by trial are off. bf16 and fp16 are torch's autocast; weights and outputs stay fp32.
 """
 
+import ctypes
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Literal
@@ -42,6 +44,17 @@ def find_device(asked: str, feature: str) -> "torch.device":
             "Mend the driver, or say device=cpu."
         )
     return torch.device("cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def has_gpu() -> bool:
+    """Whether torch would find a CUDA device. Where there is no driver, torch need not be imported to know."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def compute_exactly(device: "torch.device") -> None:

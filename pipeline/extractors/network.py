@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.extractors.base import Extractor
-from pipeline.extractors.compute import ComputeSettings, Pieces, autocast, compute_exactly, find_device
+from pipeline.extractors.compute import ComputeSettings, Pieces, autocast, compute_exactly, find_device, has_gpu
 from pipeline.extractors.weights import RANDOM
 from schemas.features import Row
 
@@ -49,11 +49,12 @@ class NetworkExtractor(Extractor):
     def accelerated(self) -> bool:
         """Whether it computes on a GPU: asked for, here or on a cluster's workers, or found here."""
         asked = self.settings.device
-        return asked == "cuda" or find_device(asked, self.spec.name).type == "cuda"
+        return asked == "cuda" or (asked == "auto" and has_gpu())
 
     def require(self) -> None:
         """UsageError where this machine lacks the device that is asked for."""
-        find_device(self.settings.device, self.spec.name)
+        if self.settings.device == "cuda":
+            find_device("cuda", self.spec.name)
 
     def notes(self) -> list[str]:
         """Random weights are said aloud."""

@@ -54,7 +54,7 @@ class VggGrid(NetworkExtractor):
 
     def prepare(self, picture: Picture) -> Any:
         """(3, 224, 224) float32."""
-        return imagenet_input(picture.pixels)
+        return picture.once(imagenet_input)
 
     def rows(self, outputs: Sequence["torch.Tensor"]) -> list[Row]:
         """outputs: (B, 512, 7, 7)."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,7 @@ def identity(weights: str, seed: int, default: Any) -> str:
     Raises UsageError where a file is named that is not there.
     """
     if weights == RANDOM:
-        import torch
-
-        return f"random seed {seed} torch {torch.__version__.split('+')[0]}"
+        return f"random seed {seed} torch {version('torch').split('+')[0]}"
     if weights == DEFAULT:
         return f"torchvision {default} {Path(default.url).name}"
     return f"sha256:{_digest(existing(weights))}"

@@ -1,16 +1,23 @@
 """Where and how exactly networks compute, and what happens when memory runs out."""
 
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from pipeline.extractors.compute import ComputeSettings, Pieces, find_device
+from pipeline.extractors.imagenet import imagenet_input
+from pipeline.extractors.network import NetworkExtractor
 from pipeline.extractors.vgg_grid import VggGrid
 from pipeline.picture import Picture
 from schemas.errors import UsageError
-from tests.commands import run
+from schemas.features import ArraySpec, FeatureSpec, Row
+from tests.commands import ROOT, run
 from tests.pipeline.fakes import picture, small_dump
 
 WITHOUT_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason="what is tested is the lack of a GPU")
@@ -65,30 +72,54 @@ def test_a_single_row_that_does_not_fit_and_any_other_fault_are_raised() -> None
         Pieces("probe")(hungry, torch.zeros(4, 2))
 
 
+class Tiny(NetworkExtractor):
+    """Two convolutions and a mean over the picture."""
+
+    spec = FeatureSpec("tiny", arrays=(ArraySpec("features", (6,)),))
+
+    def weights_identity(self) -> Any:
+        return "random"
+
+    def network(self) -> torch.nn.Module:
+        torch.manual_seed(0)
+        return torch.nn.Sequential(
+            torch.nn.Conv2d(3, 16, 3), torch.nn.ReLU(), torch.nn.Conv2d(16, 6, 3), torch.nn.AdaptiveAvgPool2d(1)
+        )
+
+    def prepare(self, picture: Picture) -> Any:
+        return picture.once(imagenet_input)
+
+    def rows(self, outputs: Sequence[torch.Tensor]) -> list[Row]:
+        return [{"features": row} for row in outputs[0].flatten(1).numpy()]
+
+
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarray]:
     folder = tmp_path_factory.mktemp("pictures")
-    return [VggGrid(ComputeSettings()).prepare(Picture(picture(folder / f"{i}.jpg", i))) for i in range(4)]
+    return [Tiny(ComputeSettings()).prepare(Picture(picture(folder / f"{i}.jpg", i))) for i in range(4)]
 
 
-def grids(inputs: list[np.ndarray], pieces: int | None = None, **settings: object) -> np.ndarray:
-    extractor = VggGrid(ComputeSettings(weights="random", batch_size=4, **settings))  # type: ignore[arg-type]
+def features(inputs: list[np.ndarray], pieces: int | None = None, **settings: Any) -> np.ndarray:
+    extractor = Tiny(ComputeSettings(batch_size=4, **settings))
     extractor.load()
     extractor._pieces.at_once = pieces
     return np.stack([np.asarray(row["features"]) for row in extractor.extract(inputs)])
 
 
 def test_a_row_computed_in_smaller_pieces_is_the_same_up_to_rounding(inputs: list[np.ndarray]) -> None:
-    whole = grids(inputs)
-    assert np.abs(grids(inputs, pieces=1) - whole).max() < 1e-5 * np.abs(whole).max()
+    whole = features(inputs)
+    assert np.abs(features(inputs, pieces=1) - whole).max() < 1e-5 * np.abs(whole).max()
 
 
 def test_half_precision_is_near_fp32_and_has_a_fingerprint_of_its_own(inputs: list[np.ndarray]) -> None:
-    exact, half = grids(inputs), grids(inputs, precision="bf16")
+    exact, half = features(inputs), features(inputs, precision="bf16")
     assert half.dtype == np.float32
     assert 0 < np.abs(half - exact).max() < 0.05 * np.abs(exact).max()
-    parts = [VggGrid(ComputeSettings(weights="random", precision=p)).fingerprint_parts() for p in ("fp32", "bf16")]  # type: ignore[arg-type]
-    assert [part["compute"] for part in parts] == ["float32 channels_last", "bf16 channels_last"]
+    settings = [ComputeSettings(precision="fp32"), ComputeSettings(precision="bf16")]
+    assert [Tiny(one).fingerprint_parts()["compute"] for one in settings] == [
+        "float32 channels_last",
+        "bf16 channels_last",
+    ]
 
 
 def test_where_it_is_computed_and_placed_is_no_part_of_a_fingerprint() -> None:
@@ -96,3 +127,9 @@ def test_where_it_is_computed_and_placed_is_no_part_of_a_fingerprint() -> None:
     placed = VggGrid(ComputeSettings(weights="random", device="cpu", accelerator="type:nvidia-l4;count:1"))
     assert plain.fingerprint_parts() == placed.fingerprint_parts()
     assert VggGrid(ComputeSettings(store="float32")).spec != plain.spec
+
+
+@WITHOUT_CUDA
+def test_a_command_learns_that_there_is_no_gpu_without_loading_torch() -> None:
+    code = "import sys; from pipeline.extractors.compute import has_gpu; sys.exit(has_gpu() or 'torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.engine import UNEXPECTED, Receipt, ShardTask, Work, finished, run_shards
 from pipeline.images import decode, image_path
+from pipeline.picture import Picture
 from pipeline.stages.extract import grouped
 from schemas.errors import FeatureError
 from schemas.features import ArraySpec, FeatureSpec
@@ -165,3 +166,16 @@ def test_features_of_one_slice_go_together_unless_a_worker_would_idle() -> None:
     assert [len(group) for group in grouped(tasks, cpu, workers=3)] == [1] * 6
     on_gpu = grouped(tasks, {**cpu, "vgg_grid": True}, workers=2)
     assert [[task.feature for task in group] for group in on_gpu[:2]] == [["ocr", "butd_objects"], ["vgg_grid"]]
+
+
+def test_what_two_features_make_of_the_pixels_alike_is_made_once(stored: tuple[Path, list[str]]) -> None:
+    dataset, images = stored
+    made: list[int] = []
+
+    def corner(pixels: Any) -> tuple[int, ...]:
+        made.append(1)
+        return pixels.getpixel((0, 0))
+
+    shown = Picture(image_path(dataset, images[0]))
+    assert shown.once(corner) == shown.once(corner) == shown.pixels.getpixel((0, 0))
+    assert len(made) == 1
