@@ -37,10 +37,15 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: check
+# detectron2's Python code, for tests only.
+.PHONY: detectron2
+detectron2: setup
+	$(BIN)/python -m tests.detectron2_folder
+
+test: check detectron2
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
 
-test-long: setup
+test-long: detectron2
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 clean:

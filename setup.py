@@ -56,7 +56,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["schemas*", "pipeline*", "model*"]),
-    package_data={"pipeline": ["*.tsv"]},
+    package_data={"pipeline": ["*.tsv", "extractors/detectron/*.yaml"]},
     install_requires=COMMON,
     extras_require={
         "pipeline": PIPELINE,

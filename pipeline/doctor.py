@@ -27,6 +27,7 @@ def checks(folder: Path) -> list[Check]:
         Check("tesserocr", True, _tesserocr()),
         _attempt("word statistics", _statistics),
         Check("weights", True, _weights()),
+        Check("detectron2", True, _detectron2()),
         Check("gpu", True, _gpu()),
         _disk(folder),
         _attempt("runner", _runner),
@@ -70,6 +71,16 @@ def _weights() -> str:
 
 def _checkpoints(folder: Path) -> Iterator[Path]:
     return folder.glob("*.pth")
+
+
+def _detectron2() -> str:
+    """Its absence is no fault: one feature alone needs it."""
+    from pipeline.extractors.detectron.installed import engine_version
+
+    try:
+        return engine_version()
+    except UsageError as error:
+        return str(error)
 
 
 def _gpu() -> str:

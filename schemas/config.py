@@ -33,7 +33,7 @@ def resolve(
 
     Raises UsageError that names the field, what was found, and the nearest known field.
     """
-    values = _read_yaml(file) if isinstance(file, Path) else copy.deepcopy(dict(file or {}))
+    values = read_yaml(file) if isinstance(file, Path) else copy.deepcopy(dict(file or {}))
     for assignment in sets:
         _assign(values, assignment)
     values.update({name: value for name, value in fields.items() if value is not None})
@@ -43,7 +43,8 @@ def resolve(
         raise UsageError(_explain(model, error, str(file) if isinstance(file, Path) else "--set")) from error
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
+def read_yaml(file: Path) -> dict[str, Any]:
+    """A YAML file of fields and values, read without running anything. UsageError where it is not that."""
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:

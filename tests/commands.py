@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,22 @@ def command(program: str, *words: object) -> list[str]:
     return [sys.executable, "-m", program, *(str(word) for word in words)]
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+def environment(*folders: Path) -> dict[str, str]:
+    """folders: on the path besides our own packages."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(str(folder) for folder in (ROOT, *folders))}
 
 
-def run(program: str, *words: object, stdin: bytes | None = None, cwd: Path | None = None) -> Done:
+def run(
+    program: str, *words: object, stdin: bytes | None = None, cwd: Path | None = None, folders: Sequence[Path] = ()
+) -> Done:
     done = subprocess.run(
-        command(program, *words), capture_output=True, env=environment(), input=stdin, cwd=cwd, timeout=900, check=False
+        command(program, *words),
+        capture_output=True,
+        env=environment(*folders),
+        input=stdin,
+        cwd=cwd,
+        timeout=900,
+        check=False,
     )
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 

@@ -129,8 +129,8 @@ class VectorCache:
         for file in self._files():
             try:
                 known.update(shard_keys(file))
-            except IntegrityError:
-                log.warning("%s: not readable, so its pictures are computed again", file)
+            except IntegrityError as error:
+                log.warning("%s It is computed again.", error)
                 file.unlink()
         return known
 

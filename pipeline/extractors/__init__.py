@@ -11,6 +11,7 @@ from schemas.errors import unknown_name
 
 EXTRACTORS = {  # name: "module:Class"
     "ocr": "pipeline.extractors.tesseract:Tesseract",
+    "detectron2_objects": "pipeline.extractors.detectron2_objects:Detectron2Objects",
     "vgg_grid": "pipeline.extractors.vgg_grid:VggGrid",
     "butd_objects": "pipeline.extractors.butd_objects:ButdObjects",
     "attributes": "pipeline.extractors.attributes:Attributes",

@@ -3,22 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
 import pydantic
 
 from pipeline.extractors import weights as weight_files
 from pipeline.extractors.compute import ComputeSettings, autocast
 from pipeline.extractors.network import NetworkExtractor
+from pipeline.extractors.objects import objects_spec, padded
 from pipeline.picture import Picture
 from schemas.errors import UsageError
-from schemas.features import ArraySpec, FeatureSpec, Row
+from schemas.features import Row
 
 if TYPE_CHECKING:
     import torch
-
-
-NONE = {"classes": -1, "attributes": -1}
-"""What stands where there is no object, if not 0."""
 
 
 class ButdSettings(ComputeSettings):
@@ -49,12 +45,9 @@ class ButdSettings(ComputeSettings):
 
 
 class ButdObjects(NetworkExtractor):
-    """Objects of a picture, K = max_objects rows of which the first `number` are real.
+    """At most `max_objects` a picture, stored as `objects_spec` says, of 1600 classes and 400 attributes.
 
-    features (K, width): mean of res5 over the proposal. boxes (K, 4): x1, y1, x2, y2 in pixels of the upright picture.
-    classes, attributes (K,): from 0 into the vocabularies of 1600 objects and 400 attributes, -1 where there is no
-    object; class_scores, attribute_scores (K,): their probabilities. number (): of objects. image_size (2,): width and
-    height in pixels.
+    A feature is the mean of res5 over the proposal.
     """
 
     Settings = ButdSettings
@@ -62,20 +55,7 @@ class ButdObjects(NetworkExtractor):
     width: ClassVar[int] = 2048  # of an object's vector
 
     def __init__(self, settings: ButdSettings) -> None:
-        most = settings.max_objects
-        self.spec = FeatureSpec(
-            "butd_objects",
-            arrays=(
-                ArraySpec("features", (most, self.width)),
-                ArraySpec("boxes", (most, 4), "float32"),
-                ArraySpec("classes", (most,), "int16"),
-                ArraySpec("class_scores", (most,), "float32"),
-                ArraySpec("attributes", (most,), "int16"),
-                ArraySpec("attribute_scores", (most,), "float32"),
-                ArraySpec("number", (), "int16"),
-                ArraySpec("image_size", (2,), "int32"),
-            ),
-        )
+        self.spec = objects_spec("butd_objects", settings.max_objects, self.width)
         super().__init__(settings)
 
     def weights_identity(self) -> str:
@@ -156,9 +136,4 @@ class ButdObjects(NetworkExtractor):
 
     def rows(self, outputs: Sequence["torch.Tensor"]) -> list[Row]:
         """The row of one picture. outputs: its arrays in the order of the spec, as long as there are objects."""
-        row = {}
-        for array, found in zip(self.spec.arrays, outputs, strict=True):
-            values = found.cpu().numpy()
-            row[array.name] = np.full(array.shape, NONE.get(array.name, 0), values.dtype)
-            row[array.name][tuple(slice(side) for side in values.shape)] = values
-        return [row]
+        return [padded(self.spec, outputs)]

@@ -1,11 +1,14 @@
-"""Hypothesis without deadlines: a slow machine is no failure. Datasets that several files begin from."""
+"""Hypothesis without deadlines: a slow machine is no failure. Datasets to begin from, and detectron2's code."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.detectron2_folder import install
 from tests.pipeline.made import POSTS_MADE, make
 
 settings.register_profile("no deadline", deadline=None)
@@ -22,3 +25,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def dataset(whole: Path, tmp_path: Path) -> Path:
     """A copy of it that a test may change."""
     return shutil.copytree(whole, tmp_path / "dataset")
+
+
+@pytest.fixture(scope="session")
+def detectron2() -> Path:
+    """The folder of detectron2's Python code, on this process's path; `make test` has made it already."""
+    try:
+        folder = install()
+    except subprocess.CalledProcessError:
+        pytest.skip("detectron2's Python code is not here (make detectron2), and cannot be fetched")
+    sys.path.append(str(folder))
+    return folder

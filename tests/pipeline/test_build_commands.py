@@ -30,7 +30,7 @@ def test_without_a_folder_of_pictures_is_wrong_use(source: tuple[Path, Path], tm
     ("words", "error"),
     [
         (["--dumps", "nowhere.jsonl"], "--dumps nowhere.jsonl: no such file, folder or match."),
-        (["--features", "vgg_gird"], "no extractor named 'vgg_gird'. Did you mean 'vgg_grid'? Known: ocr, vgg_grid."),
+        (["--features", "vgg_gird"], "no extractor named 'vgg_gird'. Did you mean 'vgg_grid'? Known: "),
         (["--set", "clean.min_tokns=3"], "--set: no field 'clean.min_tokns'. Did you mean 'clean.min_tokens'?"),
         (["--format", "v9"], "--format v9: expected one of v2, graphql, snscrape, v1, jsonl, cmkp."),
         (["--set", "features.vgg_grid.weights=lost.pth", "--features", "vgg_grid"], "weights lost.pth"),
@@ -138,7 +138,8 @@ def test_doctor_finds_what_the_tests_themselves_need() -> None:
     assert done.code == 0, done.err
     assert done.json["tesseract"]["found"].startswith("tesseract ")
     assert done.json["tesserocr"]["found"].startswith("tesserocr ")
-    assert set(done.json) == {"tesseract", "tesserocr", "word statistics", "weights", "gpu", "disk", "runner"}
+    assert {"tesseract", "tesserocr", "word statistics", "weights", "detectron2"} < set(done.json)
+    assert {"gpu", "disk", "runner"} < set(done.json)
     assert all(check["ok"] for check in done.json.values())
 
 

@@ -41,7 +41,7 @@ def read_weights(path: Path) -> tuple[Tensors, Convention]:
 
 def recognise(path: Path) -> tuple[str, Mapping[str, Any]]:
     """The layout's name, and what the file holds by name."""
-    given = _unwrapped(_read(path))
+    given = unwrapped(_read(path))
     if "rpn_cls_score" in given:
         return "caffe", given
     if f"{HEAD}cls_embed.weight" in given:
@@ -67,7 +67,7 @@ def _read(path: Path) -> Any:
     return read_pickle(path) if path.suffix in (".pkl", ".pickle") else read_tensors(path)
 
 
-def _unwrapped(given: Any) -> Mapping[str, Any]:
+def unwrapped(given: Any) -> Mapping[str, Any]:
     """A checkpoint's `model` or `state_dict`, without the prefix of a network trained on several GPUs."""
     for wrapper in ("model", "state_dict"):
         if isinstance(given, Mapping) and isinstance(given.get(wrapper), Mapping):

@@ -20,7 +20,7 @@ Axes: N regions, h and w cells of res4, c channels.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -249,8 +249,14 @@ class BottomUpAttention(nn.Module):
         return self
 
 
-def randomise(network: BottomUpAttention, seed: int) -> BottomUpAttention:
-    """Fill with seeded random weights whose activations neither vanish nor overflow, and whose answers differ."""
+N = TypeVar("N", bound=nn.Module)
+
+
+def randomise(network: N, seed: int) -> N:
+    """Fill with seeded random weights whose activations neither vanish nor overflow, and whose answers differ.
+
+    network: this one or another of residual blocks with frozen normalisation, torchvision's or detectron2's.
+    """
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in network.named_parameters():
         with torch.no_grad():
@@ -259,7 +265,7 @@ def randomise(network: BottomUpAttention, seed: int) -> BottomUpAttention:
             std *= 8.0 if name.endswith("_score.weight") else 1.0  # so that some classes are likelier than others
             tensor.copy_(torch.randn(tensor.shape, generator=generator) * std)
     for name, norm in network.named_modules():
-        if isinstance(norm, FrozenBatchNorm2d):
+        if type(norm).__name__ == "FrozenBatchNorm2d" and isinstance(norm.weight, Tensor):
             gain = 0.02 if "stem" in name else 0.1 if "conv3" in name else 0.7  # pixels come in hundreds
             norm.weight.fill_(gain)
     return network

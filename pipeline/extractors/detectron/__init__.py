@@ -1,0 +1,1 @@
+"""Everything of `detectron2_objects` that speaks detectron2."""
