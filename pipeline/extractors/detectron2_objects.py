@@ -58,6 +58,11 @@ class Detectron2Objects(NetworkExtractor):
         """detectron2's version, the configuration with all it inherits, weights and precision."""
         return {**super().fingerprint_parts(), "engine": installed.engine_version(), "config": self._values}
 
+    def fetch(self) -> None:
+        """Nothing is fetched, but a checkpoint that does not fit the configuration is refused before any work."""
+        if self.settings.weights != weight_files.RANDOM:
+            checkpoints.fitting_tensors(networks.build(self._cfg, self._file, "meta"), self.settings.weights)
+
     def network(self) -> "torch.nn.Module":
         """As configured, with its weights."""
         from pipeline.extractors.butd.network import randomise

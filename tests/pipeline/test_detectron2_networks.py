@@ -166,25 +166,34 @@ class Harmful:
         return Path.mkdir, (self.made,)
 
 
-def test_a_checkpoint_that_does_not_fit_or_would_run_code_is_refused(tmp_path: Path) -> None:
-    made = extractor(tiny_config(tmp_path, "c4"))
-    tensors = state_of(made)
+def test_a_checkpoint_that_does_not_fit_or_would_run_code_is_refused_before_any_work(tmp_path: Path) -> None:
+    weights, made = str(tmp_path / "w.pth"), tmp_path / "made"
+    config = tiny_config(tmp_path, "c4")
+    tensors = state_of(extractor(config))
     lacking = {name: value for name, value in tensors.items() if name != "roi_heads.box_predictor.cls_score.weight"}
-    anchors = {**tensors, f"{checkpoints.ANCHORS}0": torch.zeros(4, 4)}
     for model, error in (
         (lacking, r"expected roi_heads.box_predictor.cls_score.weight of shape \(81, 128\), got nothing"),
-        (anchors, "expected 9 anchors of the configuration, got 4"),
+        ({**tensors, "backbone.res2.0.conv1.weight": torch.zeros(2)}, r"of shape \(4, 4, 1, 1\), got \(2,\)"),
+        ({**tensors, f"{checkpoints.ANCHORS}0": torch.zeros(4, 4)}, "expected 9 anchors of the configuration, got 4"),
+        ({"x": Harmful(made)}, "expected tensors alone. Nothing in it was run"),
     ):
-        torch.save({"model": model}, tmp_path / "w.pth")
+        torch.save({"model": model}, weights)
         with pytest.raises(UsageError, match=error):
-            checkpoints.fill(made.network(), str(tmp_path / "w.pth"))
-    harmful = {"model": {"x": Harmful(tmp_path / "made")}}
-    torch.save(harmful, tmp_path / "harmful.pth")
-    (tmp_path / "harmful.pkl").write_bytes(pickle.dumps(harmful))
-    for name in ("harmful.pth", "harmful.pkl"):
-        with pytest.raises(UsageError, match=name):
-            checkpoints.fill(made.network(), str(tmp_path / name))
-    assert not (tmp_path / "made").exists()
+            extractor(config, weights=weights).fetch()
+    (tmp_path / "w.pkl").write_bytes(pickle.dumps({"model": {"x": Harmful(made)}}))
+    with pytest.raises(UsageError, match="which would run code"):
+        extractor(config, weights=str(tmp_path / "w.pkl")).fetch()
+    assert not made.exists()
+
+
+def test_weights_of_bottom_up_attention_that_code_boxes_as_caffe_does_are_left_to_the_feature_that_reads_them(
+    tmp_path: Path,
+) -> None:
+    made = extractor(tiny_config(tmp_path, "butd"))
+    renamed = {name.replace("cls_embedding", "cls_embed"): value for name, value in state_of(made).items()}
+    torch.save({"model": renamed}, tmp_path / "milvlg.pth")
+    with pytest.raises(UsageError, match="got caffe's; the feature butd_objects reads both"):
+        checkpoints.fill(made.network(), str(tmp_path / "milvlg.pth"))
 
 
 def test_anchors_that_a_checkpoint_brings_along_are_used(tmp_path: Path) -> None:

@@ -26,13 +26,16 @@ def identity(settings: Any) -> str:
 
 def tensors(weights: str) -> Mapping[str, "torch.Tensor"]:
     """The network's tensors by name, whatever else the checkpoint holds (optimiser, iteration)."""
+    import numpy as np
     import torch
 
     from pipeline.extractors.butd.layouts import unwrapped
 
     file = weight_files.existing(weights)
     given = unwrapped(read_pickle(file) if file.suffix == ".pkl" else weight_files.read_tensors(file))
-    return {name: torch.as_tensor(value) for name, value in given.items()}
+    return {
+        name: torch.as_tensor(value) for name, value in given.items() if isinstance(value, np.ndarray | torch.Tensor)
+    }
 
 
 def bottom_up_tensors(weights: str) -> Mapping[str, "torch.Tensor"]:
@@ -49,21 +52,37 @@ def bottom_up_tensors(weights: str) -> Mapping[str, "torch.Tensor"]:
     return found
 
 
-def fill(network: "torch.nn.Module", weights: str) -> "torch.nn.Module":
-    """`network` with the checkpoint's tensors. UsageError that names the first one it lacks, or of another shape.
+def fitting_tensors(network: "torch.nn.Module", weights: str) -> Mapping[str, "torch.Tensor"]:
+    """The checkpoint's. UsageError that names the first one that `network` lacks or has of another shape.
 
-    Anchors that a checkpoint brings along are what its network was trained with, so they replace the configuration's.
+    network: may be a shell without values.
     """
     from pipeline.extractors.detectron.butd_graph import BottomUpROIHeads
 
     whole: Any = network
     found = bottom_up_tensors(weights) if isinstance(whole.roi_heads, BottomUpROIHeads) else tensors(weights)
+    weight_files.refuse_misfit(network, found, weights)
+    for name, anchors_a4 in anchors(network).items():
+        if name in found and found[name].shape != anchors_a4.shape:
+            got = len(found[name])
+            raise UsageError(f"weights {weights}: expected {len(anchors_a4)} anchors of the configuration, got {got}.")
+    return found
+
+
+def anchors(network: "torch.nn.Module") -> Mapping[str, "torch.Tensor"]:
+    """(A, 4) of each level, under the names that older checkpoints gave them."""
+    whole: Any = network
+    cells = whole.proposal_generator.anchor_generator.cell_anchors
+    return {f"{ANCHORS}{level}": anchors_a4 for level, anchors_a4 in enumerate(cells.buffers())}
+
+
+def fill(network: "torch.nn.Module", weights: str) -> "torch.nn.Module":
+    """`network` with the checkpoint's tensors.
+
+    Anchors that a checkpoint brings along are what its network was trained with, so they replace the configuration's.
+    """
+    found = fitting_tensors(network, weights)
     weight_files.load_strictly(network, found, weights)
-    for level, anchors_a4 in enumerate(whole.proposal_generator.anchor_generator.cell_anchors.buffers()):
-        carried_a4 = found.get(f"{ANCHORS}{level}", anchors_a4)
-        if carried_a4.shape != anchors_a4.shape:
-            raise UsageError(
-                f"weights {weights}: expected {len(anchors_a4)} anchors of the configuration, got {len(carried_a4)}."
-            )
-        anchors_a4.copy_(carried_a4)
+    for name, anchors_a4 in anchors(network).items():
+        anchors_a4.copy_(found.get(name, anchors_a4))
     return network
