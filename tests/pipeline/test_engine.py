@@ -3,13 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
 import numpy as np
 import pytest
 
 from pipeline.engine import UNEXPECTED, Receipt, ShardTask, Work, finished, run_shards
+from pipeline.extractors.compute import ComputeSettings
 from pipeline.images import decode, image_path
 from pipeline.picture import Picture
-from pipeline.stages.extract import grouped
+from pipeline.stages.extract import ExtractJob, ExtractShards, grouped
 from schemas.errors import FeatureError
 from schemas.features import ArraySpec, FeatureSpec
 from schemas.shards import read_tensor_shard
@@ -179,3 +181,29 @@ def test_what_two_features_make_of_the_pixels_alike_is_made_once(stored: tuple[P
     shown = Picture(image_path(dataset, images[0]))
     assert shown.once(corner) == shown.once(corner) == shown.pixels.getpixel((0, 0))
     assert len(made) == 1
+
+
+class OnGpu(Grey):
+    """A feature that computes on a GPU, with a hint for clusters."""
+
+    memory_gb = 6.0
+    accelerated = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settings = ComputeSettings(device="cuda", accelerator="type:nvidia-l4;count:1")
+
+
+def test_a_cluster_is_told_where_a_gpu_is_needed_and_how_much_memory(tmp_path: Path) -> None:
+    root = beam.Pipeline()
+    job = ExtractJob(tmp_path, tmp_path, tmp_path / "list", tmp_path, 4, {}, {})
+    root | beam.Create([(TASK,), (ShardTask("grey", "e" * 16, 0, 1),)]) | ExtractShards(job, [Probe(), OnGpu()])
+    placed = root.to_runner_api().components
+    hints = {
+        name: dict(placed.environments[one.environment_id].resource_hints)
+        for one in placed.transforms.values()
+        for name in ("CPU", "GPU")
+        if f"extract on {name}" in one.unique_name and one.environment_id
+    }
+    ram, gpu = "beam:resources:min_ram_bytes:v1", "beam:resources:accelerator:v1"
+    assert hints == {"CPU": {ram: b"1000000000"}, "GPU": {ram: b"6000000000", gpu: b"type:nvidia-l4;count:1"}}
