@@ -129,8 +129,8 @@ class VectorCache:
         for file in self._files():
             try:
                 known.update(shard_keys(file))
-            except IntegrityError as error:
-                log.warning("%s It is computed again.", error)
+            except IntegrityError:
+                log.warning("%s: not readable, so its pictures are computed again", file)
                 file.unlink()
         return known
 

@@ -1,6 +1,7 @@
 """The linear layer that names a picture's attributes, and the two files it is kept in.
 
-NAME.safetensors        tensors `weight` (V, D) and `bias` (V,), float32: logits = weight @ vector + bias. Its metadata:
+NAME.safetensors        tensors `weight` (V, D) and `bias` (V,), float32: logits = weight @ vector + bias. Its metadata
+                        has one entry, `head` (several would be written in any order), a JSON object:
                         layout     "m3h attribute head 1"
                         backbone   torchvision's name of the network whose vectors (D wide) it reads
                         weights    identity of that network's weights, as in a feature's fingerprint
@@ -8,12 +9,14 @@ NAME.safetensors        tensors `weight` (V, D) and `bias` (V,), float32: logits
 NAME.vocabulary.json    the V words as a JSON list; word i belongs to row i
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.extractors.backbone import Backbone
 from schemas.errors import UsageError
+from schemas.features import canonical_json
 from schemas.files import json_text, publish, publish_text, read_json, sha256_file
 
 if TYPE_CHECKING:
@@ -42,7 +45,7 @@ class Head:
         beside = vocabulary_path(path)
         publish_text(beside, json_text(list(self.words)))
         told = {"layout": LAYOUT, "backbone": self.backbone, "weights": self.weights}
-        metadata = {**told, "vocabulary": sha256_file(beside)}
+        metadata = {"head": canonical_json({**told, "vocabulary": sha256_file(beside)})}
         tensors = {"weight": self.weight.contiguous(), "bias": self.bias.contiguous()}
         publish(path, lambda temp: save_file(tensors, temp, metadata=metadata))
 
@@ -79,8 +82,8 @@ def describe(path: Path, backbone: Backbone) -> dict[str, str]:
             raise UsageError(f"attribute head {path}: expected {file.name} in {file.parent}, there is no such file.")
     try:
         with safetensors.safe_open(path, "numpy") as file:
-            told = file.metadata() or {}
-    except safetensors.SafetensorError as error:
+            told = json.loads((file.metadata() or {}).get("head", "{}"))
+    except (safetensors.SafetensorError, ValueError) as error:
         raise UsageError(f"attribute head {path}: not readable as safetensors ({error}).") from error
     if told.get("layout") != LAYOUT:
         raise UsageError(
