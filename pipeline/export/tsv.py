@@ -36,12 +36,15 @@ def write_butd_tsv(walk: Walk, split: str, out: Path, tally: Tally) -> None:
 
 
 def write_lxmert_tsv(walk: Walk, split: str, out: Path, tally: Tally) -> None:
-    """SPLIT_objects.tsv with the columns of `LXMERT_FIELDS`: the height stands before the width."""
-    if walk.features != ("butd_objects",):
-        raise UsageError("--feature: lxmert-tsv holds attributes of objects, which only butd_objects has.")
+    """SPLIT_objects.tsv with the columns of `LXMERT_FIELDS`: the height stands before the width.
+
+    UsageError where the detector tells no attributes of its objects.
+    """
 
     def line(sample: Sample, row: Row) -> Sequence[Any]:
         width, height = (int(side) for side in row["image_size"])
+        if (np.asarray(row["attributes"])[: int(row["number"])] < 0).any():
+            raise UsageError(f"--to lxmert-tsv: {walk.features[0]} tells no attributes of objects here; use butd-tsv.")
         return (
             sample.name, height, width, _ids(row, "classes"), _floats(row, "class_scores"), _ids(row, "attributes"),
             _floats(row, "attribute_scores"), int(row["number"]), _floats(row, "boxes"), _floats(row, "features"),

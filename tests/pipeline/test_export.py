@@ -126,6 +126,16 @@ def test_lxmert_tsv_has_the_height_before_the_width_and_ids_as_int64(source: Pat
         assert array(line["features"], np.float32, D).shape == (n, D)
 
 
+def test_a_detector_without_attributes_is_refused_by_lxmerts_format(tmp_path: Path) -> None:
+    def without(spec: FeatureSpec, fingerprint: str, image: str) -> dict[str, Any]:
+        return {**row_of(spec, fingerprint, image), "attributes": np.full(K, -1)}
+
+    folder = make(tmp_path / "dataset", range(1, 6), (), ((OBJECTS, "a" * 16),), without)
+    with pytest.raises(UsageError, match="butd_objects tells no attributes of objects here; use butd-tsv"):
+        export(folder, "lxmert-tsv", tmp_path / "out", Asked())
+    assert not list((tmp_path / "out").glob("*"))
+
+
 def test_spatial_features_by_hand() -> None:
     found = spatial_features(np.array([[16.0, 20.0, 176.0, 70.0]]), np.array([320, 200]))
     np.testing.assert_allclose(found, [[0.05, 0.1, 0.55, 0.35, 0.5, 0.25]], rtol=1e-6)
