@@ -16,6 +16,7 @@ import webdataset
 from pipeline.export import FORMATS, export
 from pipeline.export.hdf5 import spatial_features
 from pipeline.export.walk import Asked
+from pipeline.extractors.objects import objects_spec
 from schemas.dataset import Dataset
 from schemas.errors import IntegrityError, UsageError
 from schemas.features import ArraySpec, FeatureSpec
@@ -24,19 +25,7 @@ from tests.commands import files_of, run
 from tests.pipeline.made import POSTS_MADE, image_of, make, picture_bytes, post_id
 
 K, D = 4, 5
-OBJECTS = FeatureSpec(
-    "butd_objects",
-    arrays=(
-        ArraySpec("features", (K, D)),
-        ArraySpec("boxes", (K, 4), "float32"),
-        ArraySpec("classes", (K,), "int16"),
-        ArraySpec("class_scores", (K,), "float32"),
-        ArraySpec("attributes", (K,), "int16"),
-        ArraySpec("attribute_scores", (K,), "float32"),
-        ArraySpec("number", (), "int16"),
-        ArraySpec("image_size", (2,), "int32"),
-    ),
-)
+OBJECTS = objects_spec("butd_objects", K, D)
 GRID = FeatureSpec("vgg_grid", arrays=(ArraySpec("features", (2, 3)),))
 LABELS = FeatureSpec("attributes", columns=(("labels", pa.list_(pa.string())), ("scores", pa.list_(pa.float32()))))
 
