@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import torch
 
 
+SMALLEST = 3
+"""Pixels a side of the least input: of a line of pixels resizing would leave nothing, and stems need some to pool."""
+
+
 class Detectron2Settings(ComputeSettings):
     """Options of the `detectron2_objects` feature. None: what the configuration says."""
 
@@ -84,6 +88,7 @@ class Detectron2Objects(NetworkExtractor):
         if shortest := self._cfg.INPUT.MIN_SIZE_TEST:
             longest = self._cfg.INPUT.MAX_SIZE_TEST
             size = transforms.ResizeShortestEdge.get_output_shape(height, width, shortest, longest)
+            size = [max(SMALLEST, side) for side in size]
             pixels_hwc = transforms.ResizeTransform(height, width, *size).apply_image(pixels_hwc)
         return np.ascontiguousarray(pixels_hwc.transpose(2, 0, 1), dtype=np.float32), height, width
 

@@ -110,6 +110,16 @@ def test_a_picture_alone_gives_the_row_it_gives_among_others(tmp_path: Path) -> 
             np.testing.assert_array_equal(values, among[name])
 
 
+@pytest.mark.parametrize("kind", ["c4", "fpn", "butd"])
+def test_half_precision_and_pictures_that_are_hardly_there(kind: str, tmp_path: Path) -> None:
+    file = tiny_config(tmp_path, kind)
+    for precision, size in (("bf16", (80, 60)), ("fp32", (1, 50)), ("fp32", (4000, 2)), ("fp32", (1, 1))):
+        row = row_of(loaded(file, seed=3, precision=precision), 1, size)
+        assert row["number"] > 0
+        assert row["image_size"].tolist() == list(size)
+        assert (row["boxes"] <= [*size, *size]).all()
+
+
 def test_a_picture_in_which_nothing_is_certain_has_no_boxes(tmp_path: Path) -> None:
     row = row_of(loaded(tiny_config(tmp_path, "c4"), score_threshold=1.0), seed=1)
     assert row["number"] == 0

@@ -67,7 +67,7 @@ def detect(network: Any, image_chw: "torch.Tensor", height: int, width: int) -> 
     from detectron2.modeling.postprocessing import detector_postprocess
 
     images = network.preprocess_image([{"image": image_chw}])
-    maps = network.backbone(images.tensor)
+    maps = {name: x.float() for name, x in network.backbone(images.tensor).items()}  # half precision moves borders
     proposals, _ = network.proposal_generator(images, maps, None)
     (found,), _ = network.roi_heads(images, maps, proposals, None)
     if not found.has("box_features"):
