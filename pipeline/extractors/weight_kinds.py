@@ -92,8 +92,18 @@ def _check_resnet(path: Path) -> str:
     raise faults[0]
 
 
+def _check_detectron2(path: Path) -> str:
+    """That the file holds some detector: whose it is, only its configuration tells, before any work."""
+    from pipeline.extractors.detectron.checkpoints import tensors
+
+    if not any(name.startswith("roi_heads.") for name in tensors(str(path))):
+        raise UsageError(f"weights {path}: expected a detectron2 detector (tensors named roi_heads.…), found none.")
+    return "detectron2 checkpoint"
+
+
 CHECKS: Mapping[str, Callable[[Path], str]] = {
     "butd_objects": check_bottom_up,
+    "detectron2_objects": _check_detectron2,
     "vgg_grid": _check_vgg,
     "attributes": _check_resnet,
 }

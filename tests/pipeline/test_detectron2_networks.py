@@ -12,6 +12,7 @@ from pipeline.extractors.butd.network import randomise
 from pipeline.extractors.detectron import checkpoints, networks
 from pipeline.extractors.detectron2_objects import Detectron2Objects, Detectron2Settings
 from schemas.errors import UsageError
+from schemas.files import sha256_file
 from tests.pipeline.tiny_detectron2 import shown, tiny_config
 
 pytestmark = pytest.mark.usefixtures("detectron2")
@@ -214,3 +215,18 @@ def test_anchors_that_a_checkpoint_brings_along_are_used(tmp_path: Path) -> None
     torch.save({"model": {**state_of(made), f"{checkpoints.ANCHORS}0": carried_a4}}, tmp_path / "w.pth")
     checkpoints.fill(own, str(tmp_path / "w.pth"))
     torch.testing.assert_close(own_a4, carried_a4)
+
+
+def test_a_checkpoint_may_be_added_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.cli import main
+
+    monkeypatch.setenv("M3H_WEIGHTS", str(tmp_path / "store"))
+    made = extractor(tiny_config(tmp_path, "c4"))
+    torch.save({"model": state_of(made)}, tmp_path / "w.pth")
+    torch.save({"features.0.weight": torch.zeros(3)}, tmp_path / "other.pth")
+    given = ("--feature", "detectron2_objects")
+    assert main(["weights", "add", "zoo", str(tmp_path / "w.pth"), *given]) == 0
+    assert main(["weights", "add", "other", str(tmp_path / "other.pth"), *given]) == 2
+    by_name = extractor(made._file, weights="zoo")
+    by_name.fetch()
+    assert by_name.weights_identity() == f"sha256:{sha256_file(tmp_path / 'w.pth')}"
