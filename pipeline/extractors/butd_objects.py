@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import torch
 
 
+FIT_CACHE = 16
+"""Regions whose tensors in res5 a C library keeps from one part to the next (each below 32 MB)."""
+
+
 class ButdSettings(ComputeSettings):
     """Options of the `butd_objects` feature. The defaults are the original's with 36 objects a picture."""
 
@@ -35,7 +39,7 @@ class ButdSettings(ComputeSettings):
     proposals: int = pydantic.Field(300, ge=1)
     proposals_before: int = pydantic.Field(6000, ge=1)  # that enter suppression
     proposal_overlap: float = pydantic.Field(0.7, ge=0, le=1)
-    rois_at_once: int = pydantic.Field(50, ge=1)  # regions that go through res5 together; the last bits depend on it
+    rois_at_once: int = pydantic.Field(0, ge=0)  # regions that go through res5 together; 0: 16 on a CPU, all on a GPU
 
     @pydantic.model_validator(mode="after")
     def _enough(self) -> "ButdSettings":
@@ -106,7 +110,10 @@ class ButdObjects(NetworkExtractor):
     def load(self) -> None:
         """Regions go through res5 in parts of one size, in halves of it where memory does not suffice."""
         super().load()
-        self._pieces.at_once = self.settings.rois_at_once
+        on_cpu = self._device.type == "cpu"
+        self._pieces.at_once = self.settings.rois_at_once or (FIT_CACHE if on_cpu else self.settings.proposals)
+        if on_cpu and self.settings.precision == "fp32":
+            self._network.quicken()
 
     def prepare(self, picture: Picture) -> Any:
         """The picture as the network's `Input`."""
