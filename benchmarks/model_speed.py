@@ -19,12 +19,13 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from model.assemble import PAPER_SIZES, build_model
-from model.batches import BOS_ID, EOS_ID, UNK_ID, Batch, Encoded, Ragged, by_length, shuffled
+from model.batches import BOS_ID, EOS_ID, UNK_ID, Batch, Encoded, by_length, shuffled
 from model.config import Config
 from model.data import Posts
 from model.decoder import EPSILON
 from model.loss import joint_loss
 from model.memory import keep_large_blocks
+from model.ragged import Ragged
 from model.search import UNFINISHED, Found, Rules, search
 from model.systems import get_system
 from model.unified import KeyphraseModel

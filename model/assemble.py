@@ -12,6 +12,7 @@ from model.classifier import Aggregation, Classifier, ReleasedAggregation
 from model.config import Config
 from model.decoder import Decoder
 from model.encoder import AttributeEncoder, TextEncoder, VisionEncoder, WordBank
+from model.ranker import Ranker
 from model.systems import NEEDS_VISION, System, get_system, modalities, ranking_of
 from model.topics import NeuralTopicModel, TopicMemory
 from model.unified import KeyphraseModel
@@ -47,6 +48,8 @@ def build_model(
     system = get_system(config.system)
     if not system.learns:
         return KeyphraseModel(0, 0, None)
+    if system.fusion == "evidence":
+        return KeyphraseModel(0, 0, None, ranker=Ranker(config.clue_width, config.dropout))
     seen = modalities(inputs)
     _check(system, seen, config)
     topics = _topic_model(config, sizes) if system.topics else None

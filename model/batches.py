@@ -4,14 +4,16 @@ Axes: B batch, L source, T target, G grid, c channels, A attributes.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from model.data import Posts, Vocabularies
-from schemas.vocab import EOS, PAD, SEP, UNK, WORD_SPECIALS
+from model.evidence import Evidence
+from model.ragged import Ragged
+from schemas.vocab import EOS, PAD, SEP, UNK, WORD_SPECIALS, Vocabulary
 from schemas.wording import wording
 
 PAD_ID, EOS_ID, UNK_ID = (WORD_SPECIALS.index(word) for word in (PAD, EOS, UNK))
@@ -21,40 +23,12 @@ POOL = 32
 
 
 @dataclass(frozen=True)
-class Ragged:
-    """Rows of different lengths in one array: row i is values[offsets[i]:offsets[i + 1]]."""
-
-    values: np.ndarray
-    offsets: np.ndarray
-
-    @classmethod
-    def of(cls, rows: Sequence[Sequence[int]]) -> "Ragged":
-        """From lists."""
-        lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
-        values = np.fromiter((value for row in rows for value in row), np.int64, lengths.sum())
-        return cls(values, np.concatenate([[0], lengths.cumsum()]))
-
-    def lengths(self) -> np.ndarray:
-        """Of every row."""
-        return np.diff(self.offsets)
-
-    def padded(self, rows_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(B, L) values, 0 where a row is shorter, and (B, L) bool, True = real; L is at least 1."""
-        starts_b, lengths_b = self.offsets[rows_b], self.offsets[rows_b + 1] - self.offsets[rows_b]
-        column_l = np.arange(max(1, lengths_b.max(initial=0)))
-        mask_bl = column_l < lengths_b[:, None]
-        out_bl = np.zeros(mask_bl.shape, np.int64)
-        out_bl[mask_bl] = self.values[(starts_b[:, None] + column_l)[mask_bl]]
-        return out_bl, mask_bl
-
-
-@dataclass(frozen=True)
 class Batch:
     """Tensors of B posts.
 
     rows_b: the posts' rows in `Encoded`. source_bl: word ids; copy_bl: the same with a post's own ids, from the
     vocabulary's size on, for the words it does not hold. grid_bgc: (B, 49, 512) float16 and attributes_ba: ids, each
-    with its mask, None where the system does not read it.
+    with its mask, None where the system does not read it. score_bn, candidate_bc and clue_bcf: of `Evidence`, or None.
     """
 
     rows_b: np.ndarray
@@ -65,6 +39,10 @@ class Batch:
     grid_mask_bg: Tensor | None = None
     attributes_ba: Tensor | None = None
     attribute_mask_ba: Tensor | None = None
+    score_bn: Tensor | None = None
+    candidate_bc: Tensor | None = None
+    candidate_mask_bc: Tensor | None = None
+    clue_bcf: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +76,11 @@ class Encoded:
     grid_row: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     reads_attributes: bool = False
     device: str = "cpu"
+    evidence: Evidence | None = None
+
+    def with_evidence(self, evidence: Evidence) -> "Encoded":
+        """Beside them what the training posts say; a label that is no candidate of its post becomes an unknown one."""
+        return replace(self, evidence=evidence, labels=evidence.within(self.pair_post, self.labels))
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
@@ -116,6 +99,8 @@ class Encoded:
         arrays = {"source_bl": source_bl, "copy_bl": self.copy.padded(rows_b)[0], "mask_bl": mask_bl}
         if self.reads_attributes:
             arrays["attributes_ba"], arrays["attribute_mask_ba"] = self.attributes.padded(rows_b)
+        if self.evidence is not None:
+            arrays |= self.evidence.batch(rows_b)
         tensors = {name: self._tensor(array) for name, array in arrays.items()}
         if self.grid is not None:
             image_b = torch.from_numpy(self.grid_row[rows_b]).to(self.grid.device)
@@ -147,8 +132,7 @@ def encode(
     inputs: of ocr, vision, objects, attributes, what is read; channels: the grid's, needed where `posts` have none.
     """
     words, size = vocabularies.words, len(vocabularies.words)
-    readings = posts.ocr if "ocr" in inputs else [[]] * len(posts)
-    sources = [source_words(t, r, words, max_source) for t, r in zip(posts.tokens, readings, strict=True)]
+    sources = sources_of(posts, words, max_source, inputs)
     oov = [list(dict.fromkeys(w for w in source if w not in words))[:max_oov] for source in sources]
     tables = [{word: size + i for i, word in enumerate(types)} for types in oov]
     pairs = [(i, phrase) for i, phrases in enumerate(posts.keyphrases) for phrase in phrases]
@@ -176,6 +160,12 @@ def encode(
 def _grid(posts: Posts, channels: int) -> Tensor:
     """(images, G, c), or one cell that no post points to."""
     return torch.zeros(1, 1, channels) if posts.grid is None else posts.grid
+
+
+def sources_of(posts: Posts, words: Vocabulary, max_source: int | None, inputs: Sequence[str]) -> list[list[str]]:
+    """The words of every post as the text encoder reads them."""
+    readings = posts.ocr if "ocr" in inputs else [[]] * len(posts)
+    return [source_words(t, r, words, max_source) for t, r in zip(posts.tokens, readings, strict=True)]
 
 
 def source_words(

@@ -33,7 +33,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "loss_over": "batch",
         "warmup_epochs": 10,
         "drop_duplicates": False,
-    }
+    },
+    "cls-recall": {"clue_width": 0, "learning_rate": 0.01},
+    "cls-recall+clues": {"learning_rate": 0.01},
 }
 """Fields whose defaults a system changes. Whatever a file or the command line says comes before them."""
 
@@ -84,6 +86,13 @@ class Config(Settings):
     topic_words: PositiveInt = 10_000  # words it counts, the most frequent ones (open)
     topic_stop_words: NonNegativeInt = 100  # but for so many of the very most frequent; a tenth of all at most (open)
     topic_weight: NonNegativeFloat = 1.0  # of its loss
+
+    # labels by the training posts, which is ours
+    recall_penalty: PositiveFloat = 0.3  # of the ridge regression
+    candidates: PositiveInt = (
+        40  # labels with the best scores that are looked at more closely, beside those in the post
+    )
+    clue_width: NonNegativeInt = 32  # hidden units that weigh the clues; 0: by the scores alone
 
     # training
     batch_size: PositiveInt = 64  # post-keyphrase pairs (open)

@@ -19,7 +19,7 @@ from model.evaluate import DEFINITION, predicted, scores_of, use_threads
 from model.journal import Journal
 from model.parallel import ALONE, World, join
 from model.progress import Epoch
-from model.run import Facts, Run, finish, fresh_run, is_finished, pick_device, with_embeddings
+from model.run import Facts, Run, finish, fresh_run, is_finished, pick_device, with_embeddings, with_experience
 from model.systems import get_system, wanted_inputs
 from model.train import Progress, Trainer
 from schemas.dataset import Dataset
@@ -48,12 +48,13 @@ def train_run(
     train, selection = reader.training_and_selection(config.train_split, config.select)
     torch.manual_seed(config.seed)
     run = with_embeddings(fresh_run(folder, config, dataset, reader, inputs, train))
+    run, left_out = with_experience(run, train)
     if world.first:
         claim(run, overwrite)
     world.wait()
     checkpoints = Checkpoints(folder)
     journal = Journal(folder / "log.jsonl", {"run": asdict(run.facts)}, config.tensorboard) if world.first else None
-    data = (run.encode(train), run.encode(selection), run.vocabularies)
+    data = (run.encode(train, left_out), run.encode(selection), run.vocabularies)
     best = None
     if get_system(config.system).learns:
         best = Trainer(run.model, *data, config, progress, world, checkpoints, journal).run(_report)

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.batches import BOS_ID, EOS_ID, Batch, Encoded, Ragged
+from model.batches import BOS_ID, EOS_ID, Batch, Encoded
 from model.config import Config
 from model.data import Vocabularies
 from model.infer import Ranked
+from model.ragged import Ragged
 from model.systems import get_system
 from model.unified import KeyphraseModel
 from schemas.vocab import SEP

@@ -6,6 +6,7 @@ words.json labels.json attributes.json   vocabularies of the training posts
 log.jsonl            run.json's content as a header, then lines of steps and epochs
 checkpoint/          where an unfinished run goes on
 model.safetensors    the best epoch's weights
+grams.json experience.safetensors   what cls-recall remembers of the training posts
 keyphrases.json      how many training posts have each keyphrase
 predictions/         SPLIT.jsonl, see `predictions.py`
 scores.json          written last: a run with it is finished
@@ -20,12 +21,13 @@ from typing import Any
 import torch
 
 from model.assemble import Sizes, build_model
-from model.batches import Encoded, encode
+from model.batches import Encoded, encode, sources_of
 from model.checkpoint import load_tensors, save_tensors
 from model.classifier import label_table
 from model.config import Config
 from model.data import FEATURES, TOLD, Posts, Reader, Vocabularies
 from model.embeddings import coverage, fill, read_vectors
+from model.evidence import Evidence, Experience
 from model.unified import KeyphraseModel
 from schemas.dataset import Dataset
 from schemas.errors import IntegrityError, UsageError
@@ -70,22 +72,28 @@ class Run:
     facts: Facts
     vocabularies: Vocabularies
     model: KeyphraseModel
+    experience: Experience | None = None
 
     @property
     def device(self) -> str:
         """Where the model lies."""
         return str(next(self.model.parameters(), torch.empty(0)).device)
 
-    def encode(self, posts: Posts) -> Encoded:
-        """Posts as this run's model reads them."""
+    def encode(self, posts: Posts, left_out: Evidence | None = None) -> Encoded:
+        """Posts as this run's model reads them. left_out: of the training posts, each by the others."""
         config = self.config
         facts = self.facts
         limits = (config.max_source, config.max_oov)
-        return encode(posts, self.vocabularies, *limits, facts.inputs, facts.channels, self.device)
+        encoded = encode(posts, self.vocabularies, *limits, facts.inputs, facts.channels, self.device)
+        if self.experience is None:
+            return encoded
+        return encoded.with_evidence(left_out or self.experience.evidence(posts, encoded.sources))
 
     def save(self) -> None:
         """The vocabularies, run.json and the weights."""
         self.vocabularies.write(self.folder)
+        if self.experience:
+            self.experience.write(self.folder)
         publish_json(self.folder / "run.json", asdict(self.facts))
         save_tensors(self.folder / "model.safetensors", self.model.state_dict())
 
@@ -137,6 +145,19 @@ def with_embeddings(run: Run) -> Run:
     return replace(run, facts=replace(run.facts, embeddings=told))
 
 
+def with_experience(run: Run, posts: Posts) -> tuple[Run, Evidence | None]:
+    """What a system that ranks by them remembers of the training `posts`, and their evidence."""
+    config, ranker = run.config, run.model.ranker
+    if ranker is None:
+        return run, None
+    words, labels = run.vocabularies.words, run.vocabularies.labels
+    sources = sources_of(posts, words, config.max_source, run.facts.inputs)
+    how = (config.recall_penalty, config.candidates, "attributes" in run.facts.inputs)
+    experience, evidence = Experience.learn(posts, sources, labels, *how)
+    ranker.measure(evidence.clue_mf)
+    return replace(run, experience=experience), evidence
+
+
 def load_run(folder: Path) -> Run:
     """A finished run. IntegrityError that names the file where one is missing or does not fit."""
     config = Config.model_validate(read_json(folder / "config.json"))
@@ -149,7 +170,11 @@ def load_run(folder: Path) -> Run:
     except (IntegrityError, RuntimeError) as error:
         raise IntegrityError(f"{path}: not this run's weights ({error}). Train again.") from error
     model.aggregate = facts.aggregate
-    return Run(folder, config, facts, vocabularies, model.eval())
+    run = Run(folder, config, facts, vocabularies, model.eval())
+    if model.ranker is None:
+        return run
+    how = (config.candidates, "attributes" in facts.inputs)
+    return replace(run, experience=Experience.read(folder, vocabularies.labels, *how))
 
 
 def _model(config: Config, facts: Facts, vocabularies: Vocabularies) -> KeyphraseModel:

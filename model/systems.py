@@ -9,7 +9,7 @@ from schemas.errors import UsageError, unknown_name
 
 MODALITIES = ("text", "vision", "attributes")
 INPUTS = ("text", "ocr", "vision", "objects", "attributes")
-Fusion = Literal["max", "avg", "m3h", "stacked", "alternating", "bilinear", "topics"]
+Fusion = Literal["max", "avg", "m3h", "stacked", "alternating", "bilinear", "topics", "evidence"]
 FUSES = {
     None: {"text"},
     "max": set(MODALITIES),
@@ -19,6 +19,7 @@ FUSES = {
     "alternating": {"text", "vision"},
     "bilinear": {"text", "vision"},
     "topics": {"text"},
+    "evidence": {"text", "attributes"},
 }
 """What each way to make c_fuse has a part for."""
 NEEDS_VISION = ("stacked", "alternating", "bilinear")
@@ -26,7 +27,8 @@ NEEDS_VISION = ("stacked", "alternating", "bilinear")
 
 @dataclass(frozen=True)
 class System:
-    """One row. inputs: of INPUTS. fusion: how c_fuse is made, or None: without it; `max` and `avg` pool.
+    """One row. inputs: of INPUTS. fusion: how c_fuse is made, or None: without it; `max` and `avg` pool, and with
+    `evidence` labels are ranked by the training posts instead.
 
     copies: the generator has a pointer to the text. aggregates: and, in a second phase, to the words of the
     classifier's best labels. topics: with a neural topic model. ranks: whose list is the system's.
@@ -75,6 +77,7 @@ def _generator(
 
 
 WORDING = "text ocr vision attributes"
+RECALLED = "text ocr attributes"
 
 SYSTEMS = {
     system.name: system
@@ -113,6 +116,10 @@ SYSTEMS = {
             classifies=True,
             aggregates=True,
         ),
+        _classifier(
+            "cls-recall", "ours", RECALLED, "labels of similar training posts, by ridge regression", "evidence"
+        ),
+        _classifier("cls-recall+clues", "ours", RECALLED, "and of what stands in the post itself", "evidence"),
     )
 }
 

@@ -13,6 +13,7 @@ from model.batches import BOS_ID, UNK_ID, Batch, Pairs
 from model.classifier import Aggregation, Classifier
 from model.decoder import Decoder, Memory
 from model.encoder import AttributeEncoder, Bank, TextEncoder, VisionEncoder, WordBank, init_embedding
+from model.ranker import Ranker
 from model.topics import NeuralTopicModel, TopicMemory, Topics
 
 
@@ -40,7 +41,7 @@ class KeyphraseModel(nn.Module):
     """Any system of Table 2, from the parts given to it.
 
     words: of the vocabulary. fusion: from banks by modality to c_fuse, or None where the decoder sees the text alone.
-    topic_memory: makes c_fuse from the text and its topics instead. classifier, decoder: at least one of the two.
+    topic_memory: makes c_fuse from the text and its topics instead. classifier, decoder, ranker: at least one of them.
     aggregation: the labels' words for the decoder to copy; used only while `aggregate` is True (§3.4's second phase).
     """
 
@@ -61,6 +62,7 @@ class KeyphraseModel(nn.Module):
         embedding_dropout: float = 0.0,
         topics: NeuralTopicModel | None = None,
         topic_memory: TopicMemory | None = None,
+        ranker: Ranker | None = None,
     ) -> None:
         super().__init__()
         if text is not None:
@@ -70,6 +72,7 @@ class KeyphraseModel(nn.Module):
         self.text, self.vision, self.attributes = text, vision, attributes
         self.topics, self.topic_memory, self.fusion = topics, topic_memory, fusion
         self.classifier, self.decoder, self.aggregation = classifier, decoder, aggregation
+        self.ranker = ranker
         self.aggregate = False
 
     def embed(self, words: Tensor) -> Tensor:
@@ -88,6 +91,8 @@ class KeyphraseModel(nn.Module):
         else:
             c_fuse_bd = self.fusion(banks) if self.fusion else None
         logit_bn = self.classifier(c_fuse_bd) if self.classifier else None
+        if self.ranker:
+            logit_bn = self.ranker(batch.score_bn, batch.candidate_bc, batch.candidate_mask_bc, batch.clue_bcf)
         return Encoding(banks.get("text"), state_bd, c_fuse_bd, logit_bn, topics)
 
     def _banks(self, batch: Batch) -> tuple[dict[str, Bank], Tensor | None]:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.batches import EOS_ID, UNK_ID, Ragged, by_length, encode, shuffled, source_words
+from model.batches import EOS_ID, UNK_ID, by_length, encode, shuffled, source_words
 from model.data import Posts, Reader, Vocabularies
+from model.ragged import Ragged
 from schemas.dataset import Dataset
 from schemas.errors import UsageError
 from schemas.features import ArraySpec, FeatureSpec

@@ -8,6 +8,7 @@ import torch
 
 from model.assemble import Sizes, build_model
 from model.batches import BOS_ID, EOS_ID, Batch, Pairs
+from model.clues import CLUES
 from model.config import Config
 from model.search import Rules, search
 from model.systems import SYSTEMS
@@ -51,6 +52,10 @@ def random_posts(seed: int = 1) -> Batch:
         seen_b[:, None].expand(posts, 5),
         torch.randint(2, 6, (posts, 4)) * attribute_mask_ba,
         attribute_mask_ba,
+        torch.randn(posts, LABELS),
+        torch.stack([torch.randperm(LABELS - 1)[:3] + 1 for _ in range(posts)]),
+        torch.arange(3) < torch.tensor([3, 1, 2, 3, 3])[:, None],
+        torch.randn(posts, 3, len(CLUES)),
     )
 
 
@@ -62,7 +67,8 @@ def alone(batch: Batch, b: int) -> Batch:
 
 def answers(encoding: Encoding) -> list[torch.Tensor]:
     """What a classifier or a decoder goes on with."""
-    parts = [encoding.c_fuse_bd, encoding.logit_bn, encoding.state_bd]
+    logit_bn = None if encoding.logit_bn is None else encoding.logit_bn.nan_to_num(neginf=0.0)
+    parts = [encoding.c_fuse_bd, logit_bn, encoding.state_bd]
     parts += [encoding.topics.theta_bk, encoding.topics.loss_b] if encoding.topics else []
     return [part for part in parts if part is not None]
 
@@ -134,9 +140,9 @@ def test_a_system_reads_its_inputs_and_no_others(name: str) -> None:
     model, batch, other = random_model(name), random_posts(1), random_posts(2)
     inputs = set(SYSTEMS[name].inputs)
     changed = {
-        "text": replace(batch, source_bl=other.source_bl, copy_bl=other.copy_bl),
+        "text": replace(batch, source_bl=other.source_bl, copy_bl=other.copy_bl, score_bn=other.score_bn),
         "vision": replace(batch, grid_bgc=other.grid_bgc),
-        "attributes": replace(batch, attributes_ba=other.attributes_ba),
+        "attributes": replace(batch, attributes_ba=other.attributes_ba, score_bn=other.score_bn),
     }
     before = torch.cat([part.flatten() for part in answers(model(batch))])
     for what, posts in changed.items():

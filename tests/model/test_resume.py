@@ -98,6 +98,15 @@ def test_the_released_second_stage_goes_on_too(tiny_dataset: Path, tmp_path: Pat
     assert result(tmp_path / "run") == result(tmp_path / "unbroken")
 
 
+def test_a_ranker_of_evidence_goes_on_too(tiny_dataset: Path, tmp_path: Path) -> None:
+    """What it remembers is learned anew, the same."""
+    config = small(system="cls-recall+clues", epochs=2)
+    train(tiny_dataset, config, tmp_path / "unbroken")
+    for stop in (11, None):
+        train(tiny_dataset, config, tmp_path / "run", stop)
+    assert result(tmp_path / "run") == result(tmp_path / "unbroken")
+
+
 def kill_at(step: int, argv: list[str], log: Path) -> int:
     """Start a training, SIGKILL it once its log has told of `step`; its exit code."""
     process = subprocess.Popen(argv, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

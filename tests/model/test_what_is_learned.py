@@ -11,6 +11,7 @@ from model.batches import Encoded, encode
 from model.classifier import label_table
 from model.config import Config
 from model.data import Posts, Vocabularies
+from model.evidence import Experience
 from model.infer import phrases, predict
 from model.loss import joint_loss
 from model.systems import SYSTEMS, wanted_inputs
@@ -85,6 +86,11 @@ def trial(name: str, place: str) -> Trial:
     vocabularies = Vocabularies.learn(posts, config.vocab_size)
     inputs = wanted_inputs(SYSTEMS[name], config)
     train, test = (encode(one, vocabularies, 40, 15, inputs, CHANNELS) for one in (posts, held))
+    if SYSTEMS[name].fusion == "evidence":
+        how = (vocabularies.labels, config.recall_penalty, config.candidates, "attributes" in inputs)
+        experience, others = Experience.learn(posts, train.sources, *how)
+        train = train.with_evidence(others)
+        test = test.with_evidence(experience.evidence(held, test.sources))
     return Trial(train, test, vocabularies, config)
 
 
@@ -95,6 +101,8 @@ def learned(one: Trial, name: str) -> float:
     sizes = Sizes(len(words), len(labels), len(one.vocabularies.attributes), CHANNELS)
     inputs = wanted_inputs(SYSTEMS[name], one.config)
     model = build_model(one.config, sizes, inputs, label_table(labels.words, words))
+    if model.ranker is not None and one.train.evidence is not None:
+        model.ranker.measure(one.train.evidence.clue_mf)
     rng, pairs, effort = np.random.default_rng(3), len(one.train.labels), LONGER.get(name, Effort())
     optimizer = torch.optim.Adam(model.parameters(), lr=effort.rate)
     for epoch in range(effort.epochs):

@@ -1,0 +1,42 @@
+"""Rows of different lengths in one array."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of different lengths in one array: row i is values[offsets[i]:offsets[i + 1]]."""
+
+    values: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int]]) -> "Ragged":
+        """From lists."""
+        lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
+        values = np.fromiter((value for row in rows for value in row), np.int64, lengths.sum())
+        return cls(values, np.concatenate([[0], lengths.cumsum()]))
+
+    def lengths(self) -> np.ndarray:
+        """Of every row."""
+        return np.diff(self.offsets)
+
+    def padded(self, rows_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(B, L) values, 0 where a row is shorter, and (B, L) bool, True = real; L is at least 1."""
+        place_bl, mask_bl = self._places(rows_b)
+        out_bl = np.zeros(mask_bl.shape, np.int64)
+        out_bl[mask_bl] = self.values[place_bl[mask_bl]]
+        return out_bl, mask_bl
+
+    def places(self, rows_b: np.ndarray) -> np.ndarray:
+        """Where in `values` the values of these rows are, row after row."""
+        place_bl, mask_bl = self._places(rows_b)
+        return place_bl[mask_bl]
+
+    def _places(self, rows_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        starts_b, lengths_b = self.offsets[rows_b], self.offsets[rows_b + 1] - self.offsets[rows_b]
+        column_l = np.arange(max(1, lengths_b.max(initial=0)))
+        return starts_b[:, None] + column_l, column_l < lengths_b[:, None]
