@@ -18,6 +18,7 @@ from pipeline.extractors.butd.picture import pillow_input
 from pipeline.extractors.butd.proposals import ProposalRules
 from pipeline.extractors.butd.selection import SelectionRules
 from pipeline.extractors.compute import Pieces
+from pipeline.extractors.detectron.configs import BUTD, config_file
 from pipeline.extractors.detectron2_objects import Detectron2Objects, Detectron2Settings
 from pipeline.extractors.objects import padded
 from tests.pipeline.tiny_detectron2 import shown, tiny_config
@@ -63,13 +64,19 @@ def test_a_small_network_finds_the_same_objects(fewest: int, most: int, tmp_path
 
 @pytest.mark.slow
 def test_the_whole_resnet_101_finds_the_same_objects(tmp_path: Path) -> None:
-    """Through both features, from one file, on a picture of 640 x 480."""
+    """Through both features, from one file, on a smaller picture and fewer proposals than the defaults."""
     from pipeline.extractors.butd_objects import ButdObjects, ButdSettings
 
     weights = tmp_path / "w.pth"
     torch.save({"model": randomise(BottomUpAttention(), 1).state_dict()}, weights)
-    ours = ButdObjects(ButdSettings(weights=str(weights), resize="pil", device="cpu"))
-    theirs = Detectron2Objects(Detectron2Settings(weights=str(weights), device="cpu"))
+    config = tmp_path / "fewer.yaml"
+    config.write_text(
+        f"_BASE_: {config_file(BUTD)}\nMODEL: {{RPN: {{POST_NMS_TOPK_TEST: 60}}}}\nINPUT: {{MIN_SIZE_TEST: 300}}\n"
+    )
+    ours = ButdObjects(
+        ButdSettings(weights=str(weights), resize="pil", min_side=300, proposals=60, max_objects=36, device="cpu")
+    )
+    theirs = Detectron2Objects(Detectron2Settings(config=str(config), weights=str(weights), device="cpu"))
     assert theirs.spec.arrays == ours.spec.arrays
     picture = shown(3, (640, 480))
     rows = []
