@@ -23,15 +23,7 @@ def read_pickle(path: Path) -> Any:
     try:
         with open(path, "rb") as file:
             return _ArraysOnly(file, encoding="latin1").load()  # latin1: Python 2 wrote some of them
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        ValueError,
-        TypeError,
-        LookupError,
-        AttributeError,
-        RuntimeError,
-    ) as error:
+    except Exception as error:  # a damaged pickle may raise anything, says Python's documentation
         raise UsageError(f"weights {path}: not readable as a pickle of arrays: {error}.") from error
 
 

@@ -50,14 +50,14 @@ def check_bottom_up(path: Path) -> str:
     """The layout of weights of bottom-up attention that fill its network."""
     import torch
 
-    from pipeline.extractors.butd.layouts import LAYOUTS
+    from pipeline.extractors.butd.layouts import convert
     from pipeline.extractors.butd.layouts import recognise as layout_of
     from pipeline.extractors.butd.network import BottomUpAttention
 
     layout, given = layout_of(path)
     with torch.device("meta"):
         network = BottomUpAttention()
-    refuse_misfit(network, LAYOUTS[layout](given, str(path))[0], str(path))
+    refuse_misfit(network, convert(layout, given, str(path))[0], str(path))
     return layout
 
 

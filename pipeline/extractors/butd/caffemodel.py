@@ -33,7 +33,7 @@ def read_caffemodel(path: Path) -> dict[str, list[np.ndarray]]:
                     blobs.append(_blob(value))
             if blobs:
                 layers[name] = blobs
-    except (IndexError, ValueError) as error:
+    except (IndexError, ValueError, OverflowError) as error:
         raise UsageError(f"weights {path}: not readable as a .caffemodel ({error}).") from error
     return layers
 

@@ -35,8 +35,17 @@ NO_STATISTICS = 1.0 - 1e-5
 
 def read_weights(path: Path) -> tuple[Tensors, Convention]:
     """The network's tensors, and how its boxes are coded. UsageError where no layout fits."""
-    layout, given = recognise(path)
-    return LAYOUTS[layout](given, str(path))
+    return convert(*recognise(path), str(path))
+
+
+def convert(layout: str, given: Mapping[str, Any], origin: str) -> tuple[Tensors, Convention]:
+    """What a file of that layout holds, as `read_weights` gives it."""
+    try:
+        return LAYOUTS[layout](given, origin)
+    except (ValueError, TypeError, IndexError, RuntimeError) as error:
+        raise UsageError(
+            f"weights {origin}: not as layout {layout} has its arrays ({error}). Is the file whole?"
+        ) from error
 
 
 def recognise(path: Path) -> tuple[str, Mapping[str, Any]]:

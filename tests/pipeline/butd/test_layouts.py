@@ -1,10 +1,13 @@
 """Every published layout gives the same detector; what is no such file is refused by name."""
 
+import contextlib
 import pickle
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipeline.extractors.butd.boxes import CAFFE, DETECTRON2, caffe_anchors, detectron2_anchors
 from pipeline.extractors.butd.caffemodel import read_caffemodel
@@ -159,6 +162,38 @@ def test_half_a_file_is_refused(tmp_path, cut):
         path.write_bytes(path.read_bytes()[:-cut])
         with pytest.raises(UsageError, match=r"not readable|expected"):
             load_strictly(BottomUpAttention(**TINY), read_weights(path)[0], file)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The bytes of a small file of every layout, and of torch's old format."""
+    folder = tmp_path_factory.mktemp("whole")
+    tensors = dict(tiny(width=2).state_dict())
+    for file, write in WRITERS.items():
+        write(tensors, folder / file)
+    torch.save(tensors, folder / "old.pth", _use_new_zipfile_serialization=False)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_damaged_file_is_refused_or_read_but_never_a_bug(tmp_path, whole, data):
+    file = data.draw(st.sampled_from(sorted(whole)))
+    damaged = bytearray(whole[file])
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(damaged) - 1) | st.integers(0, 300) | st.integers(-300, -1))
+        damaged[at] = data.draw(st.integers(0, 255))
+    (tmp_path / file).write_bytes(damaged)
+    with contextlib.suppress(UsageError):
+        read_weights(tmp_path / file)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".bin", ".pkl", ".safetensors", ".caffemodel"])
+@pytest.mark.parametrize("content", [b"", b"root:x:0:0:root:/root:/bin/bash", b"<!DOCTYPE html><html>", b"PK\x03\x04"])
+def test_what_is_no_such_file_at_all_is_refused(tmp_path, suffix, content):
+    (tmp_path / f"a{suffix}").write_bytes(content)
+    with pytest.raises(UsageError, match=r"weights .*a\."):
+        read_weights(tmp_path / f"a{suffix}")
 
 
 def test_a_layer_of_caffe_that_nobody_needs_is_left(tmp_path):
