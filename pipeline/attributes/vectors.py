@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import torch
 
 log = logging.getLogger(__name__)
-CHUNK = 64
+CHUNK = 32
 
 
 class Vectors(NetworkExtractor):
