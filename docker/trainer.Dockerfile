@@ -7,7 +7,7 @@ COPY setup.py pyproject.toml constraints.txt README.md ./
 COPY schemas schemas
 COPY pipeline pipeline
 COPY model model
-RUN pip install --no-cache-dir -c constraints.txt '.[train]' && useradd --create-home m3h
-USER m3h
+RUN pip install --no-cache-dir -c constraints.txt '.[train]' && useradd --uid 1000 --create-home m3h
+USER 1000
 WORKDIR /data
 ENTRYPOINT ["python", "-m", "model"]

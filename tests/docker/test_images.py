@@ -1,0 +1,81 @@
+"""The images' recipes: linted, pinned, of what the build context holds, run by nobody with rights."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.commands import ROOT
+
+RECIPES = sorted((ROOT / "docker").glob("*.Dockerfile"))
+IDS = [path.stem for path in RECIPES]
+
+
+def context() -> set[str]:
+    """Names at the root that .dockerignore lets into the context."""
+    return {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+
+
+def stages(recipe: Path) -> list[str]:
+    return re.split(r"(?m)^(?=FROM )", recipe.read_text())[1:]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=IDS)
+def test_the_linter_passes(recipe: Path) -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, "--no-color", recipe], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=IDS)
+def test_bases_are_pinned_and_nobody_runs_as_root(recipe: Path) -> None:
+    last = stages(recipe)[-1]
+    for stage in stages(recipe):
+        image = stage.split()[1]
+        assert re.fullmatch(r"[\w./]+:[\w.-]*\d[\w.-]*", image), image
+    user = re.findall(r"(?m)^USER (\S+)", last)
+    assert user
+    assert user[-1].isdigit()
+    assert int(user[-1]) > 0
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=IDS)
+def test_only_what_is_in_the_context_is_copied(recipe: Path) -> None:
+    for words in re.findall(r"(?m)^COPY (?!--from)(.+)$", recipe.read_text()):
+        for source in words.split()[:-1]:
+            assert (ROOT / source).exists(), source
+            assert source.split("/")[0] in context(), source
+
+
+def test_the_context_is_small() -> None:
+    files = [p for name in context() for p in [ROOT / name, *(ROOT / name).rglob("*")] if p.is_file()]
+    sizes = [path.stat().st_size for path in files if "__pycache__" not in path.parts]
+    assert sum(sizes) < 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("words", "program"),
+    [
+        (["--worker_pool"], "boot"),
+        (["--id=1-1", "--provision_endpoint=localhost:1"], "boot"),
+        (["stats", "--dataset", "d"], "pipeline"),
+        ([], "pipeline"),
+    ],
+)
+def test_the_entrypoint_tells_beams_boot_protocol_from_a_command(
+    tmp_path: Path, words: list[str], program: str
+) -> None:
+    script = (ROOT / "docker" / "entrypoint.sh").read_text().replace("/opt/apache/beam/boot", str(tmp_path / "boot"))
+    for name, line in (("boot", 'echo boot "$@"'), ("python", 'shift; echo "$@"')):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "entrypoint.sh").write_text(script)
+    done = subprocess.run(
+        ["/bin/sh", tmp_path / "entrypoint.sh", *words],
+        capture_output=True,
+        text=True,
+        env={"PATH": f"{tmp_path}:/bin"},
+    )
+    assert done.stdout.split() == [program, *words]
