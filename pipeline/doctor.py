@@ -65,8 +65,12 @@ def _statistics() -> str:
 def _weights() -> str:
     import torch
 
+    from pipeline.extractors.weight_store import all_added
+
     cached = sorted(path.name for path in _checkpoints(Path(torch.hub.get_dir()) / "checkpoints"))
-    return f"in torchvision's cache: {', '.join(cached) or 'none, so `default` will ask the network'}"
+    theirs = f"in torchvision's cache: {', '.join(cached) or 'none, so `default` will ask the network'}"
+    added = ", ".join(f"{added.name} for {added.feature}" for added in all_added().values())
+    return f"{theirs}; added: {added or 'none (docs/weights.md)'}"
 
 
 def _checkpoints(folder: Path) -> Iterator[Path]:
