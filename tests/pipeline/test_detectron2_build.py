@@ -95,10 +95,7 @@ def parts(detectron2: Path, tmp_path: Path) -> Any:
     ("above", "settings"),
     [
         ({"MODEL": {"RPN": {"POST_NMS_TOPK_TEST": 30}}}, {}),
-        ({"INPUT": {"FORMAT": "RGB"}}, {}),
         ({}, {"score_threshold": 0.3}),
-        ({}, {"nms_threshold": 0.3}),
-        ({}, {"objects": 9}),
         ({}, {"seed": 1}),
         ({}, {"precision": "bf16"}),
     ],

@@ -4,6 +4,7 @@ The two round differently (ours folds the normalisation into the convolutions), 
 of the largest, boxes within 0.01 pixel; which regions are chosen, their classes and attributes agree exactly.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pipeline.extractors.compute import Pieces
 from pipeline.extractors.detectron.configs import BUTD, config_file
 from pipeline.extractors.detectron2_objects import Detectron2Objects, Detectron2Settings
 from pipeline.extractors.objects import padded
+from tests.pipeline.butd.published import as_airsplay, as_transformers
 from tests.pipeline.tiny_detectron2 import shown, tiny_config
 
 pytestmark = pytest.mark.usefixtures("detectron2")
@@ -37,14 +39,19 @@ def assert_same_objects(row: Any, ours: Any) -> None:
         np.testing.assert_allclose(row[name], ours[name], rtol=0, atol=1e-4 * np.abs(ours[name]).max())
 
 
-@pytest.mark.parametrize(("fewest", "most"), [(36, 36), (12, 20)])
-def test_a_small_network_finds_the_same_objects(fewest: int, most: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fewest", "most", "layout", "name"), [(36, 36, as_transformers, "w.pth"), (12, 20, as_airsplay, "w.pkl")]
+)
+def test_a_small_network_finds_the_same_objects(
+    fewest: int, most: int, layout: Callable[[Any, Path], None], name: str, tmp_path: Path
+) -> None:
+    """From a file as either of the ports published it."""
     rules = SelectionRules(fewest, most, confidence=0.3, overlap=0.4)
     network = BottomUpAttention((3, 4, 6, 3), 4, 10, 7, DETECTRON2, ProposalRules(200, 40))
-    torch.save({"model": randomise(network, 6).eval().state_dict()}, tmp_path / "w.pth")
+    layout(dict(randomise(network, 6).eval().state_dict()), tmp_path / name)
     settings = Detectron2Settings(
         config=str(tiny_config(tmp_path, "butd", MODEL={"BOTTOM_UP": {"FEWEST": fewest}})),
-        weights=str(tmp_path / "w.pth"),
+        weights=str(tmp_path / name),
         objects=most,
         score_threshold=rules.confidence,
         nms_threshold=rules.overlap,

@@ -1,14 +1,11 @@
 """Configurations of detectron2: read as detectron2 reads them, but never run, and never from elsewhere."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from pipeline.extractors.detectron.configs import completed, config_file, inference_values, overlaid, read_config
+from pipeline.extractors.detectron.configs import completed, config_file, inference_values, read_config
 from pipeline.extractors.detectron.installed import require
 from schemas.errors import UsageError
 
@@ -49,25 +46,6 @@ def test_a_file_overrides_its_bases_and_a_later_base_an_earlier_one(tmp_path: Pa
         (tmp_path / name).write_text(yaml.safe_dump(values))
     expected = {"MODEL": {"x": "a", "y": "b", "z": "c", "w": [1, 2], "v": None}}
     assert read_config(tmp_path / "own.yaml") == expected
-
-
-NAMES = st.sampled_from("abc")
-TREES = st.recursive(st.integers(), lambda tree: st.dictionaries(NAMES, tree, max_size=3), max_leaves=8)
-SECTIONS = st.dictionaries(NAMES, TREES, max_size=3)
-
-
-@settings(max_examples=25)
-@given(SECTIONS, SECTIONS)
-def test_a_value_is_from_above_if_it_is_there_and_else_from_below(below: dict[str, Any], above: dict[str, Any]) -> None:
-    merged = overlaid(below, above)
-    assert set(merged) == {*below, *above}
-    for name, value in merged.items():
-        if name not in above:
-            assert value == below[name]
-        elif isinstance(above[name], dict) and isinstance(below.get(name), dict):
-            assert value == overlaid(below[name], above[name])
-        else:
-            assert value == above[name]
 
 
 @pytest.mark.parametrize(

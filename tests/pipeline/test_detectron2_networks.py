@@ -34,7 +34,10 @@ def row_of(made: Detectron2Objects, seed: int, size: tuple[int, int] = (80, 60))
     return dict(row)
 
 
-@pytest.mark.parametrize("kind", ["c4", "fpn", "cascade"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("kind", ["fpn", pytest.param("c4", marks=SLOW), pytest.param("cascade", marks=SLOW)])
 def test_boxes_classes_and_scores_are_those_of_detectron2s_own_predictor(kind: str, tmp_path: Path) -> None:
     """Ours leaves the masks out, and takes them from a file that holds them."""
     from detectron2.config import get_cfg
@@ -111,7 +114,7 @@ def test_a_picture_alone_gives_the_row_it_gives_among_others(tmp_path: Path) -> 
             np.testing.assert_array_equal(values, among[name])
 
 
-@pytest.mark.parametrize("kind", ["c4", "fpn", "butd"])
+@pytest.mark.parametrize("kind", ["butd", pytest.param("fpn", marks=SLOW)])
 def test_half_precision_and_pictures_that_are_hardly_there(kind: str, tmp_path: Path) -> None:
     file = tiny_config(tmp_path, kind)
     for precision, size in (("bf16", (80, 60)), ("fp32", (1, 50)), ("fp32", (4000, 2)), ("fp32", (1, 1))):
