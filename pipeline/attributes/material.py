@@ -19,11 +19,12 @@ Words = Callable[[str], Sequence[str]]
 
 @dataclass
 class Material:
-    """files, words: by the sha256 of a picture's bytes. missing: names in the captions file without a file here.
+    """folder: of the pictures. files, words: by the sha256 of a picture's bytes. missing: names without a file there.
 
     unreadable: name -> why it cannot be decoded.
     """
 
+    folder: Path
     files: dict[str, Path] = field(default_factory=dict)
     words: dict[str, list[str]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
@@ -32,7 +33,7 @@ class Material:
     def leave_out(self, faults: dict[str, str]) -> None:
         """Pictures that cannot be decoded. UsageError where none is left."""
         for key, fault in sorted(faults.items()):
-            self.unreadable[self.files.pop(key).name] = fault
+            self.unreadable[self.files.pop(key).relative_to(self.folder).as_posix()] = fault
             del self.words[key]
         if not self.files:
             raise UsageError(f"--images: no picture can be decoded; the first: {next(iter(faults.values()))}.")
@@ -42,7 +43,7 @@ def gather(captioned: Sequence[Captioned], folder: Path, words: Words) -> Materi
     """Find, hash and read. Pictures of the same bytes are one. UsageError where not a single picture is here."""
     if not folder.is_dir():
         raise UsageError(f"--images {folder}: no such folder.")
-    found, looked_at = Material(), 0
+    found, looked_at = Material(folder), 0
     with watched("captions", len(captioned), lambda: looked_at):
         for item in captioned:
             looked_at += 1

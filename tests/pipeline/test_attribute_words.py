@@ -1,6 +1,7 @@
 """From captions to attributes, and how good a ranking of them is: all by hand."""
 
 import json
+import sys
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,12 @@ def test_nouns_and_adjectives_are_taken_from_a_caption() -> None:
     found = tagger.nouns_and_adjectives("Two young women are quickly riding a red bike down the wide street.")
     assert found == ["young", "women", "red", "bike", "wide", "street"]
     assert tagger.identity.startswith("textblob ")
+
+
+def test_a_missing_tagger_is_wrong_use_and_the_way_around_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "textblob.en", None)
+    with pytest.raises(UsageError, match="pip install textblob; or name the attributes yourself with --vocabulary"):
+        TextBlobTagger()
 
 
 def test_the_words_of_the_most_pictures_stand_for_their_stems_as_they_are_mostly_written() -> None:

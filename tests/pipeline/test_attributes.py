@@ -180,6 +180,17 @@ def test_mistaken_settings_are_wrong_use() -> None:
         attributes(head="").fingerprint_parts()
 
 
+def test_weights_of_a_file_fill_the_backbone(tmp_path: Path, inputs: list[np.ndarray]) -> None:
+    torch.manual_seed(5)
+    whole = models.get_model(SMALL, weights=None).eval()
+    torch.save(whole.state_dict(), tmp_path / "w.pth")
+    trunk = Backbone(SMALL, str(tmp_path / "w.pth"), 0).network().eval()
+    whole.fc = torch.nn.Identity()
+    batch = torch.from_numpy(np.stack(inputs))
+    with torch.inference_mode():
+        torch.testing.assert_close(trunk(batch), whole(batch), rtol=0, atol=0)
+
+
 def test_what_is_random_is_said() -> None:
     assert attributes(weights="default").notes() == [
         f"attributes has a random head over the words {', '.join(RANDOM_WORDS)}: for trials only."

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,6 +17,7 @@ import pytest
 from model.data import Reader
 from pipeline.attributes import vectors
 from pipeline.attributes.config import TrainAttributesConfig
+from pipeline.attributes.curve import draw
 from pipeline.attributes.train import TrainOptions, train_attributes
 from pipeline.cli import main
 from pipeline.engine import padded
@@ -218,6 +220,12 @@ def test_mistakes_are_wrong_use_in_one_line(
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert told in line
     assert not (tmp_path / "h.safetensors").exists()
+
+
+def test_without_matplotlib_nothing_is_drawn_and_nothing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert not draw(tmp_path / "curve.png", [], {}, 0)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_pictures_without_any_attribute_to_learn_are_wrong_use(
