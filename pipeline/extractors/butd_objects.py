@@ -92,7 +92,7 @@ class ButdObjects(NetworkExtractor):
 
     def network(self) -> "torch.nn.Module":
         """The detector with its weights, normalisation folded in."""
-        from pipeline.extractors.butd.boxes import CAFFE, CONVENTIONS
+        from pipeline.extractors.butd.boxes import CAFFE
         from pipeline.extractors.butd.layouts import read_weights
         from pipeline.extractors.butd.network import BottomUpAttention, randomise
         from pipeline.extractors.butd.proposals import ProposalRules
@@ -100,10 +100,10 @@ class ButdObjects(NetworkExtractor):
         options = self.settings
         rules = ProposalRules(options.proposals_before, options.proposals, options.proposal_overlap)
         if options.weights == weight_files.RANDOM:
-            convention = CONVENTIONS.get(options.boxes, CAFFE)
-            return randomise(BottomUpAttention(convention=convention, rules=rules), options.seed).fold()
+            network = BottomUpAttention(convention=CAFFE.asked(options.boxes), rules=rules)
+            return randomise(network, options.seed).fold()
         tensors, convention = read_weights(weight_files.existing(options.weights))
-        network = BottomUpAttention(convention=CONVENTIONS.get(options.boxes, convention), rules=rules)
+        network = BottomUpAttention(convention=convention.asked(options.boxes), rules=rules)
         weight_files.load_strictly(network, tensors, options.weights)
         return network.fold()
 

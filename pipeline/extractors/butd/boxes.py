@@ -5,7 +5,7 @@ A box is (x1, y1, x2, y2) in pixels. By Caffe's convention both corners are pixe
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -34,6 +34,10 @@ class Convention:
     box_weights: tuple[float, float, float, float]
     max_growth: float
     filter_first: bool
+
+    def asked(self, name: str) -> "Convention":
+        """The convention of that name, or this one for `auto`; the scale of deltas stays that of the weights."""
+        return replace(CONVENTIONS[name], box_weights=self.box_weights) if name in CONVENTIONS else self
 
     def cell_anchors(self) -> Tensor:
         """(12, 4): the anchors of the cell at (0, 0), in the order of the RPN's channels."""

@@ -58,6 +58,13 @@ def test_regression_by_hand(convention, expected):
     torch.testing.assert_close(moved(box, tenfold, (10.0, 10.0, 5.0, 5.0), convention), torch.tensor([expected]))
 
 
+def test_another_convention_keeps_what_the_weights_were_trained_by():
+    assert CAFFE.asked("auto") is CAFFE
+    asked = CAFFE.asked("detectron2")
+    assert (asked.name, asked.edge, asked.box_weights) == ("detectron2", 0.0, (1.0, 1.0, 1.0, 1.0))
+    assert DETECTRON2.asked("caffe").box_weights == (10.0, 10.0, 5.0, 5.0)
+
+
 def test_detectron2_limits_growth_and_caffe_does_not():
     box, delta = torch.tensor([[0.0, 0, 15, 15]]), torch.tensor([[0.0, 0, 9, 0]])
     weights = (1.0, 1.0, 1.0, 1.0)
