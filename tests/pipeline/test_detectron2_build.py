@@ -1,5 +1,6 @@
 """`detectron2_objects` through whole builds, as a user runs them; and where detectron2 is not installed."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,10 @@ def test_what_is_missing_shows_before_any_work(
     with pytest.raises(UsageError) as caught:
         Detectron2Objects(Detectron2Settings(**given)).fingerprint_parts()
     assert error in str(caught.value)
+
+
+@pytest.mark.usefixtures("detectron2")
+def test_a_detectron2_that_does_not_load_is_not_called_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "detectron2.modeling", None)
+    with pytest.raises(UsageError, match=r"detectron2 does not load \(.+\); after torch, pip install"):
+        installed.require()
