@@ -20,10 +20,10 @@ from pipeline.runner import embedded, run_pipeline
 from pipeline.sources import Sources, given_sources, joined_sources
 from pipeline.stages.crawl import CrawledImages, CrawlJob
 from pipeline.state import BuildState
-from pipeline.statistics import statistics_identity
 from pipeline.storage import give_options
-from pipeline.text import TEXT_VERSION
-from schemas.config import as_plain
+from pipeline.text import text_identity
+from pipeline.versions import is_imported
+from schemas.config import as_plain, merged
 from schemas.errors import UsageError
 from schemas.files import read_json, sha256_file
 from schemas.manifest import MANIFEST, Manifest, rules_of
@@ -110,7 +110,7 @@ def build(options: BuildOptions, again: Again | None = None) -> BuildResult:
     signature = _signature(options.config, sources)
     if known is not None:
         _check_rules(options.dataset, known, signature)
-        options = replace(options, config=_with_known_features(options, known))
+        options = _with_known_features(options, known)
     changed = known is not None and (again is not None or known.signature != signature)
     extractors = _extractors(options, sources, known.features if known and changed else ())
     with state.locked():
@@ -129,10 +129,9 @@ def build(options: BuildOptions, again: Again | None = None) -> BuildResult:
             state, extractors, options.config.shards.images, options.workers, known, options.beam_flags, reasons
         )
         features = _imported(options, sources, state, forgotten) + extraction.run()
-        notes = [note for extractor in extractors for note in extractor.notes()]
         state.install()
         counts = record_counts(options.dataset, read) if state.records_done or known is None else known.counts
-        manifest = publish_dataset(options.dataset, options.config, signature, counts, features, notes, known)
+        manifest = publish_dataset(options.dataset, options.config, signature, counts, features, known)
         sources.remember(options.dataset)
         state.finish()
     broken = {feature.name: n for feature in features if (n := feature.unexpected)}
@@ -144,7 +143,7 @@ def _extractors(options: BuildOptions, sources: Sources, had: Iterable[str]) -> 
 
     had: features of the dataset whose pictures are about to change, which must cover the new ones too.
     """
-    if sources.released and not all(dump.format == "cmkp" for dump in sources.dumps):
+    if sources.released not in ((), sources.dumps):
         raise UsageError("--dumps: a released dataset is built alone; it brings its own splits and features.")
     if sources.released:
         if options.features:
@@ -154,7 +153,7 @@ def _extractors(options: BuildOptions, sources: Sources, had: Iterable[str]) -> 
         _ = options.config.crawl.agent_header  # a crawl without a contact is refused before anything is read
     elif not sources.images:
         raise UsageError("--images, --crawl: this source needs a folder with its pictures, or leave to fetch them.")
-    names = dict.fromkeys((*_asked(options), *had))
+    names = dict.fromkeys((*(DEFAULT_FEATURES if options.features is None else options.features), *had))
     extractors = [extractor_class(name)(getattr(options.config.features, name)) for name in names]
     for extractor in extractors:
         extractor.fingerprint_parts()
@@ -163,30 +162,22 @@ def _extractors(options: BuildOptions, sources: Sources, had: Iterable[str]) -> 
     return extractors
 
 
-def _asked(options: BuildOptions) -> Sequence[str]:
-    return DEFAULT_FEATURES if options.features is None else options.features
-
-
-def _with_known_features(options: BuildOptions, known: Manifest) -> BuildConfig:
-    """The configuration, features that nobody asked for now as they were asked for then."""
+def _with_known_features(options: BuildOptions, known: Manifest) -> BuildOptions:
+    """The dataset's own features, as they are now, but for what is asked otherwise this time."""
     plain = dict(as_plain(options.config))
-    then = known.config["features"]
-    plain["features"] = {
-        name: v if name in _asked(options) else then.get(name, v) for name, v in plain["features"].items()
-    }
-    return BuildConfig.model_validate(plain)
+    asked = options.config.features.model_dump(mode="json", exclude_unset=True)  # type: ignore[attr-defined]
+    now = known.config["features"]
+    plain["features"] = {name: merged(now.get(name, {}), asked.get(name, {})) for name in plain["features"]}
+    own = tuple(name for name in known.features if not is_imported(known.features[name]))
+    features = own if options.features is None else options.features
+    return replace(options, config=BuildConfig.model_validate(plain), features=features)
 
 
 def _signature(config: BuildConfig, sources: Sources) -> dict[str, Any]:
     """All that decides posts/, dropped/ and the store: what was read, and by which rules."""
-    rules = rules_of(as_plain(config))
-    mapping = config.text.hashtag_map
-    text = {
-        "version": TEXT_VERSION,
-        "statistics": statistics_identity(config.text.word_statistics),
-        "hashtag_map": sha256_file(mapping) if mapping and mapping.is_file() else "",
-    }
-    return {"inputs": sources.inputs, "rules": rules, "text": text}
+    return {
+        "inputs": list(sources.inputs), "rules": rules_of(as_plain(config)), "text": text_identity(config.text),
+    }  # fmt: skip
 
 
 def _check_rules(dataset: Path, known: Manifest, signature: Mapping[str, Any]) -> None:
@@ -221,10 +212,9 @@ def _records(options: BuildOptions, sources: Sources, state: BuildState, again: 
 
 def _imported(options: BuildOptions, sources: Sources, state: BuildState, forgotten: Forgotten) -> list[BuiltFeature]:
     features = []
-    for feature in import_features([dump for dump in sources.dumps if dump.format == "cmkp"], forgotten):
+    for feature in import_features(sources.released, forgotten):
         receipts = feature.write(state.next, options.config.shards.images)
         notes = [f"{feature.spec.name}: {feature.conflicts} pictures came with two readings; the first was kept."]
-        features.append(
-            BuiltFeature(feature.spec, feature.fingerprint, feature.parts, receipts, notes if feature.conflicts else [])
-        )
+        notes = notes if feature.conflicts else []
+        features.append(BuiltFeature(feature.spec, feature.fingerprint, feature.parts, receipts, notes))
     return features

@@ -5,13 +5,19 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from pipeline.commands import checking, crawling, exporting, making, records, training, weights
+from pipeline.commands import checking, crawling, exporting, making, records, refreshing, training, weights
 from pipeline.commands.options import beam_flags
 from schemas.console import run
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "build": making.build_command,
     "retry": making.retry_command,
+    "plan": refreshing.plan_command,
+    "refresh": refreshing.refresh_command,
+    "use": refreshing.use_command,
+    "diff": refreshing.diff_command,
+    "gc": refreshing.gc_command,
+    "compact": refreshing.compact_command,
     "crawl": crawling.crawl_command,
     "stats": checking.stats_command,
     "verify": checking.verify_command,
@@ -39,9 +45,10 @@ def main(argv: Sequence[str]) -> int:
     beam_flags[:] = words[cut + 1 :]
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     logging.getLogger().addFilter(lambda record: "apitools" not in record.getMessage())  # Beam's, of no use here
-    return run(
-        app, words[:cut], many={"--dumps", "--posts", "--set", "--reason", "--retry-reason", "--feature", "--split"}
-    )
+    many = {"--dumps", "--posts", "--set", "--reason", "--retry-reason", "--feature", "--split"}
+    if words[:1] == ["diff"]:  # one feature, and two fingerprints behind it
+        many.remove("--feature")
+    return run(app, words[:cut], many=many)
 
 
 @app.callback()

@@ -19,7 +19,7 @@ from schemas.features import Row
 from schemas.files import sha256_file
 from schemas.manifest import FileEntry, Manifest
 from schemas.posts import Dropped
-from schemas.shards import KEY, read_table_shard, read_tensor_shard
+from schemas.shards import KEY, read_table_shard, read_tensor_shard, shard_keys
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,12 @@ class Earlier:
         found = {image: listed[image] for image in images if image in listed}
         return {image: row for image, row in found.items() if row.reason not in self.again | {UNEXPECTED}}
 
+    def unknown(self, dataset: Path, images: Sequence[str]) -> list[str]:
+        """Those of `images` that must be computed, told by the shards' keys alone: their rows are not read."""
+        known = {key for shard in self.shards for key in shard_keys(dataset / shard.name)}
+        known.update(self.lost(dataset, images))
+        return [image for image in images if image not in known]
+
     def wants_again(self, dataset: Path, images: Sequence[str]) -> bool:
         """Whether one of `images` has no row for a reason that is to be tried again."""
         listed = _lost_rows(dataset, self.dropped) if self.dropped else {}
@@ -95,9 +101,11 @@ def is_whole(dataset: Path, file: File) -> bool:
 
 @lru_cache(maxsize=4)
 def _shard_rows(dataset: Path, shard: File) -> dict[str, Row]:
-    if not is_whole(dataset, shard):
-        return {}
-    path = dataset / shard.name
+    return shard_rows(dataset / shard.name) if is_whole(dataset, shard) else {}
+
+
+def shard_rows(path: Path) -> dict[str, Row]:
+    """All rows of a shard by image, whatever kind it is."""
     if path.suffix == ".parquet":
         return {row.pop(KEY): row for row in read_table_shard(path).to_pylist()}
     keys, arrays = read_tensor_shard(path)

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import apache_beam as beam
-import pyarrow.parquet as pq
 
 from pipeline.earlier import Earlier, earlier_feature, is_whole
 from pipeline.engine import Receipt, ShardTask, slice_digest
 from pipeline.extractors.base import Extractor
 from pipeline.progress import watched
-from pipeline.publish import BuiltFeature
+from pipeline.publish import BuiltFeature, stored_images
 from pipeline.runner import run_pipeline
 from pipeline.stages.extract import ExtractJob, ExtractShards, grouped
 from pipeline.state import BuildState
+from schemas.config import as_plain
 from schemas.features import fingerprint
 from schemas.files import publish_text
 from schemas.manifest import Manifest
@@ -48,7 +48,9 @@ class Extraction:
         prints = {e.spec.name: fingerprint(e.spec, e.fingerprint_parts()) for e in self.extractors}
         count = shard_count(len(images), self.per_shard)
         tasks = [ShardTask(name, prints[name], i, count) for i in range(count) for name in prints]
-        job = self._job({name: earlier_feature(self.known, name, p, self.again) for name, p in prints.items()})
+        job = self._job(
+            slice_digest(images), {name: earlier_feature(self.known, name, p, self.again) for name, p in prints.items()}
+        )
         open_tasks = [task for task in tasks if not self._stands(task, job, images)]
         log.info("extracting %s: %d of %d shards to do", ", ".join(prints), len(open_tasks), len(tasks))
         if open_tasks:
@@ -58,17 +60,19 @@ class Extraction:
         return [
             BuiltFeature(
                 e.spec, prints[e.spec.name], e.fingerprint_parts(),
-                [Receipt.read(job.receipt(task)) for task in tasks if task.feature == e.spec.name], [],
+                [Receipt.read(job.receipt(task)) for task in tasks if task.feature == e.spec.name],
+                e.notes(), as_plain(e.settings),
             )
             for e in self.extractors
         ]  # fmt: skip
 
-    def _job(self, earlier: dict[str, Earlier]) -> ExtractJob:
+    def _job(self, images: str, earlier: dict[str, Earlier]) -> ExtractJob:
         state = self.state
         return ExtractJob(
             dataset=state.dataset.absolute(),
             out=state.next.absolute(),
             image_list=state.image_list.absolute(),
+            images=images,
             receipts=state.receipts.absolute(),
             per_shard=self.per_shard,
             settings={e.spec.name: e.settings for e in self.extractors},
@@ -103,16 +107,3 @@ class Extraction:
 
         with watched("shards", len(tasks), done):
             run_pipeline(wire, self.beam_flags, min(self.workers, len(groups)))
-
-
-def stored_images(records: Path) -> list[str]:
-    """Hashes of the pictures that kept posts show and whose bytes are here, sorted."""
-    images = records / "images" / "images.parquet"
-    if not images.is_file():
-        return []
-    table = pq.read_table(images, columns=["image_sha256", "status"]).to_pylist()
-    stored = {row["image_sha256"] for row in table if row["status"] == "stored"}
-    shown: set[str] = set()
-    for part in sorted((records / "posts").glob("part-*.parquet")):
-        shown.update(pq.read_table(part, columns=["image_sha256"])["image_sha256"].to_pylist())
-    return sorted(stored & shown)

@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.build import BuildOptions, BuildResult, build
 from pipeline.config import BuildConfig
 from pipeline.extractors import EXTRACTORS, extractor_class
+from pipeline.sources import is_released
 from schemas.config import resolve
 from schemas.errors import UsageError
 from schemas.features import fingerprint
@@ -67,7 +68,7 @@ def _config(known: Manifest) -> dict[str, Any]:
 
 
 def _computed(like: Path, known: Manifest) -> tuple[str, ...]:
-    if any(entry["format"] == "cmkp" for entry in known.inputs):
+    if is_released(known):
         raise UsageError(
             f"{like}: a released dataset brought its features ready-made; nothing here can compute them for new posts."
         )

@@ -13,7 +13,7 @@ from pipeline.crawl.ledger import read_table, write_table
 from pipeline.forgotten import MASKED, Forgotten, read_forgotten
 from pipeline.hashtags import mapping_table, read_mapping, stated_certainty
 from pipeline.parts import DROPPED, DROPPED_PER_FILE, IMAGE_LIST, IMAGES, POSTS
-from pipeline.publish import DERIVED, MAPPING, file_entry, leak_notes, record_counts, remove_unlisted
+from pipeline.publish import DERIVED, MAPPING, file_entry, notes_of, record_counts, remove_unlisted
 from pipeline.reslice import without
 from pipeline.stages.doors import age
 from pipeline.state import BuildState
@@ -191,8 +191,7 @@ def _stage(data: Dataset, before: _Records, after: _Records, forgotten: Forgotte
         after.write(out, known.config["shards"]["posts"])
         replaced |= {n for n in known.files if n.startswith(("posts/", "dropped/part-", "images/")) or n == MAPPING}
         manifest.counts = record_counts(out, known.counts["read"])
-        notes = [note for note in known.notes if note not in leak_notes(known.counts)]
-        manifest.notes = [*notes, *leak_notes(manifest.counts)]
+        manifest.notes = notes_of(manifest)
         _write_mapping(data, after, out)
         shown = after.all(KEY)
         for name in data.names("images/crawl-"):

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pipeline.forgotten import FORGOTTEN_FILE
 from pipeline.hashtags import mapping_table, pairs_of, read_mapping
 from pipeline.lineage import lineage
 from pipeline.segment import Segmenter
+from pipeline.speeds import remember_speeds
 from schemas.config import as_plain
 from schemas.errors import M3hError
 from schemas.features import FeatureSpec
@@ -31,13 +32,17 @@ DERIVED = ("card.md", "croissant.json", "report.html")
 
 @dataclass(frozen=True)
 class BuiltFeature:
-    """One feature of the dataset, all its shards done. parts: of its fingerprint."""
+    """One feature of the dataset, all its shards done. parts: of its fingerprint.
+
+    notes: what a reader must know. settings: it was computed with; none where it came with the source.
+    """
 
     spec: FeatureSpec
     fingerprint: str
     parts: Mapping[str, Any]
     receipts: Sequence[Receipt]
-    notes: Sequence[str]
+    notes: Sequence[str] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -63,6 +68,16 @@ class BuiltFeature:
         """Images lost to a fault nobody foresaw."""
         return self.reasons().get(UNEXPECTED, 0)
 
+    @property
+    def description_file(self) -> str:
+        """What the fingerprint stands for."""
+        return f"{self.folder}/feature.json"
+
+    def write_description(self, out: Path) -> None:
+        """Below `out`."""
+        described = {"spec": self.spec.as_json(), "fingerprint": self.fingerprint, "parts": dict(self.parts)}
+        publish_json(out / self.description_file, described)
+
     def write_dropped(self, out: Path) -> bool:
         """List the images without a row below `out`; False, and no file, where every image has one."""
         rows = sorted(row for receipt in self.receipts for row in receipt.dropped)
@@ -80,6 +95,8 @@ class BuiltFeature:
             "shards": [receipt.file for receipt in self.receipts],
             "slices": [{"first": receipt.first, "slice": receipt.slice} for receipt in self.receipts],
             "parts": dict(self.parts),
+            "settings": dict(self.settings),
+            "notes": list(self.notes),
         }
 
 
@@ -117,6 +134,19 @@ def columns(dataset: Path, folder: str, names: Sequence[str], pattern: str = "*.
     return rows
 
 
+def stored_images(records: Path) -> list[str]:
+    """Hashes of the pictures that kept posts show and whose bytes are here, sorted."""
+    images = records / "images" / "images.parquet"
+    if not images.is_file():
+        return []
+    table = pq.read_table(images, columns=["image_sha256", "status"]).to_pylist()
+    stored = {row["image_sha256"] for row in table if row["status"] == "stored"}
+    shown: set[str] = set()
+    for part in sorted((records / "posts").glob("part-*.parquet")):
+        shown.update(pq.read_table(part, columns=["image_sha256"])["image_sha256"].to_pylist())
+    return sorted(stored & shown)
+
+
 def _leaks(posts: Iterable[tuple[Any, ...]]) -> dict[str, int]:
     """Groups that stand in more than one split, and their posts: only a source's own splits can have any."""
     posts = list(posts)
@@ -139,28 +169,40 @@ def publish_dataset(
     signature: Mapping[str, Any],
     counts: dict[str, Any],
     features: Sequence[BuiltFeature],
-    notes: Sequence[str],
     known: Manifest | None,
 ) -> Manifest:
     """Write what describes the rows, then the manifest. Features of an earlier build of the same posts stay listed."""
     _write_mapping(dataset, config)
-    manifest = Manifest(files=_record_files(dataset))
+    manifest = Manifest(files=_record_files(dataset), counts=counts)
     if known is not None:
         manifest.files |= {name: entry for name, entry in known.files.items() if _is_features(name)}
-        manifest.features, manifest.notes = dict(known.features), list(known.notes)
+        manifest.features = dict(known.features)
+    manifest.inputs, manifest.text = list(signature["inputs"]), dict(signature["text"])
+    return _publish(dataset, manifest, config, features)
+
+
+def publish_features(dataset: Path, config: BuildConfig, features: Sequence[BuiltFeature], known: Manifest) -> Manifest:
+    """Add features to a finished dataset, each of them current from now on; its records stay as they are."""
+    manifest = replace(known, files=dict(known.files), features=dict(known.features))
+    return _publish(dataset, manifest, config, features)
+
+
+def _publish(dataset: Path, manifest: Manifest, config: BuildConfig, features: Sequence[BuiltFeature]) -> Manifest:
     for feature in features:
         _add_feature(dataset, manifest, feature)
-    manifest.notes = list(
-        dict.fromkeys([*manifest.notes, *notes, *leak_notes(counts), *(n for f in features for n in f.notes)])
-    )
-    manifest.config = dict(as_plain(config))
-    manifest.inputs, manifest.text = list(signature["inputs"]), dict(signature["text"])
-    manifest.counts, manifest.lineage = counts, lineage()
+    manifest.config, manifest.notes, manifest.lineage = dict(as_plain(config)), notes_of(manifest), lineage()
     for note in manifest.notes:
         log.warning("note: %s", note)
     manifest.write(dataset)
     remove_unlisted(dataset, manifest)
+    remember_speeds(dataset, features)
     return manifest
+
+
+def notes_of(manifest: Manifest) -> list[str]:
+    """What a reader must know: of the splits, and of the features as they are now."""
+    current = (known["versions"][known["current"]] for known in manifest.features.values())
+    return list(dict.fromkeys([*leak_notes(manifest.counts), *(n for version in current for n in version["notes"])]))
 
 
 def remove_unlisted(dataset: Path, manifest: Manifest) -> None:
@@ -212,14 +254,17 @@ def _add_feature(dataset: Path, manifest: Manifest, feature: BuiltFeature) -> No
     for name in replaced:
         del manifest.files[name]
     manifest.files |= {r.file: FileEntry(r.sha256, (dataset / r.file).stat().st_size, r.rows) for r in feature.receipts}
-    description = f"{feature.folder}/feature.json"
-    publish_json(
-        dataset / description,
-        {"spec": feature.spec.as_json(), "fingerprint": feature.fingerprint, "parts": dict(feature.parts)},
-    )
-    manifest.files[description] = FileEntry.of(dataset / description)
+    feature.write_description(dataset)
+    manifest.files[feature.description_file] = FileEntry.of(dataset / feature.description_file)
     manifest.files.pop(feature.dropped_file, None)
     if feature.write_dropped(dataset):
         manifest.files[feature.dropped_file] = file_entry(dataset / feature.dropped_file)
-    versions = {**manifest.features.get(feature.name, {}).get("versions", {}), feature.fingerprint: feature.version()}
-    manifest.features[feature.name] = {"current": feature.fingerprint, "versions": versions}
+    known = manifest.features.get(feature.name, {"versions": {}, "history": []})
+    versions = {**known["versions"], feature.fingerprint: feature.version()}
+    manifest.features[feature.name] = made_current({**known, "versions": versions}, feature.fingerprint)
+
+
+def made_current(known: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
+    """A feature's entry of the manifest with another version current."""
+    before = [version for version in known["history"] if version != fingerprint]
+    return {**known, "current": fingerprint, "history": [fingerprint, *before]}

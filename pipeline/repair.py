@@ -16,7 +16,7 @@ from pipeline.forgotten import FORGOTTEN_FILE
 from pipeline.images import image_path
 from pipeline.parts import IMAGE_LIST
 from pipeline.publish import MAPPING, publish_dataset
-from pipeline.sources import remembered_sources
+from pipeline.sources import is_released, remembered_sources
 from pipeline.state import BuildState
 from pipeline.verify import Report, is_record_file, verify
 from schemas.errors import ImageFault, IntegrityError, UsageError
@@ -50,7 +50,7 @@ def repair(dataset: Path, workers: int = 1, beam_flags: Sequence[str] = ()) -> R
     state = BuildState(dataset)
     mine = {"repair": known.files[IMAGE_LIST].sha256 if IMAGE_LIST in known.files else ""}
     with state.locked():
-        state.refuse_unfinished(mine)
+        state.refuse_unfinished("repair")
         state.begin(mine)
         state.install()  # of a repair that was killed
         _remove_foreign(report, repaired)
@@ -102,9 +102,8 @@ def _redo(
     from pipeline.extraction import Extraction
 
     features = Extraction(state, extractors, config.shards.images, workers, known, beam_flags).run()
-    notes = [note for extractor in extractors for note in extractor.notes()]
     state.install()
-    manifest = publish_dataset(state.dataset, config, known.signature, known.counts, features, notes, known)
+    manifest = publish_dataset(state.dataset, config, known.signature, known.counts, features, known)
     for name in sorted(broken & set(manifest.files)):
         path, now, then = state.dataset / name, manifest.files[name].sha256, known.files[name].sha256
         if path.is_file() and sha256_file(path) == now:
@@ -148,6 +147,5 @@ def _command(dataset: Path, known: Manifest) -> str:
     sources = remembered_sources(dataset)
     dumps = [dump.path for dump in sources.dumps] or [entry["name"] for entry in known.inputs]
     pictures = ["--crawl"] if sources.crawl else ["--images", *map(str, sources.images[:1] or ["FOLDER"])]
-    released = any(entry["format"] == "cmkp" for entry in known.inputs)
-    words = ["build", "--dumps", *dumps, "--dataset", str(dataset), *([] if released else pictures)]
+    words = ["build", "--dumps", *dumps, "--dataset", str(dataset), *([] if is_released(known) else pictures)]
     return f"Run `python -m pipeline {shlex.join(words)}` with the configuration in {MANIFEST}."

@@ -18,18 +18,27 @@ from schemas.posts import Dropped
 from schemas.shards import KEY, shard_count, shard_keys, shard_slice, write_shard
 
 
-def without(data: Dataset, name: str, fingerprint: str, gone: Collection[str], out: Path) -> BuiltFeature | None:
+def images_of(data: Dataset, name: str, fingerprint: str) -> set[str]:
+    """The pictures that a version of a feature has a row of, or knows to have none."""
+    earlier = earlier_feature(data.manifest, name, fingerprint, frozenset())
+    return {*_lost(data, earlier), *(key for shard in earlier.shards for key in shard_keys(data.checked(shard.name)))}
+
+
+def without(
+    data: Dataset, name: str, fingerprint: str, gone: Collection[str], out: Path, per_shard: int = 0
+) -> BuiltFeature | None:
     """Write a feature's shards below `out`, without the rows of `gone`. None, and nothing written, where it has none.
 
-    Nothing is computed, and no extractor is needed. IntegrityError where one of its files is not what it was.
+    Nothing is computed, and no extractor is needed. per_shard: images a file, 0 for as many as now. IntegrityError
+    where one of its files is not what it was.
     """
-    earlier = earlier_feature(data.manifest, name, fingerprint, frozenset())
-    lost = _lost(data, earlier)
-    images = {*lost, *(key for shard in earlier.shards for key in shard_keys(data.checked(shard.name)))}
-    if images.isdisjoint(gone):
+    as_now = data.manifest.config["shards"]["images"]
+    per_shard = per_shard or as_now
+    images = images_of(data, name, fingerprint)
+    if images.isdisjoint(gone) and per_shard == as_now:
         return None
-    left = sorted(images.difference(gone))
-    per_shard = data.manifest.config["shards"]["images"]
+    earlier = earlier_feature(data.manifest, name, fingerprint, frozenset())
+    lost, left = _lost(data, earlier), sorted(images.difference(gone))
     spec = _spec(data, earlier, name, fingerprint)
     count = shard_count(len(left), per_shard)
     receipts = []
@@ -43,8 +52,8 @@ def without(data: Dataset, name: str, fingerprint: str, gone: Collection[str], o
         write_shard(out / file, spec, rows)
         dropped = sorted(lost[image] for image in mine if image in lost)
         receipts.append(Receipt(file, sha256_file(out / file), len(rows), mine[0], slice_digest(mine), dropped))
-    parts = data.manifest.features[name]["versions"][fingerprint]["parts"]
-    return BuiltFeature(spec, fingerprint, parts, receipts, [])
+    known = data.manifest.features[name]["versions"][fingerprint]
+    return BuiltFeature(spec, fingerprint, known["parts"], receipts, known["notes"], known["settings"])
 
 
 def _lost(data: Dataset, earlier: Earlier) -> dict[str, Dropped]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.build import Again, BuildOptions, BuildResult, build
 from pipeline.config import BuildConfig
+from pipeline.sources import is_released
 from schemas.config import as_plain, resolve
 from schemas.errors import UsageError
 from schemas.manifest import Manifest
@@ -56,15 +57,11 @@ def retry(
     computed = [name for name in manifest.features if name in as_plain(config)["features"]]
     options = BuildOptions(
         dumps, dataset, images,
-        features=() if _released(manifest) else computed, config=config, workers=workers, beam_flags=beam_flags,
+        features=() if is_released(manifest) else computed, config=config, workers=workers, beam_flags=beam_flags,
     )  # fmt: skip
     result = build(options, Again(chosen, recrawl))
     after = dropped_by_reason(result.manifest)
     return Retried({r: known[r] for r in sorted(chosen)}, {r: after[r] for r in sorted(chosen)}, result)
-
-
-def _released(manifest: Manifest) -> bool:
-    return any(entry["format"] == "cmkp" for entry in manifest.inputs)
 
 
 def dropped_by_reason(manifest: Manifest) -> Counter[str]:

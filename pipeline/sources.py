@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.readers.dumps import DumpFile
 from pipeline.readers.find import find_dumps
+from pipeline.readers.formats import CMKP
 from pipeline.storage import is_remote
 from schemas.errors import UsageError
 from schemas.files import publish_json, read_json
@@ -20,21 +21,20 @@ REMEMBERED = ".build.json"
 
 @dataclass(frozen=True)
 class Sources:
-    """dumps: every file that is read. images: folders pictures are looked for in, in this order. crawl: by URL."""
+    """dumps: every file that is read. images: folders pictures are looked for in, in this order. crawl: by URL.
+
+    inputs: what the manifest says of each dump; every one is hashed once a run, for they may be hundreds of gigabytes.
+    """
 
     dumps: tuple[DumpFile, ...] = ()
     images: tuple[Path, ...] = ()
     crawl: bool = False
+    inputs: tuple[dict[str, str], ...] = ()
 
     @property
-    def inputs(self) -> list[dict[str, str]]:
-        """For the manifest: what was read, wherever it lay."""
-        return [dump.identity() for dump in self.dumps]
-
-    @property
-    def released(self) -> bool:
-        """Whether this is a released dataset, which brings splits and features."""
-        return any(dump.format == "cmkp" for dump in self.dumps)
+    def released(self) -> tuple[DumpFile, ...]:
+        """The dumps of a released dataset, which brings splits and features."""
+        return tuple(dump for dump in self.dumps if dump.format == CMKP)
 
     def remember(self, dataset: Path) -> None:
         """Note the paths for later commands."""
@@ -42,23 +42,21 @@ class Sources:
         images = [str(folder) for folder in self.images]
         publish_json(dataset / REMEMBERED, {"dumps": dumps, "images": images, "crawl": self.crawl})
 
-    def absolute(self) -> "Sources":
-        """With paths that hold in any folder: a worker may run elsewhere, and so may the next command."""
-        return Sources(
-            tuple(dump.absolute() for dump in self.dumps),
-            tuple(folder.absolute() for folder in self.images),
-            self.crawl,
-        )
+
+def is_released(known: Manifest) -> bool:
+    """Whether a dataset was imported with splits and features of its own, and has no pictures."""
+    return any(entry["format"] == CMKP for entry in known.inputs)
 
 
 def given_sources(patterns: Sequence[str], forced: str, stdin_copy: Path, images: Path | None, crawl: bool) -> Sources:
-    """What the command line names. UsageError where it leads to nothing."""
+    """What the command line names, with paths that hold in any folder. UsageError where it leads to nothing."""
     if images is not None and not images.is_dir():
         raise UsageError(f"--images {images}: no such folder.")
     if images is not None and crawl:
         raise UsageError("--images, --crawl: give one of them; pictures come from a folder or from their URLs.")
-    dumps = tuple(find_dumps(patterns, forced, stdin_copy)) if patterns else ()
-    return Sources(dumps, (images,) if images else (), crawl).absolute()
+    found = find_dumps(patterns, forced, stdin_copy) if patterns else []
+    dumps = tuple(dump.absolute() for dump in found)
+    return Sources(dumps, (images.absolute(),) if images else (), crawl, tuple(dump.identity() for dump in dumps))
 
 
 def remembered_sources(dataset: Path) -> Sources:
@@ -78,17 +76,19 @@ def joined_sources(dataset: Path, known: Manifest, given: Sources, replacing: bo
     """
     earlier = remembered_sources(dataset)
     by_name = {dump.name: dump for dump in earlier.dumps}
-    mine = {dump.name: dump for dump in given.dumps}
+    mine = {dump.name: (dump, entry) for dump, entry in zip(given.dumps, given.inputs, strict=True)}
     for entry in known.inputs:
         name = entry["name"]
         if name not in mine:
-            mine[name] = _still_there(dataset, entry, by_name.get(name))
-        elif mine[name].identity() != entry and not replacing:
+            mine[name] = (_still_there(dataset, entry, by_name.get(name)), entry)
+        elif mine[name][1] != entry and not replacing:
             raise UsageError(
                 f"--dumps {name}: {dataset} was built from another file of that name. Rename the new one, or use retry."
             )
     folders = tuple(dict.fromkeys((*given.images, *(folder for folder in earlier.images if folder.is_dir()))))
-    return Sources(tuple(sorted(mine.values())), folders, given.crawl or earlier.crawl)
+    ordered = [mine[name] for name in sorted(mine)]
+    dumps, inputs = tuple(dump for dump, _ in ordered), tuple(entry for _, entry in ordered)
+    return Sources(dumps, folders, given.crawl or earlier.crawl, inputs)
 
 
 def _still_there(dataset: Path, entry: dict[str, str], dump: DumpFile | None) -> DumpFile:

@@ -2,7 +2,7 @@
 
 import fcntl
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.parts import IMAGE_LIST
 from schemas.errors import UsageError
 from schemas.files import publish_json, read_json, temp_files
+from schemas.manifest import Manifest
 
 FOLDER = ".build"
 
@@ -28,7 +29,9 @@ class BuildState:
         self.forgetting = self.folder / "forget.json"
         self._signature = self.folder / "signature.json"
         self._records = self.folder / "records.json"
+        self.compacting = self.folder / "compact.json"
         self._installing = self.folder / "installing.json"
+        self._leaving = self.folder / "leaving.json"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -39,6 +42,7 @@ class BuildState:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise UsageError(f"{self.dataset}: another build is writing here; wait for it, or end it.") from error
+            self.remove_leaving()
             yield
 
     def sweep(self) -> None:
@@ -50,24 +54,34 @@ class BuildState:
         """Go on with the build of these inputs and rules; what an unfinished build of others left is removed first.
 
         The image store stays: its files are named by their content, and publishing removes those nobody shows.
-        UsageError where posts were being forgotten.
+        UsageError where forget or compact was interrupted.
         """
-        if self.forgetting.is_file():
-            raise UsageError(f"{self.dataset}: posts were being forgotten when that was interrupted; run forget again.")
+        self._refuse_changing()
         if not self._signature.is_file() or read_json(self._signature) != signature:
             self._records.unlink(missing_ok=True)
             self.forget_records()
             shutil.rmtree(self.receipts, ignore_errors=True)
         publish_json(self._signature, signature)
 
-    def refuse_unfinished(self, mine: dict[str, Any] | None = None) -> None:
-        """UsageError where a build has begun here and was not finished: its rows are in no manifest yet.
+    def _refuse_changing(self) -> None:
+        for marker, command in ((self.forgetting, "forget"), (self.compacting, "compact")):
+            if marker.is_file():
+                raise UsageError(f"{self.dataset}: {command} was interrupted halfway; run {command} again first.")
 
-        mine: the signature of work that may go on.
+    def refuse_unfinished(self, *mine: str) -> None:
+        """UsageError where work has begun here and was not finished: its rows are in no manifest yet.
+
+        mine: work, by a field of its signature, that may go on or be given up.
         """
-        begun = read_json(self._signature) if self._signature.is_file() else None
-        if begun != mine and (begun is not None or self.is_installing):
+        self._refuse_changing()
+        begun = read_json(self._signature) if self._signature.is_file() else {}
+        if self.is_unfinished and begun.keys().isdisjoint(mine):
             raise UsageError(f"{self.dataset}: an unfinished build lies in {self.folder}; run its command again first.")
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether work that writes new rows has begun here."""
+        return self._signature.is_file() or self.is_installing
 
     @property
     def records_done(self) -> bool:
@@ -102,16 +116,43 @@ class BuildState:
         if record_files(self.next) and not self._installing.is_file():
             for old in record_files(self.dataset):
                 old.unlink()
-        publish_json(self._installing, True)
-        for new in sorted(path for path in self.next.rglob("*") if path.is_file()):
-            target = self.dataset / new.relative_to(self.next)
+        waiting = {path.relative_to(self.next).as_posix(): path for path in self.next.rglob("*") if path.is_file()}
+        publish_json(self._installing, sorted({*waiting, *self._named(self._installing)}))
+        for name, new in sorted(waiting.items()):
+            target = self.dataset / name
             target.parent.mkdir(parents=True, exist_ok=True)
             new.replace(target)
         shutil.rmtree(self.next)
 
+    def let_leave(self, names: Iterable[str]) -> None:
+        """Note which files the next manifest no longer lists; `remove_leaving` removes them after it was written."""
+        publish_json(self._leaving, sorted(names))
+
+    def remove_leaving(self) -> None:
+        """Remove the files that were to leave and that no manifest lists any more, now or after a kill."""
+        if not self._leaving.is_file():
+            return
+        gone = self._named(self._leaving).difference(Manifest.read(self.dataset).files)
+        for path in sorted(self.dataset / name for name in gone):
+            path.unlink(missing_ok=True)
+            if path.parent.is_dir() and not any(path.parent.iterdir()):
+                path.parent.rmdir()
+        self._leaving.unlink()
+
+    @property
+    def in_transit(self) -> set[str]:
+        """Files that a manifest is about to list, has just ceased to list, or that a killed writer left half done."""
+        if not self.folder.is_dir():
+            return set()
+        half = {path.relative_to(self.dataset).as_posix() for path in temp_files(self.dataset)}
+        return half | self._named(self._installing) | self._named(self._leaving)
+
+    def _named(self, marker: Path) -> set[str]:
+        return set(read_json(marker)) if marker.is_file() else set()
+
     def finish(self) -> None:
         """The manifest is written: nothing here is needed any more. What asks for more work goes first."""
-        for marker in (self._installing, self._signature, self.forgetting):
+        for marker in (self._installing, self._signature, self.forgetting, self.compacting):
             marker.unlink(missing_ok=True)
         shutil.rmtree(self.folder)
 

@@ -4,6 +4,7 @@ import html
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.entities import HASHTAG, LIST, MENTION, URL, entities, hashtags
 from pipeline.hashtags import Keyphrases, read_mapping
@@ -11,7 +12,8 @@ from pipeline.plain import MAX_CHARACTERS, plain
 from pipeline.privacy import mask
 from pipeline.rules import TextRules
 from pipeline.segment import Segmenter
-from pipeline.statistics import read_counts, statistics_files
+from pipeline.statistics import read_counts, statistics_files, statistics_identity
+from schemas.files import sha256_file
 from schemas.posts import Post
 
 TEXT_VERSION = 2
@@ -30,6 +32,16 @@ _LINK = "\ue000"
 """Stands for a character of a link: no word."""
 _CUT_LINK = re.compile(r"https?:?/{0,2}[^\s…]*…\s*$", re.IGNORECASE)
 _CUT_TEXT = re.compile(r"…\s*(?:https?://\S+\s*)*$")
+
+
+def text_identity(rules: TextRules) -> dict[str, Any]:
+    """What makes tokens and keyphrases of text now: the tokenizer, the words it knows, and the mapping of hashtags."""
+    mapping = rules.hashtag_map
+    return {
+        "version": TEXT_VERSION,
+        "statistics": statistics_identity(rules.word_statistics),
+        "hashtag_map": sha256_file(mapping) if mapping and mapping.is_file() else "",
+    }
 
 
 class Tokenizer:

@@ -43,6 +43,15 @@ def resolve(
         raise UsageError(_explain(model, error, str(file) if isinstance(file, Path) else "--set")) from error
 
 
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of both, those of `over` first, field by field on every level."""
+    out = copy.deepcopy(dict(under))
+    for name, value in over.items():
+        below = out.get(name)
+        out[name] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return out
+
+
 def read_yaml(file: Path) -> dict[str, Any]:
     """A YAML file of fields and values, read without running anything. UsageError where it is not that."""
     try:

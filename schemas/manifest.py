@@ -41,9 +41,10 @@ class Manifest:
     config: the resolved build configuration. inputs: the dumps by name, format and sha256.
     text: identity of what made tokens of text: the tokenizer's version, word statistics, hashtag mapping.
     counts: `read`, `kept`, `dropped` (door -> reason -> records), `splits`, `leaks` (groups that cross splits).
-    features: name -> {"current": fingerprint, "versions": {fingerprint: {"rows", "dropped", "shards", "slices",
-        "parts"}}}: shards in order, dropped as reason -> images, slices: of each shard {"first": its smallest image
-        hash, "slice": digest of all its image hashes}.
+    features: name -> {"current": fingerprint, "history": fingerprints, the one that was current last first,
+        "versions": {fingerprint: {"rows", "dropped", "shards", "slices", "parts", "settings", "notes"}}}: shards in
+        order, dropped as reason -> images, slices: of each shard {"first": its smallest image hash, "slice": digest of
+        all its image hashes}, settings: the configuration it was computed with.
     files: path inside the folder -> FileEntry; images are listed by images/images.parquet, whose hashes they bear.
     lineage: library versions and kind of processor: recorded, never part of a fingerprint.
     notes: what a reader must know, such as weights that are random.

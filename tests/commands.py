@@ -56,6 +56,6 @@ def run(
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file of a dataset with its bytes; what belongs to this machine alone (`.build.json`) aside."""
+    """Every file of a dataset with its bytes; what belongs to this machine alone (`.build*.json`) aside."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files if path.name != ".build.json"}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files if not path.match(".build*.json")}

@@ -25,7 +25,8 @@ def identity(weights: str, seed: int, default: Any) -> str:
         return f"random seed {seed} torch {version('torch').split('+')[0]}"
     if weights == DEFAULT:
         return f"torchvision {default} {Path(default.url).name}"
-    return f"sha256:{_digest(existing(weights))}"
+    path = existing(weights)
+    return f"sha256:{_digest(path, *_stamp(path))}"
 
 
 def state_dict(weights: str, default: Any) -> Mapping[str, "torch.Tensor"]:
@@ -93,14 +94,20 @@ def existing(weights: str) -> Path:
             f"weights {weights}: expected `random`, `default`, a file or a name given by `weights add`, "
             "there is no such file or name."
         )
-    if _digest(added.path) != added.sha256:
+    if _digest(added.path, *_stamp(added.path)) != added.sha256:
         raise UsageError(
             f"weights {weights}: {added.path} is not the file that was added, expected sha256 {added.sha256}, "
-            f"found {_digest(added.path)}. Add it anew."
+            f"found {sha256_file(added.path)}. Add it anew."
         )
     return added.path
 
 
+def _stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file does."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
+
+
 @cache
-def _digest(path: Path) -> str:
+def _digest(path: Path, *_stamp: int) -> str:
     return sha256_file(path)

@@ -24,12 +24,13 @@ class ExtractJob:
     """What every task of a run shares.
 
     dataset: where pictures and earlier shards lie; out: where new shards wait to be installed.
-    image_list: file with the dataset's image hashes, sorted, one a line. earlier: by feature.
+    image_list: file with the dataset's image hashes, sorted, one a line; images: digest of them. earlier: by feature.
     """
 
     dataset: Path
     out: Path
     image_list: Path
+    images: str
     receipts: Path
     per_shard: int
     settings: Mapping[str, Settings]
@@ -94,7 +95,7 @@ class ExtractShard(beam.DoFn):
     def process(self, group: tuple[ShardTask, ...]) -> None:
         """Features whose rows are all known need no model."""
         job = self._job
-        images = _image_list(job.image_list)[shard_slice(group[0].index, job.per_shard)]
+        images = _image_list(job.image_list, job.images)[shard_slice(group[0].index, job.per_shard)]
         works = [self._work(task, images) for task in group if not job.done(task, images)]
         for work, receipt in zip(works, run_shards(works, images, job.dataset, job.out) if works else (), strict=True):
             receipt.write(job.receipt(work.task))
@@ -105,20 +106,20 @@ class ExtractShard(beam.DoFn):
         if len(known) == len(images):
             return Work(task, extractor_class(task.feature)(settings), known)
         with _loading:  # a worker's threads share one model
-            return Work(task, _loaded(task.feature, settings), known)
+            return Work(task, _loaded(task.feature, settings, task.fingerprint), known)
 
 
 _loading = Lock()
 
 
 @lru_cache(maxsize=8)
-def _loaded(name: str, settings: Settings) -> Extractor:
-    """One loaded model a process and configuration."""
+def _loaded(name: str, settings: Settings, _fingerprint: str) -> Extractor:
+    """One loaded model a process, configuration and fingerprint: a file of weights may be another one by now."""
     extractor = extractor_class(name)(settings)
     extractor.load()
     return extractor
 
 
 @lru_cache(maxsize=1)
-def _image_list(path: Path) -> list[str]:
+def _image_list(path: Path, _digest: str) -> list[str]:
     return path.read_text(encoding="ascii").split()

@@ -1,4 +1,4 @@
-"""`forget` killed with SIGKILL before its n-th change of the file system, for many n, and then called again.
+"""A command killed with SIGKILL before its n-th change of the file system, for many n, and then called again.
 
 A program of its own, because it forks: nothing here reads a table before the fork.
 """
@@ -13,8 +13,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from pipeline.compact import compact
 from pipeline.forget import forget
 from pipeline.verify import verify
+from pipeline.versions import collect_garbage
 from tests.commands import files_of
 
 CHANGES = ("replace", "unlink", "rmdir")
@@ -58,8 +60,18 @@ def what_matters(folder: Path) -> dict[str, bytes]:
     return {name: data for name, data in files_of(folder).items() if name not in own}
 
 
-def main(dataset: Path, step: int, ids: Sequence[str]) -> dict[str, Any]:
+COMMANDS: dict[str, Callable[[Path, Sequence[str]], object]] = {
+    "forget": forget,
+    "gc": lambda dataset, _: collect_garbage(dataset),
+    "compact": compact,
+}
+ALWAYS_WHOLE = ("gc",)
+"""Commands that leave a whole dataset wherever they are killed, before they are called again."""
+
+
+def main(name: str, dataset: Path, step: int, words: Sequence[str]) -> dict[str, Any]:
     """How often it was killed, and the numbers after which the dataset was not as it should be."""
+    command = COMMANDS[name]
     copy = dataset.parent / "copy"
 
     def fresh() -> None:
@@ -67,8 +79,11 @@ def main(dataset: Path, step: int, ids: Sequence[str]) -> dict[str, Any]:
         shutil.copytree(dataset, copy)
 
     def whole_again() -> None:
-        done = forget(copy, ids)
-        assert not done.traces
+        done = command(copy, words)
+        assert not getattr(done, "traces", ())
+        is_whole()
+
+    def is_whole() -> None:
         assert verify(copy).ok
 
     fresh()
@@ -80,16 +95,17 @@ def main(dataset: Path, step: int, ids: Sequence[str]) -> dict[str, Any]:
 
         def dies(number: int = number) -> None:
             die_before(number)
-            forget(copy, ids)
+            command(copy, words)
 
         status = in_child(dies)
         if status == 0:
             return {"killed": killed, "wrong": wrong}
         killed += os.WTERMSIG(status) == signal.SIGKILL
-        if in_child(whole_again) != 0 or what_matters(copy) != expected:
+        whole = name not in ALWAYS_WHOLE or in_child(is_whole) == 0
+        if not whole or in_child(whole_again) != 0 or what_matters(copy) != expected:
             wrong.append(number)
         number += step
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])) + "\n")
+    sys.stdout.write(json.dumps(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])) + "\n")

@@ -70,6 +70,7 @@ def make(
     dropped: Collection[Dropped] = tuple(DROPPED_MADE),
     versions: Sequence[tuple[FeatureSpec, str]] = VERSIONS,
     row_of: Callable[[FeatureSpec, str, str], dict[str, Any]] | None = None,
+    config: BuildConfig = CONFIG,
 ) -> Path:
     """The dataset of these posts, as a build would have written it. row_of: of a spec, fingerprint and image."""
     images = sorted({image_of(i) for i in kept})
@@ -79,13 +80,14 @@ def make(
     rows: list[dict[str, Any]] = [dict.fromkeys(IMAGE_SCHEMA.names) for _ in images]
     for row, image in zip(rows, images, strict=True):
         row |= {"image_sha256": image, "status": "stored", "path": "", "url": f"http://host/{image[:12]}.jpg"}
-    POSTS.write_parts(dataset, [post_row(post_of(i, kept)) for i in kept], CONFIG.shards.posts)
+    POSTS.write_parts(dataset, [post_row(post_of(i, kept)) for i in kept], config.shards.posts)
     DROPPED.write_parts(dataset, [dropped_row(row) for row in dropped], DROPPED_PER_FILE)
     IMAGES.write(dataset / IMAGE_LIST, rows)
-    features = [_feature(dataset, spec, fingerprint, images, row_of or _row) for spec, fingerprint in versions]
+    per_shard = config.shards.images
+    features = [_feature(dataset, *version, images, per_shard, row_of or _row) for version in versions]
     signature = {"inputs": [{"name": "d.jsonl", "format": "v1", "sha256": "ab"}], "text": {"version": 1}}
     counts = record_counts(dataset, len(kept) + len(dropped))
-    publish_dataset(dataset, CONFIG, {**signature, "rules": as_plain(CONFIG)}, counts, features, [], None)
+    publish_dataset(dataset, config, {**signature, "rules": as_plain(config)}, counts, features, None)
     return dataset
 
 
@@ -94,6 +96,7 @@ def _feature(
     spec: FeatureSpec,
     fingerprint: str,
     images: list[str],
+    per_shard: int,
     row_of: Callable[[FeatureSpec, str, str], dict[str, Any]],
 ) -> BuiltFeature:
     """Rows that depend on the picture alone; post 7's has none, nor has post 8's."""
@@ -101,16 +104,16 @@ def _feature(
         image_of(7): Dropped(f"feature:{spec.name}", UNEXPECTED, image_of(7), detail="Traceback"),
         image_of(8): Dropped(f"feature:{spec.name}", "image_broken", image_of(8)),
     }
-    count = shard_count(len(images), CONFIG.shards.images)
+    count = shard_count(len(images), per_shard)
     receipts = []
     for index in range(count):
-        mine = images[shard_slice(index, CONFIG.shards.images)]
+        mine = images[shard_slice(index, per_shard)]
         name = ShardTask(spec.name, fingerprint, index, count).file_name(spec.suffix)
         rows = {image: row_of(spec, fingerprint, image) for image in mine if image not in lost}
         write_shard(dataset / name, spec, rows)
         dropped = sorted(lost[image] for image in mine if image in lost)
         receipts.append(Receipt(name, sha256_file(dataset / name), len(rows), mine[0], slice_digest(mine), dropped))
-    return BuiltFeature(spec, fingerprint, {"seed": fingerprint}, receipts, [])
+    return BuiltFeature(spec, fingerprint, {"seed": fingerprint}, receipts)
 
 
 def _row(spec: FeatureSpec, fingerprint: str, image: str) -> dict[str, Any]:

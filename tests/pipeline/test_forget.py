@@ -191,7 +191,7 @@ def test_short_ids_and_ids_that_are_words_are_no_false_alarm(dataset: Path) -> N
 
 def dying(dataset: Path, step: int) -> dict[str, Any]:
     """`forget` killed before every step-th change of the file system, and called again, each time on a copy."""
-    done = run("tests.pipeline.dying", dataset, step, post_id(1), post_id(3), post_id(7), "2000001")
+    done = run("tests.pipeline.dying", "forget", dataset, step, post_id(1), post_id(3), post_id(7), "2000001")
     assert done.code == 0, done.err
     return done.json
 

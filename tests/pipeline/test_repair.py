@@ -4,16 +4,19 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.forget import forget
 from pipeline.forgotten import FORGOTTEN_FILE, read_forgotten
 from pipeline.images import image_path
+from pipeline.parts import IMAGE_LIST
 from pipeline.repair import repair
 from pipeline.sources import REMEMBERED
 from pipeline.state import BuildState
 from pipeline.verify import verify
 from schemas.errors import UsageError
+from schemas.files import publish_table
 from schemas.manifest import FileEntry, Manifest
 from tests.commands import files_of, run
 from tests.conftest import Built
@@ -109,6 +112,16 @@ def test_a_forgotten_post_that_came_back_breaks_a_law(dataset: Path) -> None:
     assert verify(dataset).breaches == [
         f"{dataset / 'posts'}: 1 records that were forgotten. Run forget again.",
         f"{dataset / 'dropped'}: 1 records that were forgotten. Run forget again.",
+    ]
+
+
+def test_a_table_that_lacks_a_column_is_named_and_nothing_else_is_made_of_it(dataset: Path) -> None:
+    path, manifest = dataset / IMAGE_LIST, Manifest.read(dataset)
+    publish_table(path, pq.read_table(path).drop_columns(["places", "phash"]))
+    manifest.files[IMAGE_LIST] = FileEntry.of(path, manifest.files[IMAGE_LIST].rows)
+    manifest.write(dataset)
+    assert verify(dataset).breaches == [
+        f"{path}: its columns are another version's of m3h (phash, places). Build the dataset anew."
     ]
 
 
