@@ -2,6 +2,7 @@
 
 import contextlib
 import pickle
+from functools import cache
 
 import numpy as np
 import pytest
@@ -29,8 +30,9 @@ LAYOUT_OF = {
 }
 
 
+@cache
 def trained(convention):
-    """A tiny network whose normalisations have something to do, and whose blocks have numbers."""
+    """A tiny network whose normalisations have something to do, and whose blocks have numbers; and its answers."""
     network = tiny(3, convention, **DEEPER)
     random = torch.Generator().manual_seed(4)
     for name, tensor in network.state_dict().items():
@@ -38,7 +40,7 @@ def trained(convention):
             tensor.normal_(0, 0.05, generator=random)
         if "norm.running_var" in name:
             tensor.uniform_(0.5, 1.5, generator=random)
-    return network
+    return network, answers(network)
 
 
 def answers(network):
@@ -46,20 +48,20 @@ def answers(network):
     with torch.inference_mode():
         res4 = network.features(image())
         boxes, objectness = network.proposals(res4, (64, 96))
-        return [boxes, objectness, *network.heads(res4, boxes)]
+        return [boxes, objectness, *network.heads(res4, boxes[:3])]
 
 
 @pytest.mark.parametrize("file", WRITERS)
 def test_every_layout_gives_the_same_detector(tmp_path, file):
     layout, convention = LAYOUT_OF[file]
-    before = trained(convention)
+    before, said = trained(convention)
     WRITERS[file](dict(before.state_dict()), tmp_path / file)
     assert recognise(tmp_path / file)[0] == layout
     tensors, found = read_weights(tmp_path / file)
     after = BottomUpAttention(**{**TINY, **DEEPER}, convention=found, rules=FEW).eval()
     load_strictly(after, tensors, file)
     assert found is convention
-    for mine, theirs in zip(answers(after), answers(before), strict=True):
+    for mine, theirs in zip(answers(after), said, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
     for name, tensor in before.state_dict().items():
         torch.testing.assert_close(after.state_dict()[name], tensor, rtol=1e-5, atol=1e-6)
