@@ -12,14 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.engine import padded, slice_digest
-from pipeline.extractors.backbone import Backbone, BackboneSettings
-from pipeline.extractors.imagenet import PREPROCESSING, imagenet_input
-from pipeline.extractors.network import NetworkExtractor
+from pipeline.extractors.backbone import Backbone, BackboneExtractor, BackboneSettings
 from pipeline.picture import Picture
 from pipeline.progress import watched
 from pipeline.worker import die_with_parent
@@ -34,35 +32,17 @@ log = logging.getLogger(__name__)
 CHUNK = 32
 
 
-class Vectors(NetworkExtractor):
+class Vectors(BackboneExtractor):
     """`features` (width,) float32 a picture: what the backbone hands to its last linear layer."""
 
-    Settings = BackboneSettings
-
     def __init__(self, settings: BackboneSettings) -> None:
-        self._backbone = Backbone.of(settings)
-        self.spec = FeatureSpec("vectors", arrays=(ArraySpec("features", (self._backbone.width,), "float32"),))
+        width = Backbone.of(settings).width
+        self.spec = FeatureSpec("vectors", arrays=(ArraySpec("features", (width,), "float32"),))
         super().__init__(settings)
-
-    def weights_identity(self) -> Any:
-        """The backbone's."""
-        return self._backbone.identity()
-
-    def fingerprint_parts(self) -> Mapping[str, Any]:
-        """Backbone, preprocessing, precision, layout and batch size."""
-        return {**super().fingerprint_parts(), **PREPROCESSING, "backbone": self._backbone.name}
-
-    def fetch(self) -> None:
-        """torchvision's weights, where the network allows."""
-        self._backbone.fetch()
 
     def network(self) -> "torch.nn.Module":
         """The backbone alone."""
-        return self._backbone.network()
-
-    def prepare(self, picture: Picture) -> Any:
-        """(3, 224, 224) float32."""
-        return imagenet_input(picture.pixels)
+        return self.backbone.network()
 
     def rows(self, outputs: Sequence["torch.Tensor"]) -> list[Row]:
         """outputs: (B, width)."""

@@ -9,10 +9,7 @@ import pyarrow as pa
 import pydantic
 
 from pipeline.extractors import attribute_head
-from pipeline.extractors.backbone import Backbone, BackboneSettings
-from pipeline.extractors.imagenet import PREPROCESSING, imagenet_input
-from pipeline.extractors.network import NetworkExtractor
-from pipeline.picture import Picture
+from pipeline.extractors.backbone import BackboneExtractor, BackboneSettings
 from schemas.errors import UsageError
 from schemas.features import FeatureSpec, Row
 
@@ -27,7 +24,7 @@ class AttributeSettings(BackboneSettings):
     top: int = pydantic.Field(5, ge=1)  # labels a picture
 
 
-class Attributes(NetworkExtractor):
+class Attributes(BackboneExtractor):
     """`labels`, best first, and `scores`: the sigmoid of each label's logit, a probability of its own, 0 to 1.
 
     Scores are empty where a dataset was imported without any. Equal logits keep the vocabulary's order.
@@ -40,21 +37,12 @@ class Attributes(NetworkExtractor):
     )
 
     @property
-    def _backbone(self) -> Backbone:
-        return Backbone.of(self.settings)
-
-    @property
     def _is_random(self) -> bool:
         return self.settings.head == attribute_head.RANDOM
 
-    def weights_identity(self) -> Any:
-        """The backbone's."""
-        return self._backbone.identity()
-
     def fingerprint_parts(self) -> Mapping[str, Any]:
         """Backbone, head, vocabulary, number of labels, preprocessing, precision, layout and batch size."""
-        backbone = {"backbone": self.settings.backbone, "top": self.settings.top}
-        return {**super().fingerprint_parts(), **PREPROCESSING, **backbone, **self._head_identity()}
+        return {**super().fingerprint_parts(), "top": self.settings.top, **self._head_identity()}
 
     def _head_identity(self) -> dict[str, str]:
         if not self.settings.head:
@@ -64,7 +52,7 @@ class Attributes(NetworkExtractor):
             )
         if self._is_random:
             return {"head": f"random seed {self.settings.seed}", "vocabulary": " ".join(attribute_head.RANDOM_WORDS)}
-        return attribute_head.describe(Path(self.settings.head), self._backbone)
+        return attribute_head.describe(Path(self.settings.head), self.backbone)
 
     def notes(self) -> list[str]:
         """Random weights are said aloud."""
@@ -72,26 +60,14 @@ class Attributes(NetworkExtractor):
         random = [f"attributes has a random head over the words {words}: for trials only."] if self._is_random else []
         return [*super().notes(), *random]
 
-    def fetch(self) -> None:
-        """torchvision's weights, where the network allows."""
-        self._backbone.fetch()
-
     def network(self) -> "torch.nn.Module":
         """The backbone and the head."""
         import torch
 
-        backbone = self._backbone
-        random = self._is_random
-        head = attribute_head.random_head(backbone) if random else self._read_head()
+        backbone, file = self.backbone, Path(self.settings.head)
+        head = attribute_head.random_head(backbone) if self._is_random else attribute_head.read_head(file, backbone)
         self._words = head.words
         return torch.nn.Sequential(backbone.network(), head.layer())
-
-    def _read_head(self) -> attribute_head.Head:
-        return attribute_head.read_head(Path(self.settings.head), self._backbone)
-
-    def prepare(self, picture: Picture) -> Any:
-        """(3, 224, 224) float32."""
-        return picture.once(imagenet_input)
 
     def rows(self, outputs: Sequence["torch.Tensor"]) -> list[Row]:
         """outputs: logits (B, V)."""

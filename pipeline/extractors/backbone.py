@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.extractors import weights as weight_files
 from pipeline.extractors.compute import ComputeSettings
+from pipeline.extractors.imagenet import PREPROCESSING, imagenet_input
+from pipeline.extractors.network import NetworkExtractor
+from pipeline.picture import Picture
 from schemas.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -99,3 +102,30 @@ class Backbone:
                 f"backbone {self.name}: expected a network that ends in a linear layer, found none. Try resnet152."
             )
         return list(linear.items())[-1]
+
+
+class BackboneExtractor(NetworkExtractor):
+    """What reads pictures with a backbone. A subclass says what follows it, and what the rows are."""
+
+    Settings = BackboneSettings
+
+    @property
+    def backbone(self) -> Backbone:
+        """As configured."""
+        return Backbone.of(self.settings)
+
+    def weights_identity(self) -> Any:
+        """The backbone's."""
+        return self.backbone.identity()
+
+    def fingerprint_parts(self) -> Mapping[str, Any]:
+        """Backbone, preprocessing, precision, layout and batch size. A subclass adds what follows."""
+        return {**super().fingerprint_parts(), **PREPROCESSING, "backbone": self.backbone.name}
+
+    def fetch(self) -> None:
+        """torchvision's weights, where the network allows."""
+        self.backbone.fetch()
+
+    def prepare(self, picture: Picture) -> Any:
+        """(3, 224, 224) float32."""
+        return picture.once(imagenet_input)
