@@ -196,7 +196,7 @@ class OnGpu(Grey):
 
 def test_a_cluster_is_told_where_a_gpu_is_needed_and_how_much_memory(tmp_path: Path) -> None:
     root = beam.Pipeline()
-    job = ExtractJob(tmp_path, tmp_path, tmp_path / "list", tmp_path, 4, {}, {})
+    job = ExtractJob(tmp_path, tmp_path, tmp_path / "list", "", tmp_path, 4, {}, {})
     root | beam.Create([(TASK,), (ShardTask("grey", "e" * 16, 0, 1),)]) | ExtractShards(job, [Probe(), OnGpu()])
     placed = root.to_runner_api().components
     hints = {
