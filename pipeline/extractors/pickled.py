@@ -1,14 +1,16 @@
 """Arrays out of a pickle, and nothing else: whatever would call anything but numpy's or torch's rebuilding is refused.
 
-What is rebuilt takes no more memory than the file is long, since every number lies in it.
+What is rebuilt takes no more memory than the file is long, since every number lies in it, and no more time, since only
+names and numbers are keys. So the reader is the one that pickle has in Python: to the one in C nine bytes may say that
+it shall reserve gigabytes.
 """
 
 import io
 import pickle
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from schemas.errors import UsageError
 
@@ -21,13 +23,49 @@ def read_pickle(path: Path) -> Any:
     if path.stat().st_size > MAX_BYTES:
         raise UsageError(f"weights {path}: expected a pickle of at most {MAX_BYTES:,} bytes. Is it the file you meant?")
     try:
-        with open(path, "rb") as file:
-            return _ArraysOnly(file, encoding="latin1").load()  # latin1: Python 2 wrote some of them
+        return _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="latin1").load()  # Python 2 wrote some of them
     except Exception as error:  # a damaged pickle may raise anything, says Python's documentation
         raise UsageError(f"weights {path}: not readable as a pickle of arrays: {error}.") from error
 
 
-class _ArraysOnly(pickle.Unpickler):
+class _Named(dict[Any, Any]):
+    """A dictionary of names: a key of nested tuples would take ages to hash."""
+
+    def __setitem__(self, name: Any, value: Any) -> None:
+        if type(name) not in (str, int):
+            raise pickle.UnpicklingError(f"expected names of arrays, found a {type(name).__name__} in place of one")
+        super().__setitem__(name, value)
+
+
+def _named(pairs: Iterable[Sequence[Any]] = ()) -> _Named:
+    found = _Named()
+    for name, value in pairs:
+        found[name] = value
+    return found
+
+
+_PythonUnpickler: Any = pickle._Unpickler
+_SETS = {code[0] for code in (pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET)}
+
+
+class _ArraysOnly(_PythonUnpickler):
+    dispatch: ClassVar[dict[int, Any]] = {c: load for c, load in _PythonUnpickler.dispatch.items() if c not in _SETS}
+
+    def _load_empty_dict(self) -> None:
+        self.append(_Named())
+
+    def _load_dict(self) -> None:
+        items = self.pop_mark()
+        self.append(_named(zip(items[::2], items[1::2], strict=True)))
+
+    def _load_bytearray(self) -> None:
+        (size,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(size)))
+
+    dispatch[pickle.EMPTY_DICT[0]] = _load_empty_dict
+    dispatch[pickle.DICT[0]] = _load_dict
+    dispatch[pickle.BYTEARRAY8[0]] = _load_bytearray
+
     def find_class(self, module: str, name: str) -> Any:
         found = _allowed().get((module, name))
         if found is None:
@@ -43,7 +81,7 @@ def _allowed() -> Mapping[tuple[str, str], Any]:
 
     numpy_modules = ("numpy.core", "numpy._core")
     return {
-        ("collections", "OrderedDict"): OrderedDict,
+        ("collections", "OrderedDict"): _named,
         ("numpy", "ndarray"): "only ever handed to _reconstruct, which does without",
         ("numpy", "dtype"): np.dtype,
         ("_codecs", "encode"): _bytes,

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import resource
 from collections import OrderedDict
 
 import numpy as np
@@ -85,6 +86,27 @@ def test_no_more_memory_is_taken_than_the_file_brings(tmp_path):
     (tmp_path / "b.pkl").write_bytes(pickle.dumps(Runs(np.ndarray, (10**12,))))
     with pytest.raises(UsageError, match="not readable as a pickle of arrays"):
         read_pickle(tmp_path / "b.pkl")
+
+
+def test_a_few_bytes_take_no_gigabytes_and_no_ages(tmp_path):
+    far = b"\x80\x02K\x01r\xff\xff\xff\x0f."  # the number 1, to be remembered as the 268,435,455th thing
+    long = b"\x80\x05\x96" + (10**15).to_bytes(8, "little") + b"few."
+    nested = b"\x80\x02}(K\x01" + b"q\x00h\x00\x86" * 60 + b"K\x01u."  # a key of 2**60 ones
+    for content in (far, long, nested):
+        (tmp_path / "a.pkl").write_bytes(content)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if content == far:
+            assert read_pickle(tmp_path / "a.pkl") == 1
+        else:
+            with pytest.raises(UsageError, match="not readable as a pickle of arrays"):
+                read_pickle(tmp_path / "a.pkl")
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KB
+
+
+def test_sets_are_refused(tmp_path):
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"a": {1, 2}}))
+    with pytest.raises(UsageError, match="not readable as a pickle of arrays"):
+        read_pickle(tmp_path / "a.pkl")
 
 
 def test_objects_in_an_array_are_no_numbers(tmp_path):
