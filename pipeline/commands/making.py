@@ -11,6 +11,7 @@ from schemas.console import DONE, FAILED, say
 
 if TYPE_CHECKING:
     from pipeline.build import BuildResult
+    from pipeline.refresh import Refreshed
 
 
 def build_command(
@@ -85,7 +86,7 @@ def retry_command(
     return exit_code(done.result)
 
 
-def exit_code(result: "BuildResult") -> int:
+def exit_code(result: "BuildResult | Refreshed") -> int:
     """1 where a feature met a fault nobody foresaw."""
     for name, lost in result.broken.items():
         logging.error("error: %s: %d images met a fault nobody foresaw; their tracebacks are in dropped/.", name, lost)

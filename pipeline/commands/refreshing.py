@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from pipeline.commands.making import exit_code
 from pipeline.commands.options import CORES, DatasetOption, JsonOption, SetOption, WorkersOption, beam_flags
-from schemas.console import DONE, FAILED, say
+from schemas.console import DONE, say
 from schemas.errors import UsageError
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file, over the dataset's configuration.")]
@@ -61,9 +62,7 @@ def refresh_command(
         announce=lambda plan: logging.info("%s", told(plan, workers)),
     )  # fmt: skip
     say(done.summary(), as_json, done.text())
-    for name, lost in done.broken.items():
-        logging.error("error: %s: %d images met a fault nobody foresaw; their tracebacks are in dropped/.", name, lost)
-    return FAILED if done.broken else DONE
+    return exit_code(done)
 
 
 def use_command(

@@ -1,5 +1,6 @@
 """Real rows, computed anew by real Tesseract: what is refreshed, what is left alone, and every way back and forward."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from pipeline import extraction
 from pipeline.build import BuildOptions, build
+from pipeline.cli import main
 from pipeline.compact import compact
 from pipeline.config import BuildConfig
 from pipeline.extractors.tesseract import Tesseract
@@ -179,8 +181,11 @@ def test_killed_at_any_shard_the_same_command_goes_on_with_the_same_bytes(datase
     assert files_of(dataset) == files_of(undisturbed)
 
 
-def test_the_commands_announce_on_stderr_and_print_one_line_of_json(dataset: Path) -> None:
-    done = run("pipeline", "refresh", "--dataset", dataset, "--set", OTHER, "--workers", 1, "--json")
-    assert done.code == 0, done.err
-    assert "options.min_confidence: 0.0 -> 30.0" in done.err
-    assert done.json["refreshed"]["ocr"]["computed"] == POSTS - 1
+def test_the_command_announces_what_it_does_and_prints_one_line_of_json(
+    dataset: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    words = ["refresh", "--dataset", str(dataset), "--feature", "ocr", "--set", OTHER, "--workers", "1", "--json"]
+    assert main(words) == 0
+    assert "options.min_confidence: 0.0 -> 30.0" in caplog.text
+    assert json.loads(capsys.readouterr().out)["refreshed"]["ocr"]["computed"] == POSTS - 1

@@ -1,11 +1,13 @@
 """Versions of features side by side: made current, compared, removed; a dataset in files of another size."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pipeline.cli import main
 from pipeline.compact import compact
 from pipeline.diff import Arrays, Values, diff, two_versions
 from pipeline.rules import ShardRules
@@ -217,9 +219,19 @@ def test_pictures_of_one_version_alone_are_counted(dataset: Path) -> None:
         diff(Dataset(dataset), "grid", OLD, NEW)
 
 
-def test_the_commands_print_one_line_of_json(dataset: Path) -> None:
-    done = run("pipeline", "diff", "--dataset", dataset, "--feature", "grid", "1", "0", "--json")
-    assert (done.json["old"], done.json["new"], done.json["both"]) == (NEW, OLD, POSTS_MADE - 3)
-    assert run("pipeline", "diff", "--dataset", dataset, "--feature", "grid", "1").code == 2
-    done = run("pipeline", "gc", "--dataset", dataset, "--json")
-    assert (done.json["removed"], done.json["dry_run"]) == ({"grid": [OLD]}, False)
+def test_the_commands_print_one_line_of_json(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def said(command: str, *words: str) -> Any:
+        assert main([command, "--dataset", str(dataset), *words, "--json"]) == 0
+        (line,) = capsys.readouterr().out.splitlines()
+        return json.loads(line)
+
+    found = said("diff", "--feature", "grid", "1", "0")
+    assert (found["old"], found["new"], found["both"]) == (NEW, OLD, POSTS_MADE - 3)
+    assert main(["diff", "--dataset", str(dataset), "--feature", "grid", "1"]) == 2
+    assert "expected two fingerprints or none, got 1" in capsys.readouterr().err
+    assert said("use", "--feature", "grid", "--fingerprint", "0") == {"feature": "grid", "current": OLD}
+    assert said("plan")["redo"] == []
+    assert said("gc", "--keep", "1")["removed"] == {}
+    found = said("compact", "--set", "shards.images=7")
+    assert found["removed"] == {"grid": [NEW]}
+    assert found["rewritten"] > 0
