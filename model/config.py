@@ -12,6 +12,7 @@ from schemas.errors import UsageError
 Input = Literal["ocr", "vision", "objects", "attributes"]
 Pool = Literal["max", "avg"]
 Pair = Literal["vision_to_text", "attributes_to_text", "text_to_vision", "text_to_attributes"]
+Gram = Literal["words", "pairs", "stems", "pieces"]
 Style = Literal["paper", "released"]
 """As the paper says, or as the code that its authors released does."""
 Ranking = Literal["system", "classifier", "generator", "probabilities", "turns", "ranks"]
@@ -88,6 +89,7 @@ class Config(Settings):
     topic_weight: NonNegativeFloat = 1.0  # of its loss
 
     # labels by the training posts, which is ours
+    grams: tuple[Gram, ...] = Gram.__args__  # type: ignore[attr-defined]  # what texts are compared by
     recall_penalty: PositiveFloat = 0.3  # of the ridge regression
     candidates: PositiveInt = (
         40  # labels with the best scores that are looked at more closely, beside those in the post

@@ -73,10 +73,15 @@ class Experience:
         penalty: float,
         best: int,
         attributes: bool,
+        kinds: Sequence[str],
     ) -> tuple["Experience", Evidence]:
-        """And the evidence of these posts, each by the others. sources: the words of each as the model reads them."""
+        """And the evidence of these posts, each by the others.
+
+        sources: the words of each as the model reads them. kinds: what texts are compared by, see `Grams`.
+        """
         ids = [sorted(set(labels.encode(phrases))) for phrases in posts.keyphrases]
-        recall, left_out_pn = Recall.learn(with_attributes(posts, sources, attributes), ids, len(labels), penalty)
+        read = with_attributes(posts, sources, attributes)
+        recall, left_out_pn = Recall.learn(read, ids, len(labels), penalty, kinds)
         seen_n = np.bincount([i for post in ids for i in post], minlength=len(labels))
         experience = cls(recall, labels, seen_n, best, attributes)
         return experience, experience._look(posts, left_out_pn, ids)
@@ -100,7 +105,9 @@ class Experience:
     def write(self, folder: Path) -> None:
         """experience.safetensors and grams.json."""
         grams = self.recall.grams
-        publish_json(folder / "grams.json", {"grams": grams.grams, "idf": grams.idf, "most": grams.most})
+        publish_json(
+            folder / "grams.json", {"grams": grams.grams, "idf": grams.idf, "most": grams.most, "kinds": grams.kinds}
+        )
         seen = {"seen": torch.from_numpy(self.seen_n)}
         save_tensors(folder / "experience.safetensors", {**self.recall.as_tensors(), **seen})
 

@@ -1,4 +1,4 @@
-"""Labels by likeness to the training posts: ridge regression on words and pairs of words, solved at once.
+"""Labels by likeness to the training posts: ridge regression on grams, solved at once.
 
 With X the rows of `Grams`, Y the posts' labels as ones and K = X X^T, the scores of a text x are
 
@@ -29,14 +29,19 @@ class Recall:
 
     @classmethod
     def learn(
-        cls, sources: Sequence[Sequence[str]], labels: Sequence[Sequence[int]], size: int, penalty: float
+        cls,
+        sources: Sequence[Sequence[str]],
+        labels: Sequence[Sequence[int]],
+        size: int,
+        penalty: float,
+        kinds: Sequence[str],
     ) -> tuple["Recall", Tensor]:
         """What is remembered, and (n, l) the scores of each of these posts by the others alone.
 
         labels: of each post, ids below `size`; 0, `<unk>`, is nobody's. Time grows with the cube of the number of
-        posts, memory with its square.
+        posts, memory with its square. kinds: of grams.
         """
-        grams = Grams.learn(sources)
+        grams = Grams.learn(sources, kinds)
         recall = cls(grams, grams.rows(sources), torch.empty(0))
         system_nn = recall.likeness(sources)
         system_nn.diagonal().add_(penalty)

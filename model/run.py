@@ -152,7 +152,7 @@ def with_experience(run: Run, posts: Posts) -> tuple[Run, Evidence | None]:
         return run, None
     words, labels = run.vocabularies.words, run.vocabularies.labels
     sources = sources_of(posts, words, config.max_source, run.facts.inputs)
-    how = (config.recall_penalty, config.candidates, "attributes" in run.facts.inputs)
+    how = (config.recall_penalty, config.candidates, "attributes" in run.facts.inputs, config.grams)
     experience, evidence = Experience.learn(posts, sources, labels, *how)
     ranker.measure(evidence.clue_mf)
     return replace(run, experience=experience), evidence

@@ -63,7 +63,7 @@ def posts_of(texts: list[str], keyphrases: list[list[str]]) -> Posts:
 
 
 def experience_of(posts: Posts, attributes: bool = False) -> tuple[Experience, Evidence]:
-    return Experience.learn(posts, posts.tokens, Vocabulary(NAMES), 0.3, 2, attributes)
+    return Experience.learn(posts, posts.tokens, Vocabulary(NAMES), 0.3, 2, attributes, ["words", "pairs"])
 
 
 TRAINING = posts_of(

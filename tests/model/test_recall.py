@@ -2,9 +2,10 @@
 
 import math
 
+import pytest
 import torch
 
-from model.grams import Grams, grams_of
+from model.grams import KINDS, Grams, grams_of
 from model.recall import Recall
 
 TEXTS = [
@@ -19,16 +20,31 @@ PENALTY = 0.3
 
 
 def learned() -> tuple[Recall, torch.Tensor]:
-    return Recall.learn(TEXTS, LABELS, 4, PENALTY)
+    return Recall.learn(TEXTS, LABELS, 4, PENALTY, tuple(KINDS))
 
 
-def test_grams_are_words_and_pairs_of_neighbours() -> None:
-    assert grams_of(["a", "b", "c"]) == ["a", "b", "c", "a b", "b c"]
+@pytest.mark.parametrize(
+    ("kind", "grams"),
+    [
+        ("words", ["big", "storms", "a"]),
+        ("pairs", ["big storms", "storms a"]),
+        ("stems", ["~big", "~storm", "~a"]),
+        ("pieces", ["=^big", "=big$", "=^sto", "=stor", "=torm", "=orms", "=rms$", "=^a$"]),
+    ],
+)
+def test_what_a_text_is_taken_as(kind: str, grams: list[str]) -> None:
+    assert grams_of(["big", "storms", "a"], [kind]) == grams
+
+
+def test_an_unknown_word_is_like_its_stem_and_pieces() -> None:
+    for kinds, alike in ((["words", "pairs"], False), (["stems"], True), (["pieces"], True)):
+        recall, _ = Recall.learn(TEXTS, LABELS, 4, PENALTY, kinds)
+        assert bool(recall.likeness([["storms"]])[0, 0] > 0) is alike
 
 
 def test_a_row_by_hand() -> None:
     """Two texts; `a` stands in both, twice in the second, `b` and the pairs in one each."""
-    grams = Grams.learn([["a"], ["a", "a", "b"]])
+    grams = Grams.learn([["a"], ["a", "a", "b"]], ["words", "pairs"])
     rare = math.log(3 / 2) + 1
     weights = {"a": 1 + math.log(2), "b": rare, "a a": rare, "a b": rare}
     length = math.sqrt(sum(weight**2 for weight in weights.values()))

@@ -87,7 +87,7 @@ def trial(name: str, place: str) -> Trial:
     inputs = wanted_inputs(SYSTEMS[name], config)
     train, test = (encode(one, vocabularies, 40, 15, inputs, CHANNELS) for one in (posts, held))
     if SYSTEMS[name].fusion == "evidence":
-        how = (vocabularies.labels, config.recall_penalty, config.candidates, "attributes" in inputs)
+        how = (vocabularies.labels, config.recall_penalty, config.candidates, "attributes" in inputs, config.grams)
         experience, others = Experience.learn(posts, train.sources, *how)
         train = train.with_evidence(others)
         test = test.with_evidence(experience.evidence(held, test.sources))
