@@ -141,13 +141,14 @@ def _step(data: Dataset, name: str, config: BuildConfig, images: Sequence[str]) 
         )
     if known and name not in EXTRACTORS:
         return Step(name, BLOCKED, old, why="no extractor of that name is installed here")
-    extractor = extractor_class(name)(getattr(config.features, name))
+    kind = extractor_class(name)
     if not images and not known:
         return Step(name, BLOCKED, why="the dataset holds no pictures to compute it of")
     try:
+        extractor = kind(getattr(config.features, name))
         parts = extractor.fingerprint_parts()
     except UsageError as error:
-        return Step(name, BLOCKED, old, why=str(error))
+        return Step(name, BLOCKED, old, why=str(error).removeprefix(f"feature {name}: ").rstrip("."))
     new = fingerprint(extractor.spec, parts)
     earlier = earlier_feature(data.manifest, name, new, frozenset())
     rows = earlier.unknown(data.folder, images)

@@ -145,6 +145,18 @@ def test_weights_that_are_gone_are_said_and_stop_what_needs_them_alone(world: Wo
     assert refresh(dataset, ["ocr"], sets=sets).features == ()
 
 
+def test_an_extractor_that_is_not_installed_blocks_its_feature_alone(world: World) -> None:
+    def missing(*_: Any) -> None:
+        raise UsageError("feature vgg_grid: its library is not installed.")
+
+    world.patch.setattr(extractor_class("vgg_grid"), "__init__", missing)
+    found = plan(world.folder / "dataset", sets=["features.ocr.min_confidence=30"])
+    assert {step.feature: step.state for step in found.steps if step.state != STANDS} == {
+        "ocr": REDO, "vgg_grid": "blocked",
+    }  # fmt: skip
+    assert "vgg_grid: blocked (its library is not installed)" in told(found, workers=1).splitlines()
+
+
 def test_what_came_with_the_source_stands_and_is_never_done_again(world: World) -> None:
     dataset = world.folder / "dataset"
     manifest = Manifest.read(dataset)
