@@ -10,6 +10,7 @@ skipped, a stopped one goes on; --show prints the table.
 """
 
 import argparse
+import itertools
 import json
 import sys
 import time
@@ -33,10 +34,10 @@ SIX = ("cls-recall+clues", "cls-recall", "gen-cls-m3h", "gen-copy", "cls-max", "
 SCORES = (("f1@1", "F1@1"), ("f1@3", "F1@3"), ("map@5", "MAP@5"))
 
 
-def plan(chosen: Sequence[str]) -> Iterator[tuple[str, int]]:
+def plan(chosen: Sequence[str], seeds: Sequence[int]) -> Iterator[tuple[str, int]]:
     """System and seed of every run: those chosen, or one of each system and then the other seeds of the six."""
     if chosen:
-        yield from ((name, SEEDS[0]) for name in chosen)
+        yield from itertools.product(chosen, seeds)
         return
     rest = [name for name in SYSTEMS if name not in SIX]
     yield from ((name, SEEDS[0]) for name in (*SIX, *rest))
@@ -79,7 +80,7 @@ def run_all(args: argparse.Namespace) -> None:
     file = out / "results.jsonl"
     done = {(line["system"], line["seed"]) for line in results(file)}
     out.mkdir(parents=True, exist_ok=True)
-    for system, seed in plan(args.systems):
+    for system, seed in plan(args.systems, args.seeds):
         sets = [*SETTINGS, *reads_ocr(system), f"seed={seed}", *args.set]
         config = resolve_config(None, sets, system=system, train_split=args.train_split, select=args.select)
         told = None if (system, seed) in done else result(config, dataset, out / system / f"seed-{seed}")
@@ -120,7 +121,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--train-split", default="train")
     parser.add_argument("--select", default="valid", help="a split, or last:N")
-    parser.add_argument("--systems", nargs="*", default=[], help="these alone, one seed of each")
+    parser.add_argument("--systems", nargs="*", default=[], help="these alone")
+    parser.add_argument("--seeds", nargs="*", type=int, default=SEEDS[:1], help="of --systems")
     parser.add_argument("--set", nargs="*", default=[], help="FIELD=VALUE over SETTINGS, for all")
     parser.add_argument("--show", action="store_true", help="print the table of what is there")
     args = parser.parse_args(argv)
