@@ -106,4 +106,16 @@ class Manifest:
     @classmethod
     def of(cls, raw: dict[str, Any]) -> "Manifest":
         """From the JSON that `dataclasses.asdict` makes of one."""
+        for name, feature in raw["features"].items():
+            _complete(feature, raw["config"].get("features", {}).get(name, {}), raw["notes"], name)
         return cls(**{**raw, "files": {name: FileEntry(**entry) for name, entry in raw["files"].items()}})
+
+
+def _complete(feature: dict[str, Any], settings: dict[str, Any], notes: list[str], name: str) -> None:
+    """What manifests did not say of a feature before versions could be gone back to."""
+    current = feature["current"]
+    feature.setdefault("history", [current, *sorted(version for version in feature["versions"] if version != current)])
+    for version, described in feature["versions"].items():
+        mine = version == current
+        described.setdefault("settings", settings if mine and "imported" not in described["parts"] else {})
+        described.setdefault("notes", [note for note in notes if mine and note.startswith(name)])

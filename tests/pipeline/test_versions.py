@@ -39,6 +39,23 @@ def test_another_version_is_used_and_nothing_but_the_manifest_changes(dataset: P
     assert files_of(dataset) == before
 
 
+def test_a_manifest_from_before_versions_could_be_gone_back_to_is_completed(dataset: Path) -> None:
+    manifest = Manifest.read(dataset)
+    manifest.notes = ["grid has random weights: for trials only."]
+    for feature in manifest.features.values():
+        del feature["history"]
+        for version in feature["versions"].values():
+            del version["settings"], version["notes"]
+    manifest.write(dataset)
+    assert Manifest.read(dataset).features["grid"]["history"] == [NEW, OLD]
+    use(dataset, "grid", OLD)
+    assert Manifest.read(dataset).notes == []
+    use(dataset, "grid", NEW)
+    assert Manifest.read(dataset).notes == ["grid has random weights: for trials only."]
+    assert collect_garbage(dataset).versions == (("grid", OLD),)
+    assert verify(dataset).breaches == []
+
+
 @pytest.mark.parametrize(
     ("feature", "prefix", "message"),
     [

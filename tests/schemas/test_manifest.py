@@ -18,7 +18,7 @@ def manifest():
         inputs=[{"name": "d.jsonl", "format": "v1", "sha256": "ab"}],
         text={"version": 1},
         counts={"read": 3, "kept": 1, "dropped": {"image": {"no_image": 2}}},
-        features={"ocr": {"current": "f" * 16, "versions": {}}},
+        features={"ocr": {"current": "f" * 16, "history": ["f" * 16], "versions": {}}},
         files={"posts/part-00000-of-00001.parquet": FileEntry("cd" * 32, 123, 1)},
         lineage={"python": "3.11"},
         notes=["é"],
