@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torchvision.ops import nms
+from torchvision.ops import nms, roi_pool
 
 from pipeline.extractors.butd.boxes import CAFFE
 from pipeline.extractors.butd.network import BottomUpAttention, randomise
@@ -32,7 +32,8 @@ def plain(network: BottomUpAttention, pixels: Image.Image) -> dict[str, np.ndarr
     with torch.inference_mode():
         res4 = network.features(torch.from_numpy(given.image_chw)[None])
         boxes, _ = network.proposals(res4, given.image_chw.shape[1:], scale)  # type: ignore[arg-type]
-        regions = network.heads(res4, boxes)
+        cells = roi_pool(res4, [boxes], (14, 14), 1 / 16)
+        regions = network.roi_heads.predict(network.roi_heads(cells))
         scores = regions.classes.softmax(dim=1)[:, :-1]
         boxes = boxes / scale
         confidence = torch.zeros(len(boxes))
