@@ -73,8 +73,8 @@ def _carry_out(state: BuildState) -> None:
 
 def _shards(known: Manifest, sets: Sequence[str]) -> ShardRules:
     asked = resolve(BuildConfig, known.config, sets)
-    plain = as_plain(asked)
-    if other := [name for name in plain if name != "shards" and plain[name] != known.config.get(name, plain[name])]:
+    before, plain = as_plain(resolve(BuildConfig, known.config)), as_plain(asked)
+    if other := [name for name in plain if name != "shards" and plain[name] != before[name]]:
         raise UsageError(f"--set: compact changes shards.images and shards.posts alone, got a field of {other[0]}.")
     return asked.shards
 

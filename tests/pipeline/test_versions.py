@@ -133,6 +133,13 @@ def test_compacted_it_is_what_one_build_with_those_sizes_writes(
     assert files_of(dataset) == before
 
 
+def test_a_field_that_came_later_is_no_other_rule(dataset: Path) -> None:
+    manifest = Manifest.read(dataset)
+    del manifest.config["clean"]["quotes"]
+    manifest.write(dataset)
+    assert compact(dataset, ["shards.images=7"]).rewritten > 0
+
+
 def test_compact_changes_no_rule_and_makes_up_no_row(dataset: Path) -> None:
     before = files_of(dataset)
     with pytest.raises(UsageError, match="alone, got a field of clean"):
