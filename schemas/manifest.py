@@ -117,5 +117,5 @@ def _complete(feature: dict[str, Any], settings: dict[str, Any], notes: list[str
     feature.setdefault("history", [current, *sorted(version for version in feature["versions"] if version != current)])
     for version, described in feature["versions"].items():
         mine = version == current
-        described.setdefault("settings", settings if mine and "imported" not in described["parts"] else {})
+        described.setdefault("settings", settings if mine and "imported" not in described.get("parts", {}) else {})
         described.setdefault("notes", [note for note in notes if mine and note.startswith(name)])
