@@ -174,6 +174,7 @@ def test_more_objects_at_least_than_at_most_is_wrong_use() -> None:
         ButdSettings(min_objects=40)
 
 
+@pytest.mark.slow
 def test_a_build_with_random_weights_is_a_whole_dataset(tmp_path: Path) -> None:
     dump, images = small_dump(tmp_path / "source", 3)
     knobs = [
