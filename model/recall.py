@@ -43,10 +43,11 @@ class Recall:
         """
         grams = Grams.learn(sources, kinds)
         recall = cls(grams, grams.rows(sources), torch.empty(0))
-        system_nn = recall.likeness(sources)
-        system_nn.diagonal().add_(penalty)
-        inverse_nn = torch.cholesky_inverse(torch.linalg.cholesky(system_nn))
-        del system_nn
+        factor_nn = recall.likeness(sources)
+        factor_nn.diagonal().add_(penalty)
+        factor_nn = torch.linalg.cholesky(factor_nn)  # under one name, so that no third matrix is held
+        inverse_nn = torch.cholesky_inverse(factor_nn)
+        del factor_nn
         y_nl = torch.zeros(len(sources), size)
         for row, ids in enumerate(labels):
             y_nl[row, [i for i in ids if i]] = 1.0
