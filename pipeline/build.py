@@ -14,6 +14,7 @@ from pipeline.extractors import extractor_class
 from pipeline.extractors.base import Extractor
 from pipeline.forgotten import Forgotten, read_forgotten
 from pipeline.graph import RecordsJob, build_records
+from pipeline.moves import moves
 from pipeline.publish import BuiltFeature, publish_dataset, record_counts
 from pipeline.released import import_features
 from pipeline.runner import embedded, run_pipeline
@@ -129,6 +130,9 @@ def build(options: BuildOptions, again: Again | None = None) -> BuildResult:
             state, extractors, options.config.shards.images, options.workers, known, options.beam_flags, reasons
         )
         features = _imported(options, sources, state, forgotten) + extraction.run()
+        if known is not None and state.records != options.dataset:
+            for move in moves(options.dataset, state.records):
+                log.warning("note: post %s", move)
         state.install()
         counts = record_counts(options.dataset, read) if state.records_done or known is None else known.counts
         manifest = publish_dataset(options.dataset, options.config, signature, counts, features, known)

@@ -23,6 +23,8 @@ def plan_command(
     feature: FeaturesOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
+    dumps: Annotated[list[str] | None, typer.Option("--dumps", help="What would these move, if added?")] = None,
+    images: Annotated[Path | None, typer.Option("--images", help="Folder with the pictures of --dumps.")] = None,
     workers: WorkersOption = CORES,
     as_json: JsonOption = False,
 ) -> int:
@@ -31,11 +33,19 @@ def plan_command(
     \b
     python -m pipeline plan --dataset data/tw
     python -m pipeline plan --dataset data/tw --set features.vgg_grid.weights=new.safetensors
+    python -m pipeline plan --dataset data/tw --dumps raw/august.jsonl --images raw/images
     """
     from pipeline.plan import plan, told
 
     found = plan(dataset, feature or (), config, set_ or ())
-    say(found.summary(workers), as_json, told(found, workers))
+    summary, lines = found.summary(workers), [told(found, workers)]
+    if dumps:
+        from pipeline.moves import foresee
+
+        moved = foresee(dataset, dumps, images, workers, tuple(beam_flags))
+        summary["moves"] = [[move.post_id, move.before, move.after] for move in moved]
+        lines += [f"posts that --dumps would move: {len(moved)}", *map(str, moved)]
+    say(summary, as_json, "\n".join(lines))
     return DONE
 
 
