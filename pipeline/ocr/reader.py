@@ -10,7 +10,7 @@ from pipeline.helper import Helper, HelperDiedError
 from pipeline.ocr.sheets import Sheet, Table
 from schemas.errors import ImageFault
 
-FAILED, TIMEOUT = "ocr_failed", "ocr_timeout"
+OCR_FAILED, OCR_TIMEOUT = "ocr_failed", "ocr_timeout"
 
 _LONGEST_ANSWER = 1 << 28
 _HEADER = "level page_num block_num par_num line_num word_num left top width height conf text".replace(" ", "\t")
@@ -52,11 +52,11 @@ class Reader:
             with self._lock:
                 answer = json.loads(self._helper.ask(question, self._seconds))
         except TimeoutError as error:
-            raise ImageFault(TIMEOUT, f"{self._seconds} s") from error
+            raise ImageFault(OCR_TIMEOUT, f"{self._seconds} s") from error
         except HelperDiedError as error:
-            raise ImageFault(FAILED, str(error)) from error
+            raise ImageFault(OCR_FAILED, str(error)) from error
         if "error" in answer:
-            raise ImageFault(FAILED, answer["error"])
+            raise ImageFault(OCR_FAILED, answer["error"])
         return [_parsed(table) for table in answer["tables"]]
 
 

@@ -93,6 +93,7 @@ def words(dump: Path, dataset: Path, shop: Shop, workers: int = 1, **crawl: obje
     ]
 
 
+@pytest.mark.slow
 def test_every_picture_is_asked_for_once_and_what_failed_can_be_tried_again(
     dump: Path, shop: Shop, tmp_path: Path
 ) -> None:

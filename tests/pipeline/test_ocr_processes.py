@@ -140,7 +140,7 @@ def test_the_library_is_killed_like_the_program(tmp_path: Path) -> None:
     before = helpers(module=MODULE)
     library = {"engine": "tesserocr", "data": str(data_file("eng").parent), "language": "eng", "mode": 3}
     reader = Reader(library, 1e-3)
-    late = sheet(tmp_path)
+    late = Sheet([View(str(picture(tmp_path / "large.jpg", 0, (3000, 2000))))])
     reader.read([late])
     assert late.fault is not None
     assert late.fault.reason == "ocr_timeout"

@@ -9,7 +9,7 @@ import pytest
 from tests.commands import files_of, run
 from tests.pipeline.fakes import small_dump
 
-SETTINGS = ["--features", "vgg_grid", "--set", "clean.min_hashtag_count=1", "features.vgg_grid.weights=random"]
+SETTINGS = ["--workers", 1, "--features", "ocr", "--set", "clean.min_hashtag_count=1"]
 
 
 @pytest.fixture
@@ -36,12 +36,24 @@ def test_a_picture_found_later_and_a_mended_record_join_the_dataset(source: tupl
     dataset = tmp_path / "d"
     build(broken, images, dataset)
 
-    done = run("pipeline", "retry", "--dataset", dataset, "--reason", "image_missing", "--images", elsewhere, "--json")
+    done = run(
+        "pipeline",
+        "retry",
+        "--workers",
+        1,
+        "--dataset",
+        dataset,
+        "--reason",
+        "image_missing",
+        "--images",
+        elsewhere,
+        "--json",
+    )
     assert done.code == 0, done.err
     assert (done.json["before"], done.json["after"]) == ({"image_missing": 1}, {"image_missing": 0})
     assert (done.json["read"], done.json["kept"]) == (6, 5)
 
-    done = run("pipeline", "retry", "--dataset", dataset, "--reason", "not_json", "--dumps", dump)
+    done = run("pipeline", "retry", "--workers", 1, "--dataset", dataset, "--reason", "not_json", "--dumps", dump)
     assert done.code == 0, done.err
     assert "not_json: 1 -> 0" in done.out
     assert run("pipeline", "verify", "--dataset", dataset).code == 0
@@ -53,12 +65,12 @@ def test_a_reason_nobody_was_dropped_for_is_wrong_use(source: tuple[Path, Path],
     (images / "p0.jpg").write_bytes(b"<html>")
     build(dump, images, tmp_path / "d")
     before = files_of(tmp_path / "d")
-    done = run("pipeline", "retry", "--dataset", tmp_path / "d", "--reason", "image_gray")
+    done = run("pipeline", "retry", "--workers", 1, "--dataset", tmp_path / "d", "--reason", "image_gray")
     assert (done.code, done.error) == (
         2,
         "error: --reason image_gray: nothing was dropped for it. There are: image_not_jpeg.",
     )
-    rules = run("pipeline", "retry", "--dataset", tmp_path / "d", "--set", "clean.min_tokens=2")
+    rules = run("pipeline", "retry", "--workers", 1, "--dataset", tmp_path / "d", "--set", "clean.min_tokens=2")
     assert rules.code == 2
     assert "other rules" in rules.error
     assert files_of(tmp_path / "d") == before
@@ -70,6 +82,6 @@ def test_what_the_last_build_read_is_noted_for_later_commands_alone(source: tupl
     noted = json.loads((tmp_path / "d" / ".build.json").read_text())
     assert noted["images"] == [str(images)]
     (tmp_path / "d" / ".build.json").unlink()
-    done = run("pipeline", "retry", "--dataset", tmp_path / "d")
+    done = run("pipeline", "retry", "--workers", 1, "--dataset", tmp_path / "d")
     assert done.code == 2
     assert "was built from dump.jsonl too, and nobody noted where it lies. Name it in --dumps." in done.error

@@ -44,6 +44,7 @@ def build_words(source: tuple[Path, Path], dataset: Path, workers: int) -> list[
     return ["build", "--dumps", dump, "--images", images, "--dataset", dataset, "--workers", workers, *SETTINGS]
 
 
+@pytest.mark.slow
 def test_two_processes_write_what_one_writes(source: tuple[Path, Path], reference: Path, tmp_path: Path) -> None:
     done = run("pipeline", *build_words(source, tmp_path / "two", workers=2))
     assert done.code == 0, done.err
@@ -124,6 +125,7 @@ def workers_of(build: "subprocess.Popen[bytes]") -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.slow
 def test_a_killed_worker_ends_the_build_with_one_line_and_the_same_command_resumes(
     source: tuple[Path, Path], reference: Path, tmp_path: Path
 ) -> None:
@@ -183,6 +185,7 @@ def test_no_time_and_no_machine_stands_in_the_manifest(reference: Path) -> None:
     assert str(reference.parent) not in text
 
 
+@pytest.mark.slow
 def test_a_dump_added_later_gives_the_bytes_of_one_build_and_computes_new_pictures_only(
     source: tuple[Path, Path], reference: Path, tmp_path: Path
 ) -> None:

@@ -188,6 +188,7 @@ def test_the_reader_refuses_a_changed_shard_by_name(copy: Path) -> None:
         Dataset(copy).tensors("vgg_grid")
 
 
+@pytest.mark.slow
 def test_building_again_repairs_damaged_files_and_only_those(copy: Path) -> None:
     before = files_of(copy)
     shards = {path: path.stat().st_mtime_ns for path in copy.rglob("shard-*")}
