@@ -5,7 +5,8 @@
 For each feature alone: the plain loop is one process, Pillow, then the network in fp32 on batches of eight, NCHW,
 inference mode, with all of torch's threads (OCR: one call of Tesseract a picture, one thread), its imports not counted.
 Ours is the command `build --features NAME` on a dataset whose pictures lie in the store already, from its start to its
-manifest, with a process a core. Answers are compared.
+manifest, with a process a core, and its rate while extractors work (decoding included, the start of processes not).
+Answers are compared.
 
 For all features together: the models alone (inputs prepared beforehand, a process a core, nothing written) against the
 whole command. What the command takes longer is the overhead of Beam, decoding, checks and shards.
@@ -185,6 +186,10 @@ def compare(images: Sequence[Path], dataset: Path, words: Sequence[object], feat
     )
     print(f", build {mine.wall:.1f} s ({mine.cpu:.1f})")
     print(f"{feature}: {theirs.wall / mine.wall:.2f} times as fast, {theirs.cpu / mine.cpu:.2f} by processor seconds")
+    (measured,) = json.loads((dataset / ".build-speeds.json").read_text())[feature].values()
+    rate, loop_rate = (os.cpu_count() or 1) * measured["images"] / measured["seconds"], len(images) / theirs.wall
+    print(f"{feature}: {rate:.1f} pictures a second while extractors work, plain loop {loop_rate:.1f}: ", end="")
+    print(f"{rate / loop_rate:.2f} times as fast")
     if (ours := answers(dataset, feature)) is not None:
         same = sum(_same(a, b) for a, b in zip(ours, loop, strict=True))
         print(f"{feature}: {same} of {len(images)} answers equal")
