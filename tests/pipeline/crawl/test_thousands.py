@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import pytest
@@ -23,6 +24,9 @@ CONCURRENCY = 256
 MAX_BYTES = 200_000
 DEADLINE = 6.0
 SPARE_BYTES = 100 * 2**20
+READ_SECONDS = 0.8
+HELD_UP_SECONDS = READ_SECONDS / 2
+ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,15 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """Server and crawler share this machine: a crawl in which others held them up for too long is no witness."""
+    for _ in range(ATTEMPTS):
+        found = crawl_all(tmp_path_factory.mktemp("server"))
+        if max((end - begin for begin, end in found.stalls), default=0.0) < HELD_UP_SECONDS:
+            break
+    return found
+
+
+def crawl_all(folder: Path) -> Ran:
     reasons: dict[str, list[str]] = defaultdict(list)
     seconds: list[float] = []
 
@@ -54,12 +67,12 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     async def story(targets: list[Target]) -> None:
         rules = rules_for(
             server, host_rate=RATE, concurrency=CONCURRENCY, max_bytes=MAX_BYTES, deadline_seconds=DEADLINE,
-            connect_seconds=1.0, read_seconds=0.8,
+            connect_seconds=1.0, read_seconds=READ_SECONDS,
         )  # fmt: skip
         async for _ in crawl(targets, rules, lambda fetched: asyncio.to_thread(settle, fetched)):
             pass
 
-    with serving(tmp_path_factory.mktemp("server")) as server:
+    with serving(folder) as server:
         targets = [Target(server.url(name, i)) for i in range(TIMES) for name in BEHAVIOURS]
         assert len(targets) > 2_000
         with watching_memory() as memory:
