@@ -120,7 +120,8 @@ def build(options: BuildOptions, again: Again | None = None) -> BuildResult:
         state.begin({**signature, "forgotten": forgotten.identity})
         if state.is_installing:
             state.install()
-        stands = known is not None and known.signature == signature and _records_whole(options.dataset, known)
+        whole = known is not None and _records_whole(options.dataset, known)
+        stands = known is not None and whole and known.signature == signature
         if not state.records_done and (again or not stands):
             _records(options, sources, state, again or Again(), forgotten)
             state.mark_records_done()
@@ -130,7 +131,7 @@ def build(options: BuildOptions, again: Again | None = None) -> BuildResult:
             state, extractors, options.config.shards.images, options.workers, known, options.beam_flags, reasons
         )
         features = _imported(options, sources, state, forgotten) + extraction.run()
-        if known is not None and state.records != options.dataset:
+        if whole and state.records != options.dataset:
             for move in moves(options.dataset, state.records):
                 log.warning("note: post %s", move)
         state.install()
