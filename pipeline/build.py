@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import BuildConfig
-from pipeline.extraction import Extraction
+from pipeline.extraction import Extraction, require
 from pipeline.extractors import extractor_class
 from pipeline.extractors.base import Extractor
 from pipeline.forgotten import Forgotten, read_forgotten
@@ -17,7 +17,7 @@ from pipeline.graph import RecordsJob, build_records
 from pipeline.moves import moves
 from pipeline.publish import BuiltFeature, publish_dataset, record_counts
 from pipeline.released import import_features
-from pipeline.runner import embedded, run_pipeline
+from pipeline.runner import run_pipeline
 from pipeline.sources import Sources, given_sources, joined_sources
 from pipeline.stages.crawl import CrawledImages, CrawlJob
 from pipeline.state import BuildState
@@ -162,8 +162,7 @@ def _extractors(options: BuildOptions, sources: Sources, had: Iterable[str]) -> 
     extractors = [extractor_class(name)(getattr(options.config.features, name)) for name in names]
     for extractor in extractors:
         extractor.fingerprint_parts()
-        if embedded(options.beam_flags):  # a cluster's workers are other machines
-            extractor.require()
+    require(extractors, options.beam_flags)
     return extractors
 
 

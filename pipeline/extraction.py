@@ -12,7 +12,7 @@ from pipeline.engine import Receipt, ShardTask, slice_digest
 from pipeline.extractors.base import Extractor
 from pipeline.progress import watched
 from pipeline.publish import BuiltFeature, stored_images
-from pipeline.runner import run_pipeline
+from pipeline.runner import embedded, run_pipeline
 from pipeline.stages.extract import ExtractJob, ExtractShards, grouped
 from pipeline.state import BuildState
 from schemas.config import as_plain
@@ -22,6 +22,13 @@ from schemas.manifest import Manifest
 from schemas.shards import shard_count, shard_slice
 
 log = logging.getLogger(__name__)
+
+
+def require(extractors: Sequence[Extractor], beam_flags: Sequence[str]) -> None:
+    """UsageError where this machine lacks what a feature asks for; a cluster's workers are other machines."""
+    if embedded(beam_flags):
+        for extractor in extractors:
+            extractor.require()
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,8 @@ class Extraction:
             return []
         images = stored_images(self.state.records)
         publish_text(self.state.image_list, "\n".join(images) + "\n")
-        prints = {e.spec.name: fingerprint(e.spec, e.fingerprint_parts()) for e in self.extractors}
+        parts = {e.spec.name: e.fingerprint_parts() for e in self.extractors}
+        prints = {e.spec.name: fingerprint(e.spec, parts[e.spec.name]) for e in self.extractors}
         count = shard_count(len(images), self.per_shard)
         tasks = [ShardTask(name, prints[name], i, count) for i in range(count) for name in prints]
         job = self._job(
@@ -59,7 +67,7 @@ class Extraction:
             self._do(open_tasks, job)
         return [
             BuiltFeature(
-                e.spec, prints[e.spec.name], e.fingerprint_parts(),
+                e.spec, prints[e.spec.name], parts[e.spec.name],
                 [Receipt.read(job.receipt(task)) for task in tasks if task.feature == e.spec.name],
                 e.notes(), as_plain(e.settings),
             )

@@ -15,6 +15,7 @@ from pipeline.engine import UNEXPECTED, Receipt
 from pipeline.forgotten import FORGOTTEN_FILE
 from pipeline.hashtags import mapping_table, pairs_of, read_mapping
 from pipeline.lineage import lineage
+from pipeline.parts import IMAGE_LIST
 from pipeline.segment import Segmenter
 from pipeline.speeds import remember_speeds
 from schemas.config import as_plain
@@ -136,15 +137,9 @@ def columns(dataset: Path, folder: str, names: Sequence[str], pattern: str = "*.
 
 def stored_images(records: Path) -> list[str]:
     """Hashes of the pictures that kept posts show and whose bytes are here, sorted."""
-    images = records / "images" / "images.parquet"
-    if not images.is_file():
-        return []
-    table = pq.read_table(images, columns=["image_sha256", "status"]).to_pylist()
-    stored = {row["image_sha256"] for row in table if row["status"] == "stored"}
-    shown: set[str] = set()
-    for part in sorted((records / "posts").glob("part-*.parquet")):
-        shown.update(pq.read_table(part, columns=["image_sha256"])["image_sha256"].to_pylist())
-    return sorted(stored & shown)
+    known = columns(records, "images", ("image_sha256", "status"), Path(IMAGE_LIST).name)
+    shown = {image for (image,) in columns(records, "posts", ("image_sha256",), "part-*.parquet")}
+    return sorted({image for image, status in known if status == "stored"} & shown)
 
 
 def _leaks(posts: Iterable[tuple[Any, ...]]) -> dict[str, int]:

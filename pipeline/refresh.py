@@ -75,7 +75,12 @@ def refresh(
     if not planned.works and not state.is_unfinished:
         return Refreshed(planned, seconds=time.monotonic() - started)
     extractors = [step.extractor for step in planned.works if step.extractor]
-    _require(extractors, beam_flags)
+    if extractors:
+        from pipeline.extraction import require
+        from pipeline.storage import give_options
+
+        give_options(beam_flags)
+        require(extractors, beam_flags)
     with state.locked():
         state.refuse_unfinished(SIGNATURE)
         if Manifest.read(dataset) != planned.known:
@@ -90,17 +95,6 @@ def _refuse_impossible(planned: Plan, names: Sequence[str]) -> None:
     for step in planned.steps:
         if step.state == BLOCKED or (step.state == IMPORTED and step.feature in names):
             raise UsageError(f"feature {step.feature}: {step.why}.")
-
-
-def _require(extractors: Sequence[Extractor], beam_flags: Sequence[str]) -> None:
-    """UsageError where this machine lacks what is asked for; a cluster's workers are other machines."""
-    from pipeline.runner import embedded
-    from pipeline.storage import give_options
-
-    give_options(beam_flags)
-    if embedded(beam_flags):
-        for extractor in extractors:
-            extractor.require()
 
 
 def _computed(
