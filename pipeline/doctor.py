@@ -107,7 +107,8 @@ def _runner() -> str:
 
     import apache_beam as beam
 
-    from pipeline.runner import EMBEDDED, run_pipeline
+    from pipeline.beam_flags import EMBEDDED
+    from pipeline.runner import run_pipeline
 
     run_pipeline(lambda root: root | beam.Create([1, 2]) | beam.Map(str), (), 1)
     return f"apache-beam {version('apache-beam')}, {EMBEDDED} works"

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import apache_beam as beam
 
+from pipeline.beam_flags import embedded
 from pipeline.earlier import Earlier, earlier_feature, is_whole
 from pipeline.engine import Receipt, ShardTask, slice_digest
 from pipeline.extractors.base import Extractor
 from pipeline.progress import watched
 from pipeline.publish import BuiltFeature, stored_images
-from pipeline.runner import embedded, run_pipeline
+from pipeline.runner import run_pipeline
 from pipeline.stages.extract import ExtractJob, ExtractShards, grouped
 from pipeline.state import BuildState
 from schemas.config import as_plain

@@ -9,33 +9,17 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import apache_beam as beam
+import grpc
 import psutil
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
+from pipeline.beam_flags import beam_options, embedded
 from schemas.console import FAILED
-from schemas.errors import UsageError
-
-EMBEDDED = "FnApiRunner"
-"""Named, because Beam's default first tries to download another engine, and can hang doing so."""
+from schemas.errors import M3hError
 
 _WORKER_THREAD = "run_worker"  # as the embedded runner names the thread that waits for a worker process
-
-_REFUSED = {"dask": "it loses rows without saying so", "directrunner": "it may try to download another engine"}
-
-
-def embedded(beam_flags: Sequence[str]) -> bool:
-    """Whether these flags leave the work to the embedded runner.
-
-    Raises UsageError for a runner that is known to lose data or to hang.
-    """
-    named = [flag.partition("=")[2] for flag in beam_flags if flag.startswith("--runner=")]
-    for runner in named:
-        for word, why in _REFUSED.items():
-            if word in runner.lower():
-                raise UsageError(f"--runner={runner}: refused, {why}. Use {EMBEDDED}, or a Flink or Spark cluster.")
-    return not named or named[-1] == EMBEDDED
 
 
 def run_pipeline(wire: Callable[[beam.Pipeline], None], beam_flags: Sequence[str], workers: int) -> None:
@@ -43,19 +27,30 @@ def run_pipeline(wire: Callable[[beam.Pipeline], None], beam_flags: Sequence[str
 
     An exception of a stage is raised here.
     """
+    options = beam_options(beam_flags)
     if not embedded(beam_flags):
-        with beam.Pipeline(options=PipelineOptions(list(beam_flags))) as root:
-            wire(root)
+        _run_elsewhere(wire, options)
         return
-    flags = [flag for flag in beam_flags if not flag.startswith("--runner=")]
     environment = None
     if workers > 1:
-        flags.append(f"--direct_num_workers={workers}")
+        options.view_as(DirectOptions).direct_num_workers = workers
         worker = f"exec {shlex.quote(sys.executable)} -m pipeline.worker"  # exec: no shell between it and us
         environment = SubprocessSDKEnvironment.from_command_string(worker)
     runner = FnApiRunner(default_environment=environment)
-    with _Watchdog(), beam.Pipeline(runner=runner, options=PipelineOptions(flags)) as root:
+    with _Watchdog(), beam.Pipeline(runner=runner, options=options) as root:
         wire(root)
+
+
+def _run_elsewhere(wire: Callable[[beam.Pipeline], None], options: PipelineOptions) -> None:
+    """By another engine. M3hError where that lost a worker or is gone itself; a fault of ours keeps its traceback."""
+    try:
+        with beam.Pipeline(options=options) as root:
+            wire(root)
+    except (RuntimeError, grpc.RpcError) as error:
+        said = error.details() if isinstance(error, grpc.Call) else str(error)
+        if "Traceback" in said:
+            raise
+        raise M3hError(f"the engine gave up: {said}. Finished shards are kept: the same command resumes.") from error
 
 
 _PATIENCE_SECONDS = 10.0

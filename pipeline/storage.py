@@ -75,9 +75,10 @@ def sha256_of(path: str) -> str:
 def give_options(beam_flags: Sequence[str]) -> None:
     """Let Beam's filesystems know the flags of the run (`--hdfs_host`, `--s3_region_name`) before it starts."""
     from apache_beam.io.filesystems import FileSystems
-    from apache_beam.options.pipeline_options import PipelineOptions
 
-    FileSystems.set_options(PipelineOptions(list(beam_flags)))
+    from pipeline.beam_flags import beam_options
+
+    FileSystems.set_options(beam_options(beam_flags))
 
 
 def _filesystems(path: str) -> Any:

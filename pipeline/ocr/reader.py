@@ -1,8 +1,10 @@
 """Files of pictures to Tesseract's tables, by a helper process that may hang or die."""
 
 import json
-import threading
-from collections.abc import Mapping, Sequence
+import os
+import queue
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +19,23 @@ _HEADER = "level page_num block_num par_num line_num word_num left top width hei
 
 
 class Reader:
-    """Reads sheets, for any number of threads, one question at a time. options: of `pipeline.ocr.helper`.
+    """Reads sheets, for any number of threads, as many at a time as there are cores. options: of `pipeline.ocr.helper`.
 
     seconds: what reading one sheet may take, by the clock. What takes longer is killed, and all that it started.
     """
 
     def __init__(self, options: Mapping[str, Any], seconds: float) -> None:
-        self._helper = Helper("ocr", "pipeline.ocr.helper", options, _LONGEST_ANSWER)
         self._seconds = seconds
-        self._lock = threading.Lock()
+        self._idle: queue.LifoQueue[Helper] = queue.LifoQueue(os.cpu_count() or 1)
+        for _ in range(self._idle.maxsize):  # a helper starts when it is asked: one thread alone needs one
+            self._idle.put(Helper("ocr", "pipeline.ocr.helper", options, _LONGEST_ANSWER))
 
     def close(self) -> None:
-        """End the helper. The reader can be used again, with a new one."""
-        with self._lock:
-            self._helper.stop()
+        """End the helpers. The reader can be used again, with new ones."""
+        helpers = [self._idle.get() for _ in range(self._idle.maxsize)]
+        for helper in helpers:
+            helper.stop()
+            self._idle.put(helper)
 
     def read(self, sheets: Sequence[Sheet]) -> None:
         """Give each sheet its tables or its fault, in one go; where that fails or takes too long, one by one."""
@@ -46,11 +51,19 @@ class Reader:
         for sheet in sheets:
             sheet.tables = [next(tables) for _ in sheet.views]
 
+    @contextmanager
+    def _helper(self) -> Iterator[Helper]:
+        helper = self._idle.get()
+        try:
+            yield helper
+        finally:
+            self._idle.put(helper)
+
     def _tables(self, names: Sequence[str]) -> list[Table]:
         question = json.dumps([str(Path(name).absolute()) for name in names]).encode()
         try:
-            with self._lock:
-                answer = json.loads(self._helper.ask(question, self._seconds))
+            with self._helper() as helper:
+                answer = json.loads(helper.ask(question, self._seconds))
         except TimeoutError as error:
             raise ImageFault(OCR_TIMEOUT, f"{self._seconds} s") from error
         except HelperDiedError as error:

@@ -7,12 +7,11 @@ from contextlib import suppress
 import psutil
 
 
-def wait_for(reached: Callable[[], bool]) -> None:
-    for _ in range(3000):
-        if reached():
-            return
+def wait_for(reached: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end, f"it did not come to that within {seconds:g} seconds"
         time.sleep(0.01)
-    raise AssertionError("it did not come to that within 30 seconds")
 
 
 def gone(process: psutil.Process) -> bool:

@@ -45,13 +45,6 @@ def build_words(source: tuple[Path, Path], dataset: Path, workers: int) -> list[
 
 
 @pytest.mark.slow
-def test_two_processes_write_what_one_writes(source: tuple[Path, Path], reference: Path, tmp_path: Path) -> None:
-    done = run("pipeline", *build_words(source, tmp_path / "two", workers=2))
-    assert done.code == 0, done.err
-    assert files_of(tmp_path / "two") == files_of(reference)
-
-
-@pytest.mark.slow
 def test_the_order_of_the_input_changes_no_row(source: tuple[Path, Path], reference: Path, tmp_path: Path) -> None:
     dump, images = source
     lines = dump.read_text().splitlines()
