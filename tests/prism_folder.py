@@ -26,4 +26,4 @@ def install() -> Path:
 
 
 if __name__ == "__main__":
-    print(install())
+    install()

@@ -53,7 +53,7 @@ def prism() -> list[str]:
 
 @pytest.fixture
 def pool() -> Iterator[tuple[psutil.Process, str]]:
-    """A worker pool as on another machine, and its address: every engine's EXTERNAL environment asks one for workers."""
+    """A worker pool, as other machines have one, and its address: an EXTERNAL environment asks it for workers."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
