@@ -13,10 +13,12 @@ from pipeline.extraction import Extraction, require
 from pipeline.extractors import extractor_class
 from pipeline.extractors.base import Extractor
 from pipeline.forgotten import Forgotten, read_forgotten
-from pipeline.graph import RecordsJob, build_records
+from pipeline.graph import STAGES, RecordsJob, build_records
 from pipeline.moves import moves
+from pipeline.progress import AUTO
 from pipeline.publish import BuiltFeature, publish_dataset, record_counts
 from pipeline.released import import_features
+from pipeline.run import Run
 from pipeline.runner import run_pipeline
 from pipeline.sources import Sources, given_sources, joined_sources
 from pipeline.stages.crawl import CrawledImages, CrawlJob
@@ -39,7 +41,7 @@ class BuildOptions:
     """What one call of `build` is asked to do.
 
     images, crawl: the folder with the pictures, or that they are fetched by their URLs. features: None for the
-    dataset's own, or the default ones of a new one.
+    dataset's own, or the default ones of a new one. progress: as `Watch` has it; command: that a summary names.
     """
 
     dumps: Sequence[str]
@@ -51,6 +53,8 @@ class BuildOptions:
     config: BuildConfig = field(default_factory=BuildConfig)
     workers: int = os.cpu_count() or 1
     beam_flags: Sequence[str] = ()
+    progress: str = AUTO
+    command: str = "build"
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,8 @@ def build(options: BuildOptions, again: Again | None = None) -> BuildResult:
         options = _with_known_features(options, known)
     changed = known is not None and (again is not None or known.signature != signature)
     extractors = _extractors(options, sources, known.features if known and changed else ())
-    with state.locked():
+    run = Run(options.command, state, options.progress, options.workers, options.beam_flags)
+    with state.locked(), run:
         state.sweep()
         forgotten = read_forgotten(options.dataset, known)
         state.begin({**signature, "forgotten": forgotten.identity})
@@ -123,14 +128,14 @@ def build(options: BuildOptions, again: Again | None = None) -> BuildResult:
         whole = known is not None and _records_whole(options.dataset, known)
         stands = known is not None and whole and known.signature == signature
         if not state.records_done and (again or not stands):
-            _records(options, sources, state, again or Again(), forgotten)
+            _records(options, sources, state, again or Again(), forgotten, run)
             state.mark_records_done()
         read = sum(read_json(state.tallies).values()) if state.records_done else 0
         reasons = (again or Again()).reasons
         extraction = Extraction(
-            state, extractors, options.config.shards.images, options.workers, known, options.beam_flags, reasons
+            state, extractors, options.config.shards.images, options.workers, run, known, options.beam_flags, reasons
         )
-        features = _imported(options, sources, state, forgotten) + extraction.run()
+        features = _imported(options, sources, state, forgotten) + extraction.complete()
         if whole and state.records != options.dataset:
             for move in moves(options.dataset, state.records):
                 log.warning("note: post %s", move)
@@ -138,6 +143,7 @@ def build(options: BuildOptions, again: Again | None = None) -> BuildResult:
         counts = record_counts(options.dataset, read) if state.records_done or known is None else known.counts
         manifest = publish_dataset(options.dataset, options.config, signature, counts, features, known)
         sources.remember(options.dataset)
+        run.finish(manifest)
         state.finish()
     broken = {feature.name: n for feature in features if (n := feature.unexpected)}
     return BuildResult(manifest, time.monotonic() - started, broken)
@@ -197,21 +203,25 @@ def _records_whole(dataset: Path, known: Manifest) -> bool:
     return all((dataset / n).is_file() and sha256_file(dataset / n) == known.files[n].sha256 for n in names)
 
 
-def _records(options: BuildOptions, sources: Sources, state: BuildState, again: Again, forgotten: Forgotten) -> None:
+def _records(
+    options: BuildOptions, sources: Sources, state: BuildState, again: Again, forgotten: Forgotten, run: Run
+) -> None:
     log.info("reading %d dump files", len(sources.dumps))
     state.forget_records()
     config, dataset = options.config, options.dataset.absolute()
-    crawl = CrawlJob(dataset, config.crawl, config.image, again.reasons, again.recrawl) if sources.crawl else None
+    crawl = CrawlJob(dataset, config.crawl, config.image, again.reasons, again.recrawl, run.folder)
     job = RecordsJob(
         sources,
         dataset,
         state.next.absolute(),
         config,
         state.tallies.absolute(),
-        crawl=CrawledImages(crawl) if crawl else None,
+        crawl=CrawledImages(crawl) if sources.crawl else None,
         forgotten=forgotten,
+        progress=run.folder,
     )
-    run_pipeline(lambda root: build_records(root, job), options.beam_flags, options.workers)
+    run.reads(STAGES, sum(dump.size() for dump in sources.dumps))
+    run.counted(run_pipeline(lambda root: build_records(root, job), options.beam_flags, options.workers))
 
 
 def _imported(options: BuildOptions, sources: Sources, state: BuildState, forgotten: Forgotten) -> list[BuiltFeature]:

@@ -19,6 +19,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "gc": refreshing.gc_command,
     "compact": refreshing.compact_command,
     "crawl": crawling.crawl_command,
+    "summary": checking.summary_command,
     "stats": checking.stats_command,
     "verify": checking.verify_command,
     "why": records.why_command,

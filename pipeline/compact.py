@@ -12,9 +12,11 @@ from typing import Any
 
 from pipeline.config import BuildConfig
 from pipeline.parts import POSTS
+from pipeline.progress import AUTO
 from pipeline.publish import file_entry, remove_unlisted, stored_images
 from pipeline.reslice import images_of, without
 from pipeline.rules import ShardRules
+from pipeline.run import Run
 from pipeline.state import BuildState, record_files
 from pipeline.versions import Removed, collect_garbage, is_imported, without_old
 from schemas.config import as_plain, resolve
@@ -36,10 +38,11 @@ class Compacted:
         return {**self.removed.summary(), "rewritten": self.rewritten}
 
 
-def compact(dataset: Path, sets: Sequence[str] = ()) -> Compacted:
+def compact(dataset: Path, sets: Sequence[str] = (), progress: str = AUTO) -> Compacted:
     """Remove old versions, and divide rows into files as `sets` (`shards.images`, `shards.posts`) say.
 
-    Killed anywhere, the same call finishes. UsageError where `sets` change another field, or a current version lacks
+    Killed anywhere, the same call finishes. progress: as `Watch` has it.
+    UsageError where `sets` change another field, or a current version lacks
     rows; IntegrityError where a file is not what the manifest says.
     """
     state = BuildState(dataset)
@@ -48,12 +51,14 @@ def compact(dataset: Path, sets: Sequence[str] = ()) -> Compacted:
             _carry_out(state)
     data = Dataset(dataset)
     shards = _shards(data.manifest, sets)
-    with state.locked():
+    run = Run("compact", state, progress)
+    with state.locked(), run:
         state.refuse_unfinished()
         state.sweep()
         state.forget_records()
         manifest, removed = without_old(data.manifest, keep=0)
-        rewritten = _stage(data, manifest, shards, state.next)
+        rewritten = _stage(data, manifest, shards, state.next, run)
+        run.finish(manifest)
         if rewritten:
             publish_json(state.compacting, asdict(manifest))
             _carry_out(state)
@@ -79,7 +84,7 @@ def _shards(known: Manifest, sets: Sequence[str]) -> ShardRules:
     return asked.shards
 
 
-def _stage(data: Dataset, manifest: Manifest, shards: ShardRules, out: Path) -> int:
+def _stage(data: Dataset, manifest: Manifest, shards: ShardRules, out: Path, run: Run) -> int:
     """Write what gets other bytes below `out`, and name it in `manifest`. Returns how many files that are."""
     replaced: set[str] = set()
     rows: dict[str, int] = {}
@@ -87,8 +92,14 @@ def _stage(data: Dataset, manifest: Manifest, shards: ShardRules, out: Path) -> 
     for name, feature in manifest.features.items():
         version = feature["current"]
         gone = _gone(data, name, feature, images)
-        if built := without(data, name, version, gone, out, shards.images):
+
+        def told(done: int, total: int, name: str = name) -> None:
+            run.extracts({name: total})
+            run.tell(name, done)
+
+        if built := without(data, name, version, gone, out, shards.images, told):
             built.write_dropped(out)
+            run.extracted(name, built.receipts, [])
             replaced |= {*feature["versions"][version]["shards"], built.dropped_file}
             rows |= {receipt.file: receipt.rows for receipt in built.receipts}
             feature["versions"] = {version: built.version()}

@@ -111,12 +111,22 @@ class Work:
     known: Mapping[str, Row | Dropped] = field(default_factory=dict)
 
 
-def run_shards(works: Sequence[Work], images: Sequence[str], dataset: Path, out: Path) -> list[Receipt]:
+Told = Callable[[str, Sequence[Row | Dropped]], None]
+"""Is told the feature, and what became of pictures as they are done."""
+
+
+def _nobody(_feature: str, _outcomes: Sequence[Row | Dropped]) -> None:
+    return
+
+
+def run_shards(
+    works: Sequence[Work], images: Sequence[str], dataset: Path, out: Path, told: Told = _nobody
+) -> list[Receipt]:
     """Make a shard of `images` (hashes, sorted) for each of several features, below `out`.
 
-    The pictures are those of `dataset`; each is decoded once.
+    The pictures are those of `dataset`; each is decoded once. told: called from this thread.
     """
-    shards = [_Shard(work, images) for work in works]
+    shards = [_Shard(work, images, told) for work in works]
     readers = {image: [shard for shard in shards if image not in shard.work.known] for image in images}
     ahead = AHEAD * max(work.extractor.batch_size for work in works)
     threads = (os.cpu_count() or DECODERS) if any(work.extractor.accelerated for work in works) else DECODERS
@@ -168,9 +178,10 @@ def _ahead(
 class _Shard:
     """One feature's shard while it is made: what is prepared and waits for a full batch, and what is done."""
 
-    def __init__(self, work: Work, images: Sequence[str]) -> None:
+    def __init__(self, work: Work, images: Sequence[str], told: Told) -> None:
         self.work = work
         self._images = images
+        self._told = told
         self._outcomes: dict[str, Row | Dropped] = dict(work.known)
         self._waiting: list[tuple[str, Any]] = []
         self._seconds = 0.0
@@ -179,7 +190,7 @@ class _Shard:
         """One more picture; a full batch is extracted."""
         self._seconds += prepared.seconds
         if prepared.fault is not None:
-            self._outcomes[image] = _fault(self.work.extractor, image, prepared.fault)
+            self._settle({image: _fault(self.work.extractor, image, prepared.fault)})
             return
         self._waiting.append((image, prepared.value))
         if len(self._waiting) == self.work.extractor.batch_size:
@@ -188,8 +199,13 @@ class _Shard:
     def _extract_waiting(self) -> None:
         started = time.monotonic()
         batch, self._waiting = self._waiting, []
-        self._outcomes.update(_extract(batch, self.work.extractor))
+        outcomes = dict(_extract(batch, self.work.extractor))
         self._seconds += time.monotonic() - started
+        self._settle(outcomes)
+
+    def _settle(self, outcomes: Mapping[str, Row | Dropped]) -> None:
+        self._outcomes.update(outcomes)
+        self._told(self.work.extractor.spec.name, list(outcomes.values()))
 
     def finish(self, out: Path) -> Receipt:
         """Extract what is left, and write the shard."""

@@ -1,6 +1,7 @@
 """The features' part of a build: which shards stand already, which must be done, and the run that does them."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,8 @@ from pipeline.beam_flags import embedded
 from pipeline.earlier import Earlier, earlier_feature, is_whole
 from pipeline.engine import Receipt, ShardTask, slice_digest
 from pipeline.extractors.base import Extractor
-from pipeline.progress import watched
 from pipeline.publish import BuiltFeature, stored_images
+from pipeline.run import Run
 from pipeline.runner import run_pipeline
 from pipeline.stages.extract import ExtractJob, ExtractShards, grouped
 from pipeline.state import BuildState
@@ -34,7 +35,7 @@ def require(extractors: Sequence[Extractor], beam_flags: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Extraction:
-    """Features to make complete. known: what a finished dataset here has already.
+    """Features to make complete. run: is told what was done. known: what a finished dataset here has already.
 
     again: reasons for which an image without a row is tried again.
     """
@@ -43,11 +44,12 @@ class Extraction:
     extractors: Sequence[Extractor]
     per_shard: int
     workers: int
+    run: Run
     known: Manifest | None = None
     beam_flags: Sequence[str] = ()
     again: frozenset[str] = field(default_factory=frozenset)
 
-    def run(self) -> list[BuiltFeature]:
+    def complete(self) -> list[BuiltFeature]:
         """Do what is not done. UsageError, before any work, where an extractor lacks what it needs."""
         if not self.extractors:
             return []
@@ -65,12 +67,19 @@ class Extraction:
         if open_tasks:
             for extractor in self.extractors:
                 extractor.fetch()
-            self._do(open_tasks, job)
+            self._do(open_tasks, job, images)
+        receipts = {task: Receipt.read(job.receipt(task)) for task in tasks}
+        for name in prints:
+            mine = [task for task in tasks if task.feature == name]
+            done = set(open_tasks).intersection(mine)
+            self.run.extracted(
+                name, [receipts[task] for task in mine if task in done],
+                [receipts[task] for task in mine if task not in done],
+            )  # fmt: skip
         return [
             BuiltFeature(
                 e.spec, prints[e.spec.name], parts[e.spec.name],
-                [Receipt.read(job.receipt(task)) for task in tasks if task.feature == e.spec.name],
-                e.notes(), as_plain(e.settings),
+                [receipts[task] for task in tasks if task.feature == e.spec.name], e.notes(), as_plain(e.settings),
             )
             for e in self.extractors
         ]  # fmt: skip
@@ -86,6 +95,7 @@ class Extraction:
             per_shard=self.per_shard,
             settings={e.spec.name: e.settings for e in self.extractors},
             earlier=earlier,
+            progress=self.run.folder,
         )
 
     def _stands(self, task: ShardTask, job: ExtractJob, images: Sequence[str]) -> bool:
@@ -105,14 +115,14 @@ class Extraction:
         Receipt(shard.name, shard.sha256, shard.rows, shard.first, shard.slice, dropped).write(job.receipt(task))
         return True
 
-    def _do(self, tasks: Sequence[ShardTask], job: ExtractJob) -> None:
+    def _do(self, tasks: Sequence[ShardTask], job: ExtractJob, images: Sequence[str]) -> None:
         groups = grouped(tasks, {e.spec.name: e.accelerated for e in self.extractors}, self.workers)
 
         def wire(root: beam.Pipeline) -> None:
             root | beam.Create(groups) | beam.Reshuffle() | ExtractShards(job, self.extractors)
 
-        def done() -> int:
-            return sum(job.receipt(task).is_file() for task in tasks)
-
-        with watched("shards", len(tasks), done):
-            run_pipeline(wire, self.beam_flags, min(self.workers, len(groups)))
+        pictures: Counter[str] = Counter()
+        for task in tasks:
+            pictures[task.feature] += len(images[shard_slice(task.index, self.per_shard)])
+        self.run.extracts(pictures)
+        self.run.counted(run_pipeline(wire, self.beam_flags, min(self.workers, len(groups))))

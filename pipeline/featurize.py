@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.build import BuildOptions, BuildResult, build
 from pipeline.config import BuildConfig
 from pipeline.extractors import EXTRACTORS, extractor_class
+from pipeline.progress import AUTO
 from pipeline.sources import is_released
 from schemas.config import resolve
 from schemas.errors import UsageError
@@ -39,6 +40,7 @@ def featurize(
     sets: Sequence[str],
     workers: int,
     beam_flags: Sequence[str],
+    progress: str = AUTO,
 ) -> BuildResult:
     """Build `dataset` from `posts`, all of it in the split `test`, under the fingerprints of `like`.
 
@@ -57,8 +59,20 @@ def featurize(
                 f"`python -m pipeline plan --dataset {like}` tells what differs; bring its weights and engines here."
             )
     return build(
-        BuildOptions(posts, dataset, images, crawl, format, names, config, workers=workers, beam_flags=beam_flags)
-    )
+        BuildOptions(
+            posts,
+            dataset,
+            images,
+            crawl,
+            format,
+            names,
+            config,
+            workers=workers,
+            beam_flags=beam_flags,
+            progress=progress,
+            command="featurize",
+        )
+    )  # fmt: skip
 
 
 def _config(known: Manifest) -> dict[str, Any]:

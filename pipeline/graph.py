@@ -12,15 +12,17 @@ from pipeline.parts import DROPPED as DROPPED_ROWS
 from pipeline.parts import DROPPED_PER_FILE, IMAGE_LIST, IMAGES, POSTS
 from pipeline.privacy import masked_dropped, masked_post
 from pipeline.rules import CleanRules
+from pipeline.run import WRITE
 from pipeline.sources import Sources
 from pipeline.stages.clean import Language, Text
-from pipeline.stages.crawl import CrawledImages
+from pipeline.stages.crawl import CRAWL, CrawledImages
 from pipeline.stages.dedup import Dedup
 from pipeline.stages.doors import DROPPED, KEEP
 from pipeline.stages.images import Images
 from pipeline.stages.near import PictureLinks, TextLinks
 from pipeline.stages.rare import RareHashtags
 from pipeline.stages.read import READY, TALLY, ReadDumps
+from pipeline.stages.report import Report
 from pipeline.stages.split import Split
 from pipeline.stages.write import WriteJson, WriteOne, WriteParts
 from schemas.posts import IMAGE_SCHEMA, Post, dropped_row, post_row
@@ -32,6 +34,7 @@ class RecordsJob:
 
     dataset: where the image store is.
     out: where posts, dropped records and the list of images are written. crawl: where pictures are fetched.
+    progress: folder of the run's tallies.
     """
 
     sources: Sources
@@ -41,36 +44,49 @@ class RecordsJob:
     tallies: Path
     forgotten: Forgotten = NOBODY
     crawl: CrawledImages | None = None
+    progress: Path | None = None
+
+
+STAGES = ("read", CRAWL, "image", "text", "language", "duplicates", "rare_hashtags", "split", WRITE)
+"""As they report, in their order; those at which records leave bear the name that `dropped` has."""
 
 
 def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
     """Wire the stages in the order of the rules: image, text, language, duplicates, rare hashtags (§4)."""
     config = job.config
+    gone: list[Any] = []
+
+    def told(stage: str, kept: Any, *dropped: Any) -> Any:
+        """Both ways out of a stage, with a report of what goes there."""
+        for i, records in enumerate(dropped):
+            gone.append(records | f"{stage}: dropped {i}" >> Report(stage, job.progress, opens=False))
+        return kept | f"{stage}: kept" >> Report(stage, job.progress)
+
     read = (
         root
         | "dumps" >> beam.Create(job.sources.dumps)
         | beam.Reshuffle()
-        | "read" >> ReadDumps(config.read, job.forgotten)
+        | "read" >> ReadDumps(config.read, job.forgotten, job.progress)
     )
     read[TALLY] | "tally" >> WriteJson(job.tallies, sum)
-    gone = [read[DROPPED]]
+    posts = told("read", read[KEEP], read[DROPPED])
+    ready = read[READY] | "read: ready" >> Report("read", job.progress, opens=False)
 
     images = job.crawl or Images(job.sources.images, job.dataset, config.image)
-    posts, image_rows, dropped = read[KEEP] | "images" >> images
-    gone.append(dropped)
+    posts, image_rows, dropped = posts | "images" >> images
+    posts = told("image", posts, *dropped)
+    pictures = image_rows | "places" >> beam.Map(lambda row: (row["image_sha256"], row["places"]))
     for name, stage in (("text", Text(config.clean, config.text)), ("language", Language(config.clean))):
         routed = posts | name >> stage
-        posts = routed[KEEP]
-        gone.append(routed[DROPPED])
-    pictures = image_rows | "places" >> beam.Map(lambda row: (row["image_sha256"], row["places"]))
+        posts = told(name, routed[KEEP], routed[DROPPED])
     posts, dropped = (posts, pictures) | "duplicates" >> Dedup(config.clean)
-    gone.append(dropped)
+    posts = told("duplicates", posts, *dropped)
     routed = posts | "rare hashtags" >> RareHashtags(config.clean.min_hashtag_count)
-    gone.append(routed[DROPPED])
+    posts = told("rare_hashtags", routed[KEEP], routed[DROPPED])
 
-    posts = (routed[KEEP], read[READY]) | "all kept" >> beam.Flatten()
-    kept = (posts, near_links(posts, pictures, config.clean)) | "split" >> Split(config.split)
-    known = read[READY] | "url only" >> beam.Map(url_only_row)
+    posts = (posts, ready) | "all kept" >> beam.Flatten()
+    kept = told("split", (posts, near_links(posts, pictures, config.clean)) | "split" >> Split(config.split))
+    known = ready | "url only" >> beam.Map(url_only_row)
     images = (image_rows, known) | "all images" >> beam.Flatten() | "one row an image" >> FirstOfEach("image_sha256")
     _write(kept, gone, images, job)
 
@@ -90,9 +106,11 @@ def _write(kept: Any, gone: list[Any], images: Any, job: RecordsJob) -> None:
         kept = kept | "mask posts" >> beam.Map(masked_post)
         gone = [(records | f"mask dropped {i}" >> beam.Map(masked_dropped)) for i, records in enumerate(gone)]
     posts = WriteParts(job.out, POSTS, job.config.shards.posts)
-    kept | "post rows" >> beam.Map(post_row) | "write posts" >> posts
+    written = Report(WRITE, job.progress, size=int)
+    kept | "post rows" >> beam.Map(post_row) | "write posts" >> posts | "posts written" >> written
     dropped = WriteParts(job.out, DROPPED_ROWS, DROPPED_PER_FILE)
-    gone | "all dropped" >> beam.Flatten() | "dropped rows" >> beam.Map(dropped_row) | "write dropped" >> dropped
+    leaving = gone | "all dropped" >> beam.Flatten() | "dropped rows" >> beam.Map(dropped_row)
+    leaving | "write dropped" >> dropped | "dropped written" >> written
     images | "write images" >> WriteOne(job.out / IMAGE_LIST, IMAGES)
 
 

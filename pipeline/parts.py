@@ -32,10 +32,11 @@ class Layout:
         part = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % parts
         return f"{self.folder}/part-{part:05d}-of-{parts:05d}.parquet"
 
-    def write(self, path: Path, rows: Iterable[Row]) -> None:
-        """One file, its rows in order."""
+    def write(self, path: Path, rows: Iterable[Row]) -> int:
+        """One file, its rows in order; returns how many."""
         ordered = sorted(rows, key=lambda row: tuple(row[key] for key in self.order))
         publish_table(path, pa.Table.from_pylist(ordered, schema=self.schema))
+        return len(ordered)
 
     def write_parts(self, dataset: Path, rows: Sequence[Row], per_part: int) -> None:
         """All rows, about `per_part` a file; no rows, no file."""

@@ -10,7 +10,9 @@ from typing import Any
 from pipeline.config import BuildConfig
 from pipeline.extractors.base import Extractor
 from pipeline.plan import BLOCKED, IMPORTED, Plan, plan
+from pipeline.progress import AUTO
 from pipeline.publish import BuiltFeature, publish_features, remove_unlisted
+from pipeline.run import Run
 from pipeline.state import BuildState
 from schemas.config import as_plain
 from schemas.errors import UsageError
@@ -61,11 +63,12 @@ def refresh(
     workers: int = 1,
     beam_flags: Sequence[str] = (),
     announce: Callable[[Plan], None] = lambda _: None,
+    progress: str = AUTO,
 ) -> Refreshed:
     """Compute the features whose fingerprint is another now, and make them current. Killed, the same call goes on.
 
-    announce: is told the plan before anything is done. Other arguments as `plan`'s. UsageError where one of `names`
-    cannot be computed, or one of the dataset's own features is blocked.
+    announce: is told the plan before anything is done. progress: as `Watch` has it. Other arguments as
+    `plan`'s. UsageError where one of `names` cannot be computed, or one of the dataset's own features is blocked.
     """
     started = time.monotonic()
     planned = plan(dataset, names, config, sets)
@@ -81,11 +84,13 @@ def refresh(
 
         give_options(beam_flags)
         require(extractors, beam_flags)
-    with state.locked():
+    run = Run("refresh", state, progress, workers, beam_flags)
+    with state.locked(), run:
         state.refuse_unfinished(SIGNATURE)
         if Manifest.read(dataset) != planned.known:
             raise UsageError(f"{dataset}: another command has changed it meanwhile; run this one again.")
-        features = _computed(state, planned, extractors, workers, beam_flags)
+        features = _computed(state, planned, extractors, workers, beam_flags, run)
+        run.finish(Manifest.read(dataset))
         state.finish()
     broken = {feature.name: number for feature in features if (number := feature.unexpected)}
     return Refreshed(planned, tuple(features), time.monotonic() - started, broken)
@@ -98,7 +103,7 @@ def _refuse_impossible(planned: Plan, names: Sequence[str]) -> None:
 
 
 def _computed(
-    state: BuildState, planned: Plan, extractors: Sequence[Extractor], workers: int, beam_flags: Sequence[str]
+    state: BuildState, planned: Plan, extractors: Sequence[Extractor], workers: int, beam_flags: Sequence[str], run: Run
 ) -> list[BuiltFeature]:
     known = planned.known
     state.sweep()
@@ -111,7 +116,7 @@ def _computed(
     from pipeline.extraction import Extraction
 
     config = _config(planned)
-    features = Extraction(state, extractors, config.shards.images, workers, known, beam_flags).run()
+    features = Extraction(state, extractors, config.shards.images, workers, run, known, beam_flags).complete()
     for feature in features:
         feature.write_description(state.next)
         feature.write_dropped(state.next)

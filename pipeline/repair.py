@@ -16,6 +16,7 @@ from pipeline.forgotten import FORGOTTEN_FILE
 from pipeline.images import image_path
 from pipeline.parts import IMAGE_LIST
 from pipeline.publish import MAPPING, publish_dataset
+from pipeline.run import Run
 from pipeline.sources import is_released, remembered_sources
 from pipeline.state import BuildState
 from pipeline.verify import Report, is_record_file, verify
@@ -49,14 +50,15 @@ def repair(dataset: Path, workers: int = 1, beam_flags: Sequence[str] = ()) -> R
         return repaired
     state = BuildState(dataset)
     mine = {"repair": known.files[IMAGE_LIST].sha256 if IMAGE_LIST in known.files else ""}
-    with state.locked():
+    run = Run("verify --repair", state, workers=workers, beam_flags=beam_flags)
+    with state.locked(), run:
         state.refuse_unfinished("repair")
         state.begin(mine)
         state.install()  # of a repair that was killed
         _remove_foreign(report, repaired)
         _restore_pictures(dataset, known, report, repaired)
         if report.records_whole and not repaired.left:
-            _redo(state, known, report, repaired, workers, beam_flags)
+            _redo(state, known, report, repaired, workers, beam_flags, run)
         repaired.left += _beyond(dataset, known, report)
         state.finish()
     return repaired
@@ -91,7 +93,13 @@ def _restore_pictures(dataset: Path, known: Manifest, report: Report, repaired: 
 
 
 def _redo(
-    state: BuildState, known: Manifest, report: Report, repaired: Repaired, workers: int, beam_flags: Sequence[str]
+    state: BuildState,
+    known: Manifest,
+    report: Report,
+    repaired: Repaired,
+    workers: int,
+    beam_flags: Sequence[str],
+    run: Run,
 ) -> None:
     """The broken files of features, and the tables that are made of the records."""
     broken = {name for name in report.broken if not is_record_file(name) and name != FORGOTTEN_FILE}
@@ -101,9 +109,10 @@ def _redo(
         return
     from pipeline.extraction import Extraction
 
-    features = Extraction(state, extractors, config.shards.images, workers, known, beam_flags).run()
+    features = Extraction(state, extractors, config.shards.images, workers, run, known, beam_flags).complete()
     state.install()
     manifest = publish_dataset(state.dataset, config, known.signature, known.counts, features, known)
+    run.finish(manifest)
     for name in sorted(broken & set(manifest.files)):
         path, now, then = state.dataset / name, manifest.files[name].sha256, known.files[name].sha256
         if path.is_file() and sha256_file(path) == now:

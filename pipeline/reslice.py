@@ -1,6 +1,6 @@
 """A finished feature without some of its pictures: the rows that stay, in the shards a build of them would write."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,18 @@ def images_of(data: Dataset, name: str, fingerprint: str) -> set[str]:
 
 
 def without(
-    data: Dataset, name: str, fingerprint: str, gone: Collection[str], out: Path, per_shard: int = 0
+    data: Dataset,
+    name: str,
+    fingerprint: str,
+    gone: Collection[str],
+    out: Path,
+    per_shard: int = 0,
+    told: Callable[[int, int], None] = lambda done, total: None,
 ) -> BuiltFeature | None:
     """Write a feature's shards below `out`, without the rows of `gone`. None, and nothing written, where it has none.
 
-    Nothing is computed, and no extractor is needed. per_shard: images a file, 0 for as many as now. IntegrityError
-    where one of its files is not what it was.
+    Nothing is computed, and no extractor is needed. per_shard: images a file, 0 for as many as now. told: is told how
+    many images of a shard are written, of how many in all. IntegrityError where one of its files is not what it was.
     """
     as_now = data.manifest.config["shards"]["images"]
     per_shard = per_shard or as_now
@@ -51,6 +57,7 @@ def without(
         file = ShardTask(name, fingerprint, index, count).file_name(spec.suffix)
         write_shard(out / file, spec, rows)
         dropped = sorted(lost[image] for image in mine if image in lost)
+        told(len(mine), len(left))
         receipts.append(Receipt(file, sha256_file(out / file), len(rows), mine[0], slice_digest(mine), dropped))
     known = data.manifest.features[name]["versions"][fingerprint]
     return BuiltFeature(spec, fingerprint, known["parts"], receipts, known["notes"], known["settings"])

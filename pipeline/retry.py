@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.build import Again, BuildOptions, BuildResult, build
 from pipeline.config import BuildConfig
+from pipeline.progress import AUTO
 from pipeline.sources import is_released
 from schemas.config import as_plain, resolve
 from schemas.errors import UsageError
@@ -40,12 +41,14 @@ def retry(
     recrawl: bool = False,
     workers: int = 1,
     beam_flags: Sequence[str] = (),
+    progress: str = AUTO,
 ) -> Retried:
     """Try again what was dropped for `reasons`; none: whatever a second try may help.
 
     dumps: corrected ones, each in the place of the dump of its name. images: one more folder to look in.
     sets: other ways to try (`crawl.…`, `features.ocr.timeout_seconds`); a rule of cleaning cannot change here.
-    recrawl: ask for every fetched picture whether it changed, too. UsageError where nothing was dropped for a reason.
+    recrawl: ask for every fetched picture whether it changed, too. progress: as `Watch` has it.
+    UsageError where nothing was dropped for a reason.
     """
     manifest = Manifest.read(dataset)
     known = dropped_by_reason(manifest)
@@ -58,6 +61,7 @@ def retry(
     options = BuildOptions(
         dumps, dataset, images,
         features=() if is_released(manifest) else computed, config=config, workers=workers, beam_flags=beam_flags,
+        progress=progress, command="retry",
     )  # fmt: skip
     result = build(options, Again(chosen, recrawl))
     after = dropped_by_reason(result.manifest)

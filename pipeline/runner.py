@@ -1,36 +1,40 @@
 """Running a Beam pipeline: which runner, how many processes, and what happens when one of them dies."""
 
+import logging
 import os
 import shlex
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 import apache_beam as beam
 import grpc
 import psutil
+from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from pipeline.beam_flags import beam_options, embedded
+from pipeline.stages.report import NAMESPACE
 from schemas.console import FAILED
 from schemas.errors import M3hError
 
 _WORKER_THREAD = "run_worker"  # as the embedded runner names the thread that waits for a worker process
 
 
-def run_pipeline(wire: Callable[[beam.Pipeline], None], beam_flags: Sequence[str], workers: int) -> None:
+def run_pipeline(wire: Callable[[beam.Pipeline], None], beam_flags: Sequence[str], workers: int) -> dict[str, int]:
     """Wire and run a pipeline to its end. workers: processes of the embedded runner; a cluster has its own.
 
-    An exception of a stage is raised here.
+    An exception of a stage is raised here. Returns our counters as the runner has them in the end.
     """
     options = beam_options(beam_flags)
     if not embedded(beam_flags):
-        _run_elsewhere(wire, options)
-        return
+        return _counters(_run_elsewhere(wire, options))
     environment = None
     if workers > 1:
         options.view_as(DirectOptions).direct_num_workers = workers
@@ -39,18 +43,39 @@ def run_pipeline(wire: Callable[[beam.Pipeline], None], beam_flags: Sequence[str
     runner = FnApiRunner(default_environment=environment)
     with _Watchdog(), beam.Pipeline(runner=runner, options=options) as root:
         wire(root)
+    return _counters(root.result)
 
 
-def _run_elsewhere(wire: Callable[[beam.Pipeline], None], options: PipelineOptions) -> None:
-    """By another engine. M3hError where that lost a worker or is gone itself; a fault of ours keeps its traceback."""
+def _run_elsewhere(wire: Callable[[beam.Pipeline], None], options: PipelineOptions) -> Any:
+    """By another engine; returns Beam's result.
+
+    M3hError where that lost a worker or is gone itself; a fault of ours keeps its traceback.
+    """
     try:
         with beam.Pipeline(options=options) as root:
             wire(root)
+        return root.result
     except (RuntimeError, grpc.RpcError) as error:
         said = error.details() if isinstance(error, grpc.Call) else str(error)
         if "Traceback" in said:
             raise
         raise M3hError(f"the engine gave up: {said}. Finished shards are kept: the same command resumes.") from error
+
+
+def _counters(result: Any) -> dict[str, int]:
+    """Our counters, each summed over its steps: as committed, or where a runner commits none, as attempted.
+
+    None of a runner that keeps no metrics, or whose end was the end of its metrics too.
+    """
+    try:
+        found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
+    except (NotImplementedError, RuntimeError, ValueError, grpc.RpcError) as error:  # the run itself went well
+        logging.getLogger(__name__).info("the runner tells no counters (%s)", " ".join(str(error).split())[:200])
+        return {}
+    counters: Counter[str] = Counter()
+    for counter in found:
+        counters[counter.key.metric.name] += counter.committed or counter.attempted or 0
+    return dict(sorted(counters.items()))
 
 
 _PATIENCE_SECONDS = 10.0

@@ -24,6 +24,25 @@ def stats_command(dataset: DatasetOption, as_json: JsonOption = False) -> int:
     return DONE
 
 
+def summary_command(
+    dataset: DatasetOption,
+    all_: Annotated[bool, typer.Option("--all", help="Every run that is remembered, the latest last.")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """What the last run did: rows, speed and losses a stage, slowest shards, memory, and what it took over.
+
+    \b
+    python -m pipeline summary --dataset data/tw
+    python -m pipeline summary --dataset data/tw --all --json
+    """
+    from pipeline.summary import read_runs, told
+
+    runs = read_runs(dataset)
+    shown = runs if all_ else runs[-1:]
+    say(runs if all_ else runs[-1], as_json, "\n\n".join(map(told, shown)))
+    return DONE
+
+
 def verify_command(
     dataset: DatasetOption,
     repair: Annotated[bool, typer.Option("--repair", help="Do again what is broken, remove what is foreign.")] = False,

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import LifoQueue
@@ -9,7 +10,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from pipeline.commands.options import CORES, JsonOption
+from pipeline.commands.options import CORES, JsonOption, ProgressOption
 from pipeline.images import StoredImage
 from pipeline.rules import ImageRules
 from schemas.console import DONE, FAILED, say
@@ -25,6 +26,7 @@ def crawl_command(
     retry_reason: Annotated[
         list[str] | None, typer.Option("--retry-reason", help="Ask again for URLs that failed so, such as crawl_dns.")
     ] = None,
+    progress: ProgressOption = "auto",
     as_json: JsonOption = False,
 ) -> int:
     """Image URLs -> a folder of pictures and the status of every URL. The same command goes on after an interruption.
@@ -37,13 +39,20 @@ def crawl_command(
     from pipeline.config import BuildConfig
     from pipeline.crawl.fetch import Target
     from pipeline.crawl.room import CrawlSummary, crawl_into
-    from pipeline.progress import watched
+    from pipeline.progress import Watch
+    from pipeline.tally import Count
     from schemas.config import resolve
 
     settings = resolve(BuildConfig, config, set_ or ())
     summary = CrawlSummary()
-    watching = watched("URLs", _count(urls), lambda: summary.settled)
-    with _opened(urls) as lines, _gates(settings.image) as gate, watching:
+    total, began = _count(urls), time.time()
+
+    def look() -> dict[str, tuple[Count, int | None]]:
+        settled = summary.statuses.total()
+        count = Count(settled, summary.known, dropped=summary.reasons.copy(), began=began, ended=time.time())
+        return {"crawl": (count, total)}
+
+    with _opened(urls) as lines, _gates(settings.image) as gate, Watch(look, progress, "crawl"):
         targets = (Target(url) for line in lines if (url := line.strip()))
         crawl_into(
             out, targets, settings.crawl, gate,

@@ -6,7 +6,15 @@ from typing import Annotated
 import typer
 
 from pipeline.commands.making import build_text, exit_code
-from pipeline.commands.options import CORES, DatasetOption, JsonOption, SetOption, WorkersOption, beam_flags
+from pipeline.commands.options import (
+    CORES,
+    DatasetOption,
+    JsonOption,
+    ProgressOption,
+    SetOption,
+    WorkersOption,
+    beam_flags,
+)
 from schemas.console import DONE, say
 from schemas.errors import UsageError
 
@@ -50,6 +58,7 @@ def featurize_command(
     format: Annotated[str, typer.Option("--format", help="As for build; told from each record if left out.")] = "",
     set_: SetOption = None,
     workers: WorkersOption = CORES,
+    progress: ProgressOption = "auto",
     as_json: JsonOption = False,
 ) -> int:
     """New, unlabelled posts -> a dataset that a model trained on another one can predict for.
@@ -60,7 +69,7 @@ def featurize_command(
     """
     from pipeline.featurize import featurize
 
-    result = featurize(posts, like, dataset, images, crawl, format, set_ or (), workers, tuple(beam_flags))
+    result = featurize(posts, like, dataset, images, crawl, format, set_ or (), workers, tuple(beam_flags), progress)
     summary = result.summary()
     say(summary, as_json, build_text(summary, dataset))
     return exit_code(result)

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.commands.options import CORES, DatasetOption, JsonOption, SetOption, WorkersOption, beam_flags
+from pipeline.commands.options import (
+    CORES,
+    DatasetOption,
+    JsonOption,
+    ProgressOption,
+    SetOption,
+    WorkersOption,
+    beam_flags,
+)
 from schemas.console import DONE, FAILED, say
 
 if TYPE_CHECKING:
@@ -27,6 +35,7 @@ def build_command(
     config: Annotated[Path | None, typer.Option("--config", help="YAML file with any of the fields.")] = None,
     set_: SetOption = None,
     workers: WorkersOption = CORES,
+    progress: ProgressOption = "auto",
     as_json: JsonOption = False,
 ) -> int:
     """Raw tweet dumps -> a complete dataset. The same command finishes a build that was interrupted.
@@ -53,6 +62,7 @@ def build_command(
             config=resolve(BuildConfig, config, set_ or ()),
             workers=workers,
             beam_flags=tuple(beam_flags),
+            progress=progress,
         )
     )
     summary = result.summary()
@@ -68,6 +78,7 @@ def retry_command(
     set_: SetOption = None,
     recrawl: Annotated[bool, typer.Option("--recrawl", help="Ask for every picture whether it changed.")] = False,
     workers: WorkersOption = CORES,
+    progress: ProgressOption = "auto",
     as_json: JsonOption = False,
 ) -> int:
     """Try again what failed, and nothing else: pictures that could not be had, images without a row, broken records.
@@ -80,7 +91,7 @@ def retry_command(
     """
     from pipeline.retry import retry
 
-    done = retry(dataset, reason or (), dumps or (), images, set_ or (), recrawl, workers, tuple(beam_flags))
+    done = retry(dataset, reason or (), dumps or (), images, set_ or (), recrawl, workers, tuple(beam_flags), progress)
     summary = done.summary()
     say(summary, as_json, "\n".join([done.text(), build_text(summary, dataset)]))
     return exit_code(done.result)

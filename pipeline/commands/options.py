@@ -14,4 +14,10 @@ CORES = os.cpu_count() or 1
 DatasetOption = Annotated[Path, typer.Option("--dataset", help="The dataset folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as one line of JSON.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE, over the file.")]
+ProgressOption = Annotated[
+    str,
+    typer.Option(
+        "--progress", help="auto, none, json (lines on stderr), or a file for these lines beside the display."
+    ),
+]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Processes of the embedded runner.")]

@@ -7,7 +7,15 @@ from typing import Annotated
 import typer
 
 from pipeline.commands.making import exit_code
-from pipeline.commands.options import CORES, DatasetOption, JsonOption, SetOption, WorkersOption, beam_flags
+from pipeline.commands.options import (
+    CORES,
+    DatasetOption,
+    JsonOption,
+    ProgressOption,
+    SetOption,
+    WorkersOption,
+    beam_flags,
+)
 from schemas.console import DONE, say
 from schemas.errors import UsageError
 
@@ -55,6 +63,7 @@ def refresh_command(
     config: ConfigOption = None,
     set_: SetOption = None,
     workers: WorkersOption = CORES,
+    progress: ProgressOption = "auto",
     as_json: JsonOption = False,
 ) -> int:
     """Do what plan announces, and nothing else. The version before stays beside the new one until gc.
@@ -69,7 +78,7 @@ def refresh_command(
 
     done = refresh(
         dataset, feature or (), config, set_ or (), workers, tuple(beam_flags),
-        announce=lambda plan: logging.info("%s", told(plan, workers)),
+        announce=lambda plan: logging.info("%s", told(plan, workers)), progress=progress,
     )  # fmt: skip
     say(done.summary(), as_json, done.text())
     return exit_code(done)
@@ -143,7 +152,12 @@ def gc_command(
     return DONE
 
 
-def compact_command(dataset: DatasetOption, set_: SetOption = None, as_json: JsonOption = False) -> int:
+def compact_command(
+    dataset: DatasetOption,
+    set_: SetOption = None,
+    progress: ProgressOption = "auto",
+    as_json: JsonOption = False,
+) -> int:
     """The same bytes as if the dataset had been built at once: current versions only, in files of the size asked for.
 
     \b
@@ -152,7 +166,7 @@ def compact_command(dataset: DatasetOption, set_: SetOption = None, as_json: Jso
     """
     from pipeline.compact import compact
 
-    done = compact(dataset, set_ or ())
+    done = compact(dataset, set_ or (), progress)
     gone = len(done.removed.versions)
     text = f"{gone} versions removed ({done.removed.bytes} bytes), {done.rewritten} files written anew"
     say(done.summary(), as_json, text)

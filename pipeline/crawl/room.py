@@ -39,6 +39,16 @@ class CrawlSummary:
     statuses: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
 
+    def add(self, row: CrawlRow) -> None:
+        """One more URL is through."""
+        self.statuses[row.status] += 1
+        if row.reason:
+            self.reasons[row.reason] += 1
+
+    def skip(self) -> None:
+        """One more URL need not be asked for."""
+        self.known += 1
+
     @property
     def settled(self) -> int:
         """URLs that are through, whatever became of them."""
@@ -99,9 +109,7 @@ async def _run(
     with ThreadPoolExecutor((os.cpu_count() or 1) + 4) as pool:
         async for row in crawl(targets, rules, lambda fetched: loop.run_in_executor(pool, store.settle, fetched)):
             ledger.add(row)
-            summary.statuses[row.status] += 1
-            if row.reason:
-                summary.reasons[row.reason] += 1
+            summary.add(row)
 
 
 def _chosen(
@@ -118,7 +126,7 @@ def _chosen(
         known = ledger.rows.get(target.url)
         again = known is None or recrawl or known.reason in retry
         if not again or target.url in ledger.done or target.url in under_way:
-            summary.known += 1
+            summary.skip()
             continue
         under_way.add(target.url)
         yield store.with_validators(target)

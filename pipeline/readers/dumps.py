@@ -6,7 +6,7 @@ from file to file. So in a file with one record a line the position is the line'
 """
 
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from pipeline.rules import ReadRules
 from pipeline.storage import is_remote, read_blocks, sha256_of
 from schemas.errors import UsageError
 from schemas.posts import Dropped, Post
+
+Watch = Callable[[int], None]
+"""Is told of bytes that were read of a dump, compressed as they lie there."""
 
 MAX_DETAIL = 200
 """Characters of a broken record kept in `dropped`; its position finds the rest."""
@@ -45,14 +48,22 @@ class DumpFile:
         """For the manifest: what was read, wherever it lay."""
         return {"name": self.name, "format": self.format or "detected", "sha256": sha256_of(self.path)}
 
+    def size(self) -> int:
+        """Bytes of it; 0 for a remote one, which nobody asks."""
+        return 0 if is_remote(self.path) else Path(self.path).stat().st_size
+
     def absolute(self) -> "DumpFile":
         """The same file for a worker that runs in another folder."""
         return self if is_remote(self.path) else DumpFile(self.name, str(Path(self.path).absolute()), self.format)
 
 
-def read_dump(dump: DumpFile, rules: ReadRules | None = None) -> Iterator[Post | Dropped]:
+def _unwatched(_: int) -> None:
+    return
+
+
+def read_dump(dump: DumpFile, rules: ReadRules | None = None, watch: Watch = _unwatched) -> Iterator[Post | Dropped]:
     """Every record of a dump file exactly once, as a Post or as a Dropped with its position. Blank lines are none."""
-    for position, _, results in _places(dump, rules or ReadRules()):
+    for position, _, results in _places(dump, rules or ReadRules(), watch):
         for place, result in enumerate(results, start=position):
             if isinstance(result, Post):
                 yield result.having(source=dump.source, position=place)
@@ -84,13 +95,15 @@ def raw_records(
             yield mine, raw
 
 
-def _places(dump: DumpFile, rules: ReadRules) -> Iterator[tuple[int, bytes, list[Post | RecordFault]]]:
+def _places(
+    dump: DumpFile, rules: ReadRules, watch: Watch = _unwatched
+) -> Iterator[tuple[int, bytes, list[Post | RecordFault]]]:
     """(position of its first record, bytes, records) of every piece that holds any."""
     if dump.format == CMKP:
         yield from _released(Path(dump.path))
         return
     position = 1
-    for member, piece in _guarded(_pieces(dump.path, rules.max_line_bytes), "", TORN):
+    for member, piece in _guarded(_pieces(dump.path, rules.max_line_bytes, watch), "", TORN):
         results: list[Post | RecordFault] = [piece.fault] if piece.fault else []
         if not piece.fault and piece.raw.strip():
             results = read_records(piece.raw, dump.format)
@@ -114,9 +127,9 @@ def _in_member(member: str, result: Post | RecordFault) -> Post | RecordFault:
     return RecordFault(result.reason, f"{member}: {result.detail}", result.record_id)
 
 
-def _pieces(path: str, limit: int) -> Iterator[tuple[str, Piece]]:
+def _pieces(path: str, limit: int, watch: Watch) -> Iterator[tuple[str, Piece]]:
     """(name of the archive's member or "", piece), in order. Raises what TORN lists where the file is damaged."""
-    stream = decompressed(buffered(read_blocks(path)))
+    stream = decompressed(buffered(_watched(read_blocks(path), watch)))
     if not is_tar(stream):
         yield from (("", piece) for piece in pieces_of(stream, limit))
         return
@@ -125,6 +138,12 @@ def _pieces(path: str, limit: int) -> Iterator[tuple[str, Piece]]:
             yield name, Piece(b"", member)
         else:  # a damaged member costs itself; a damaged archive the rest
             yield from _guarded(((name, piece) for piece in _member_pieces(member, limit)), name, BROKEN)
+
+
+def _watched(blocks: Iterator[bytes], watch: Watch) -> Iterator[bytes]:
+    for block in blocks:
+        watch(len(block))
+        yield block
 
 
 def _member_pieces(member: io.BufferedReader, limit: int) -> Iterator[Piece]:

@@ -17,12 +17,13 @@ from pipeline.crawl.faults import REASONS
 from pipeline.crawl.fetch import Target
 from pipeline.crawl.hosts import host_of
 from pipeline.crawl.ledger import CrawlRow, read_table
-from pipeline.crawl.room import crawl_into
+from pipeline.crawl.room import CrawlSummary, crawl_into
 from pipeline.crawl.rules import CrawlRules
 from pipeline.gate import gate_of
 from pipeline.rules import ImageRules
 from pipeline.stages.doors import DROPPED, KEEP, Verdict, route
 from pipeline.stages.images import IMAGE_ROWS, count_reason
+from pipeline.stages.report import Report, Reporter
 from schemas.features import canonical_json
 from schemas.posts import Dropped, Post
 
@@ -34,7 +35,7 @@ GROUPS = 64
 class CrawlJob:
     """A crawl into the image store of `dataset`. again: reasons for which a URL that failed is asked for again.
 
-    recrawl: ask for every URL whether its picture changed.
+    recrawl: ask for every URL whether its picture changed. progress: folder of the run's tallies.
     """
 
     dataset: Path
@@ -42,6 +43,7 @@ class CrawlJob:
     image: ImageRules
     again: frozenset[str] = frozenset()
     recrawl: bool = False
+    progress: Path | None = None
 
     @property
     def folder(self) -> Path:
@@ -64,14 +66,37 @@ def group_of(url: str) -> int:
     return int.from_bytes(hashlib.sha256(host_of(url).encode()).digest()[:8], "big") % GROUPS
 
 
+CRAWL = "crawl"
+"""The stage that counts URLs."""
+
+
+class _Told(CrawlSummary):
+    """Counts that are reported as they grow."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        super().__init__()
+        self._reporter = reporter
+
+    def add(self, row: CrawlRow) -> None:
+        super().add(row)
+        self._reporter.add(1, [row.reason] if row.reason else [])
+
+    def skip(self) -> None:
+        super().skip()
+        self._reporter.add(copied=1)
+
+
 def crawl_group(group: int, urls: Iterable[str], job: CrawlJob) -> Iterator[tuple[str, CrawlRow]]:
     """Fetch what is not in the group's ledger yet; every URL with its row."""
     targets = [Target(url) for url in sorted(set(urls))]
     name = job.ledger_name(group)
+    reporter = Reporter(CRAWL, job.progress)
+    reporter.begin()
     crawl_into(
         job.folder, targets, job.rules, gate_of(job.image).inspect,
-        recrawl=job.recrawl, retry=job.retried, name=name,
+        recrawl=job.recrawl, retry=job.retried, name=name, summary=_Told(reporter),
     )  # fmt: skip
+    reporter.end()
     rows = read_table(job.folder / f"{name}.parquet")
     yield from ((target.url, rows[target.url]) for target in targets)
 
@@ -98,7 +123,7 @@ def fetchable(post: Post) -> Verdict:
 
 @dataclass
 class CrawledImages(beam.PTransform):
-    """As Images, but the pictures are fetched: Post -> Posts, Dropped, and rows of images.parquet."""
+    """As Images, but the pictures are fetched."""
 
     job: CrawlJob
 
@@ -111,6 +136,7 @@ class CrawledImages(beam.PTransform):
             by_url
             | beam.Keys()
             | beam.Distinct()
+            | "expected" >> Report(CRAWL, job.progress, opens=False, what="expected")
             | "by host" >> beam.WithKeys(group_of)
             | beam.GroupByKey()
             | "fetch" >> beam.FlatMapTuple(lambda group, urls: crawl_group(group, urls, job))
@@ -123,5 +149,4 @@ class CrawledImages(beam.PTransform):
                 DROPPED, IMAGE_ROWS, main=KEEP
             )
         )
-        gone = (named[DROPPED], settled[DROPPED]) | beam.Flatten()
-        return settled[KEEP], settled[IMAGE_ROWS], gone
+        return settled[KEEP], settled[IMAGE_ROWS], [named[DROPPED], settled[DROPPED]]

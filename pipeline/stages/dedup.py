@@ -90,7 +90,7 @@ def quote(post: Post) -> Verdict:
 
 @dataclass
 class Dedup(beam.PTransform):
-    """(posts, (image_sha256, places) of their pictures) -> distinct Posts, and Dropped."""
+    """(posts, (image_sha256, places) of their pictures) -> (distinct Posts, a list of Dropped)."""
 
     rules: CleanRules
 
@@ -122,4 +122,4 @@ class Dedup(beam.PTransform):
         if rules.near_images and rules.drop_near_images:
             links = (posts, pictures) | "picture links" >> PictureLinks(rules)
             through("near images", NearDoor(image_traits, "near_duplicate_image"), links)
-        return posts, out | "dropped" >> beam.Flatten()
+        return posts, out

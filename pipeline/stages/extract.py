@@ -14,8 +14,11 @@ from pipeline.earlier import Earlier
 from pipeline.engine import Receipt, ShardTask, Work, finished, run_shards
 from pipeline.extractors import extractor_class
 from pipeline.extractors.base import Extractor
+from pipeline.stages.report import Reporter
 from schemas.config import Settings
 from schemas.errors import UsageError
+from schemas.features import Row
+from schemas.posts import Dropped
 from schemas.shards import shard_slice
 
 
@@ -25,6 +28,7 @@ class ExtractJob:
 
     dataset: where pictures and earlier shards lie; out: where new shards wait to be installed.
     image_list: file with the dataset's image hashes, sorted, one a line; images: digest of them. earlier: by feature.
+    progress: folder of the run's tallies.
     """
 
     dataset: Path
@@ -35,6 +39,7 @@ class ExtractJob:
     per_shard: int
     settings: Mapping[str, Settings]
     earlier: Mapping[str, Earlier]
+    progress: Path | None = None
 
     def receipt(self, task: ShardTask) -> Path:
         """Where a task's receipt lies."""
@@ -96,9 +101,21 @@ class ExtractShard(beam.DoFn):
         """Features whose rows are all known need no model."""
         job = self._job
         images = _image_list(job.image_list, job.images)[shard_slice(group[0].index, job.per_shard)]
+        reporters = {task.feature: Reporter(task.feature, job.progress) for task in group}
+        for reporter in reporters.values():
+            reporter.begin()
         works = [self._work(task, images) for task in group if not job.done(task, images)]
-        for work, receipt in zip(works, run_shards(works, images, job.dataset, job.out) if works else (), strict=True):
+        for work in works:
+            reporters[work.task.feature].add(copied=len(work.known))
+
+        def told(feature: str, outcomes: Sequence[Row | Dropped]) -> None:
+            reporters[feature].add(len(outcomes), [row.reason for row in outcomes if isinstance(row, Dropped)])
+
+        receipts = run_shards(works, images, job.dataset, job.out, told) if works else ()
+        for work, receipt in zip(works, receipts, strict=True):
             receipt.write(job.receipt(work.task))
+        for reporter in reporters.values():
+            reporter.end()
 
     def _work(self, task: ShardTask, images: Sequence[str]) -> Work:
         known = self._job.earlier[task.feature].rows(self._job.dataset, images)

@@ -57,7 +57,7 @@ def settle(
 
 @dataclass
 class Images(beam.PTransform):
-    """Post -> Posts with their picture's hash (`keep`), Dropped, and rows of images.parquet (`image_rows`).
+    """Post -> (Posts with their picture's hash, rows of images.parquet, and a list of those who are Dropped).
 
     Only references cross the shuffle; bytes go straight from the folders into the store.
     """
@@ -80,4 +80,4 @@ class Images(beam.PTransform):
                 DROPPED, IMAGE_ROWS, main=KEEP
             )
         )
-        return settled[KEEP], settled[IMAGE_ROWS], (counted[DROPPED], settled[DROPPED]) | beam.Flatten()
+        return settled[KEEP], settled[IMAGE_ROWS], [counted[DROPPED], settled[DROPPED]]

@@ -13,7 +13,10 @@ from schemas.files import publish_json
 
 @dataclass
 class WriteParts(beam.PTransform):
-    """Rows -> out/folder/part-00000-of-00003.parquet, about `per_part` rows each; no rows, no file."""
+    """Rows -> out/folder/part-00000-of-00003.parquet, about `per_part` rows each, and how many each has.
+
+    No rows, no file.
+    """
 
     out: Path
     layout: Layout

@@ -105,5 +105,5 @@ def test_near_pictures_go_where_that_is_asked_for_and_name_the_first_post() -> N
         both = (root | beam.Create(posts), root | "pictures" >> beam.Create(pictures))
         kept, dropped = both | Dedup(CleanRules(drop_near_images=True))
         assert_that(kept | "ids" >> beam.Map(lambda p: p.post_id), equal_to(["1", "3"]), "kept")
-        why = dropped | "why" >> beam.Map(lambda d: (d.record_id, d.reason, d.detail))
+        why = dropped | "all" >> beam.Flatten() | "why" >> beam.Map(lambda d: (d.record_id, d.reason, d.detail))
         assert_that(why, equal_to([("2", "near_duplicate_image", "1")]), "dropped")

@@ -96,5 +96,5 @@ def test_near_texts_go_where_that_is_asked_for_and_name_the_first():
             CleanRules(drop_near_texts=True)
         )
         assert_that(kept | "ids" >> beam.Map(lambda p: p.post_id), equal_to(list("1456")), "kept")
-        why = dropped | "why" >> beam.Map(lambda d: (d.record_id, d.reason, d.detail))
+        why = dropped | "all" >> beam.Flatten() | "why" >> beam.Map(lambda d: (d.record_id, d.reason, d.detail))
         assert_that(why, equal_to([(i, "near_duplicate_text", "1") for i in "23"]), "dropped")
