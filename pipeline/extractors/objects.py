@@ -14,7 +14,7 @@ NONE = {"classes": -1, "attributes": -1}
 """What stands where there is no object, if not 0."""
 
 
-def objects_spec(name: str, most: int, width: int) -> FeatureSpec:
+def objects_spec(name: str, most: int, width: int, version: int = 1) -> FeatureSpec:
     """K = most rows a picture, of which the first `number` are real.
 
     features (K, width): of a box. boxes (K, 4): x1, y1, x2, y2 in pixels of the upright picture. classes, attributes
@@ -34,6 +34,7 @@ def objects_spec(name: str, most: int, width: int) -> FeatureSpec:
             ArraySpec("number", (), "int16"),
             ArraySpec("image_size", (2,), "int32"),
         ),
+        version=version,
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class VggGrid(NetworkExtractor):
     """(49, 512) a picture, cell 7*y + x: torchvision's VGG-16 up to its adaptive pooling, input of 224 x 224."""
 
-    spec = FeatureSpec("vgg_grid", arrays=(ArraySpec("features", (49, 512)),), version=2)  # turned pictures are upright
+    spec = FeatureSpec("vgg_grid", arrays=(ArraySpec("features", (49, 512)),), version=3)  # Winograd's filtering
 
     @property
     def _default(self) -> Any:
@@ -42,15 +42,23 @@ class VggGrid(NetworkExtractor):
         import torch
         from torchvision.models import vgg16
 
-        with torch.random.fork_rng(devices=[]):
+        random = self.settings.weights == weight_files.RANDOM
+        with torch.random.fork_rng(devices=[]), torch.device("cpu" if random else "meta"):
             torch.manual_seed(self.settings.seed)
             whole = vgg16(weights=None)
         trunk = torch.nn.Sequential()
-        trunk.add_module("features", whole.features)
-        if self.settings.weights != weight_files.RANDOM:
+        trunk.add_module("features", whole.features if random else whole.features.to_empty(device="cpu"))
+        if not random:
             tensors = weight_files.state_dict(self.settings.weights, self._default)
             weight_files.load_strictly(trunk, tensors, self.settings.weights)
         return trunk.append(whole.avgpool)
+
+    def quickened(self, network: Any) -> Any:
+        """With all convolutions but the first, of three channels, by Winograd's filtering."""
+        from pipeline.extractors.winograd import quickened
+
+        network.features = quickened(network.features)
+        return network
 
     def prepare(self, picture: Picture) -> Any:
         """(3, 224, 224) float32."""

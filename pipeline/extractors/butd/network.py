@@ -29,7 +29,7 @@ from torchvision.ops import FrozenBatchNorm2d, roi_pool
 
 from pipeline.extractors.butd.boxes import DETECTRON2, RATIOS, SCALES, STRIDE, Convention
 from pipeline.extractors.butd.proposals import ProposalRules, propose
-from pipeline.extractors.butd.winograd import DilatedConvolution
+from pipeline.extractors.winograd import QuickConvolution
 
 BLOCKS = (3, 4, 23, 3)
 """Blocks of res2 to res5 in ResNet-101."""
@@ -246,7 +246,7 @@ class BottomUpAttention(nn.Module):
         """Let a CPU compute res5's 3x3 convolutions with fewer products, after `fold`. The last bits differ."""
         for block in self.roi_heads.res5.children():
             if isinstance(block.conv2, nn.Conv2d):
-                block.conv2 = DilatedConvolution(block.conv2)
+                block.conv2 = QuickConvolution(block.conv2)
         return self
 
     def fold(self) -> "BottomUpAttention":
