@@ -8,8 +8,9 @@ Ours is the command `build --features NAME` on a dataset whose pictures lie in t
 manifest, with a process a core, and its rate while extractors work (decoding included, the start of processes not).
 Answers are compared.
 
-For all features together: the models alone (inputs prepared beforehand, a process a core, nothing written) against the
-whole command. What the command takes longer is the overhead of Beam, decoding, checks and shards.
+For all features together: the models alone (a process a core that loads them and computes on inputs prepared
+beforehand, nothing written) against the whole command. What the command takes longer is the overhead of Beam, decoding,
+checks and shards.
 
 Wall seconds tell of a quiet machine only; processor seconds (of all processes) are printed beside them.
 """
@@ -31,6 +32,7 @@ from typing import Any
 import numpy as np
 
 BATCH = 8
+PER_SHARD = 16
 NETWORKS = ("vgg_grid", "attributes")
 RANDOM = {
     "vgg_grid": ("features.vgg_grid.weights=random",),
@@ -73,7 +75,7 @@ def store(images: Sequence[Path], dataset: Path) -> list[object]:
     lines = [{"id": i, "text": f"four words and {p.stem} #tag", "image": p.name} for i, p in enumerate(images)]
     dump.write_text("".join(json.dumps(line) + "\n" for line in lines))
     rules = ["clean.min_tokens=0", "clean.unique_texts=false", "clean.near_text=0", "clean.languages=[]"]
-    rules += ["clean.near_images=0", "clean.min_hashtag_count=1", "shards.images=32"]
+    rules += ["clean.near_images=0", "clean.min_hashtag_count=1", f"shards.images={PER_SHARD}"]
     words = ["--dumps", dump, "--images", images[0].parent, "--dataset", dataset, "--set", *rules]
     pipeline("build", *words, "--features", "none")
     return words
@@ -144,8 +146,8 @@ def answers(dataset: Path, feature: str) -> list[Any] | None:
     return None
 
 
-def _bare(share: tuple[Sequence[Path], Sequence[str]]) -> float:
-    """Seconds in which one process's models worked on its share of the pictures."""
+def _bare(share: tuple[Sequence[Path], Sequence[str]]) -> tuple[float, float, float]:
+    """What the models of one process cost for its share of the pictures: wall, processor and loading seconds."""
     from pipeline.config import BuildConfig
     from pipeline.extractors import extractor_class
     from pipeline.picture import Picture
@@ -153,27 +155,26 @@ def _bare(share: tuple[Sequence[Path], Sequence[str]]) -> float:
 
     images, features = share
     config = resolve(BuildConfig, None, [one for name in features for one in RANDOM[name]])
-    spent = 0.0
+    wall = cpu = loading = 0.0
     for name in features:
         extractor = extractor_class(name)(getattr(config.features, name))
-        extractor.load()
+        loaded, _ = Cost.of(extractor.load)
         size = extractor.batch_size
         inputs = [extractor.prepare(Picture(path)) for path in images]
         inputs += inputs[:1] * (-len(inputs) % size)
-        extractor.extract(inputs[:size])  # what is done once is done
-        started = time.monotonic()
-        for i in range(0, len(inputs), size):
-            extractor.extract(inputs[i : i + size])
-        spent += time.monotonic() - started
-    return spent
+        batches = [inputs[i : i + size] for i in range(0, len(inputs), size)]
+        computed, _ = Cost.of(lambda: [extractor.extract(batch) for batch in batches])  # noqa: B023 (called at once)
+        wall, cpu, loading = wall + loaded.wall + computed.wall, cpu + loaded.cpu + computed.cpu, loading + loaded.wall
+    return wall, cpu, loading
 
 
-def bare(images: Sequence[Path], features: Sequence[str]) -> float:
-    """Seconds of the models alone, a process a core, the slowest counted."""
+def bare(images: Sequence[Path], features: Sequence[str]) -> tuple[Cost, float]:
+    """What the models alone cost, a process a core, the slowest counted; and the seconds of loading among them."""
     cores = os.cpu_count() or 1
     shares = [(images[i::cores], features) for i in range(cores)]
     with multiprocessing.get_context("spawn").Pool(cores) as pool:
-        return max(pool.map(_bare, shares, chunksize=1))
+        walls, cpus, loading = zip(*pool.map(_bare, shares, chunksize=1), strict=True)
+    return Cost(max(walls), sum(cpus)), max(loading)
 
 
 def compare(images: Sequence[Path], dataset: Path, words: Sequence[object], feature: str) -> None:
@@ -222,14 +223,15 @@ def main() -> None:
             together.parent.mkdir()
             words = store(chosen, together)
             sets = [one for name in options.features for one in RANDOM[name]]
-            alone = bare(images, options.features)
+            alone, loading = bare(images, options.features)
             whole, _ = Cost.of(
                 lambda: pipeline("build", *words, "--set", *sets, "--features", ",".join(options.features))
             )
-            print(
-                f"{', '.join(options.features)} together, {len(images)} pictures: models alone {alone:.1f} s, ", end=""
-            )
-            print(f"build {whole.wall:.1f} s: {100 * (whole.wall / alone - 1):.1f} % more")
+            told = ", ".join(options.features)
+            print(f"{told} together, {len(images)} pictures: models alone {alone.wall:.1f} s ({alone.cpu:.1f} s of")
+            print(f"processors; {loading:.1f} s to load), build {whole.wall:.1f} s ({whole.cpu:.1f}): ", end="")
+            more = [f"{100 * (b / a - 1):.1f} %" for a, b in ((alone.wall, whole.wall), (alone.cpu, whole.cpu))]
+            print(f"{more[0]} more, {more[1]} of processors")
 
 
 if __name__ == "__main__":
