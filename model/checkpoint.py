@@ -50,7 +50,15 @@ class Checkpoints:
 
     def load(self) -> tuple[dict[str, Any], Tensors, Tensors]:
         """Inverse of `save`: numbers, tensors and the best epoch's weights ({} where there is none yet)."""
-        state = read_json(self.folder / "state.json")
+        told = self.folder / "state.json"
+        state = read_json(told)
+        try:
+            named = {state["step"], *([state["best"]] if "best" in state else [])}
+            if named != state["files"].keys() or any(Path(name).name != name for name in named):
+                raise ValueError("it names other files than a run has")
+            numbers = dict(state["numbers"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise IntegrityError(f"{told}: not what a run writes ({error!r}). Train again with --overwrite.") from error
         for name, sha256 in state["files"].items():
             path = self.folder / name
             found = sha256_file(path) if path.exists() else "none"
@@ -59,7 +67,7 @@ class Checkpoints:
                     f"{path}: sha256 is {found}, state.json says {sha256}. Train again with --overwrite."
                 )
         best = load_tensors(self.folder / state["best"]) if "best" in state else {}
-        return state["numbers"], load_tensors(self.folder / state["step"]), best
+        return numbers, load_tensors(self.folder / state["step"]), best
 
     def remove(self) -> None:
         """The run is finished, or begins anew. state.json goes first: without it the rest is rubbish."""
@@ -77,7 +85,7 @@ def load_tensors(path: Path) -> Tensors:
     """Inverse of `save_tensors`, on the CPU."""
     try:
         return load_file(path)
-    except (OSError, safetensors.SafetensorError) as error:
+    except (OSError, safetensors.SafetensorError, ValueError, KeyError) as error:
         raise IntegrityError(f"{path}: not readable as safetensors ({error}).") from error
 
 

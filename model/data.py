@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from schemas.dataset import Dataset
-from schemas.errors import UsageError
+from schemas.dataset import Dataset, TensorFeature
+from schemas.errors import IntegrityError, UsageError
 from schemas.posts import SPLITS
 from schemas.vocab import LABEL_SPECIALS, PAD, UNK, Vocabulary
 
@@ -58,6 +58,16 @@ def placed(grid: Tensor, device: torch.device) -> Tensor:
     return grid.to(device) if fits else grid
 
 
+def _cells(dataset: Dataset, name: str) -> TensorFeature:
+    """A feature of pictures. IntegrityError unless it has `features`, numbers in rows of cells."""
+    found = dataset.tensors(name)
+    cells = found.arrays.get("features")
+    if cells is None or cells.ndim != 3 or cells.dtype.kind != "f":
+        said = "none" if cells is None else f"{cells.dtype}{cells.shape}"
+        raise IntegrityError(f"{dataset.shards(name)[0]}: expected features of (images, cells, width), found {said}.")
+    return found
+
+
 class Reader:
     """Splits of one dataset, with the features in `inputs` that it has; each feature is read once."""
 
@@ -67,13 +77,13 @@ class Reader:
         self.ocr = self._lists("ocr", "tokens") if "ocr" in have else {}
         self.attributes = self._lists("attributes", "labels") if "attributes" in have else {}
         seen = next((name for name in ("vision", "objects") if name in have), None)
-        grid = dataset.tensors(FEATURES[seen]) if seen else None
+        grid = _cells(dataset, FEATURES[seen]) if seen else None
         self.rows = grid.rows if grid else {}
         self.grid = placed(torch.from_numpy(grid.arrays["features"]), torch.device(device)) if grid else None
         self.number = torch.from_numpy(grid.arrays["number"]) if grid and "number" in grid.arrays else None
 
     def _lists(self, name: str, column: str) -> dict[str, list[str]]:
-        table = self.dataset.table(FEATURES[name])
+        table = self.dataset.table(FEATURES[name], ["image_sha256", column])
         return dict(zip(table["image_sha256"].to_pylist(), table[column].to_pylist(), strict=True))
 
     def split(self, name: str) -> Posts:

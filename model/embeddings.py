@@ -6,6 +6,7 @@ numbers is fastText's header. A word that the file lacks keeps its random row.
 
 import gzip
 import logging
+import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from schemas.files import sha256_file
 from schemas.vocab import Vocabulary
 
 logger = logging.getLogger(__name__)
+_LONGEST = 1 << 20
+"""Bytes of a line: ten times those of a word and 4,096 numbers."""
 ALIASES = {"<mention>": "<user>"}
 """Our token -> what Twitter GloVe calls it, looked up where the file has no word of our own name."""
 
@@ -72,11 +75,13 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     number = 0
     try:
         with opener(path, "rb") as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(iter(lambda: file.readline(_LONGEST), b""), 1):
+                if len(line) == _LONGEST:
+                    raise UsageError(f"embeddings {path}, line {number}: longer than {_LONGEST} bytes.")
                 yield number, line.decode("utf-8").rstrip(" \r\n")
     except OSError as error:  # gzip.BadGzipFile is one
         raise UsageError(f"embeddings {path}: {error.strerror or error}.") from error
-    except (EOFError, UnicodeDecodeError) as error:
+    except (EOFError, UnicodeDecodeError, zlib.error) as error:
         raise UsageError(f"embeddings {path}, line {number}: {error}.") from error
 
 

@@ -14,7 +14,7 @@ from model.infer import predict
 from model.memory import keep_large_blocks
 from model.metrics import score
 from model.predictions import Record, read_records, records_of, write_records
-from model.run import Run, is_finished, load_run
+from model.run import Run, is_finished, load_run, told_of
 from model.subsets import scores_of_parts
 from model.systems import get_system, ranking_of
 from schemas.dataset import Dataset
@@ -45,7 +45,8 @@ def evaluate_run(
     `scores_of`: `parts` of the split, and with another run `against` it the comparison of the two.
     """
     records = predictions_of(folder, dataset_folder, split, sets)
-    training = read_json(folder / "keyphrases.json")
+    with told_of(folder / "keyphrases.json") as path:
+        training = {str(phrase): int(posts) for phrase, posts in read_json(path).items()}
     told: dict[str, Any] = {"run": str(folder), "split": split, "definition": definition}
     told |= {**scores_of(records, definition), "parts": scores_of_parts(records, training, definition)}
     if against:

@@ -14,10 +14,13 @@ scores.json          written last: a run with it is finished
 
 import logging
 import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pydantic
 import torch
 
 from model.assemble import Sizes, build_model
@@ -160,28 +163,68 @@ def with_experience(run: Run, posts: Posts) -> tuple[Run, Evidence | None]:
 
 def load_run(folder: Path) -> Run:
     """A finished run. IntegrityError that names the file where one is missing or does not fit."""
-    config = Config.model_validate(read_json(folder / "config.json"))
-    facts = Facts(**read_json(folder / "run.json"))
+    with told_of(folder / "config.json") as path:
+        config = Config.model_validate(read_json(path))
+    with told_of(folder / "run.json") as path:
+        facts = _facts(read_json(path))
     vocabularies = Vocabularies.read(folder)
-    model = _model(config, facts, vocabularies)
     path = folder / "model.safetensors"
     try:
-        model.load_state_dict(load_tensors(path))
-    except (IntegrityError, RuntimeError) as error:
+        tensors = load_tensors(path)
+    except IntegrityError as error:
         raise IntegrityError(f"{path}: not this run's weights ({error}). Train again.") from error
+    _refuse_misfit(path, tensors, config, facts, vocabularies)
+    model = _model(config, facts, vocabularies)
+    model.load_state_dict(tensors)
     model.aggregate = facts.aggregate
     run = Run(folder, config, facts, vocabularies, model.eval())
     if model.ranker is None:
         return run
     how = (config.candidates, "attributes" in facts.inputs)
-    return replace(run, experience=Experience.read(folder, vocabularies.labels, *how))
+    with told_of(folder / "grams.json"):
+        return replace(run, experience=Experience.read(folder, vocabularies.labels, *how))
+
+
+@contextmanager
+def told_of(path: Path) -> Iterator[Path]:
+    """A file of a run folder while it is read: IntegrityError that names it, where it is not what a run writes."""
+    try:
+        yield path
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:  # pydantic's is a ValueError
+        said = " ".join(str(error).split())[:200]
+        raise IntegrityError(f"{path}: not what a run writes ({said}). Train again.") from error
+
+
+def _facts(raw: Mapping[str, Any]) -> Facts:
+    """As pydantic checks them against their types."""
+    return pydantic.TypeAdapter(Facts).validate_python(dict(raw))
+
+
+def _refuse_misfit(
+    path: Path, tensors: Mapping[str, torch.Tensor], config: Config, facts: Facts, vocabularies: Vocabularies
+) -> None:
+    """Before the model takes memory: configuration and vocabularies may ask for any size, the file cannot."""
+    try:
+        with torch.device("meta"):
+            wanted = _build(config, facts, vocabularies).state_dict()
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:
+        raise IntegrityError(f"{path.parent / 'config.json'}: no such model can be ({error}). Train again.") from error
+    expected = {name: tuple(tensor.shape) for name, tensor in wanted.items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            said = f"{name}: expected {expected.get(name)}, found {found.get(name)}"
+            raise IntegrityError(f"{path}: not this run's weights by its config.json ({said}). Train again.")
 
 
 def _model(config: Config, facts: Facts, vocabularies: Vocabularies) -> KeyphraseModel:
+    return _build(config, facts, vocabularies).to(pick_device(config.device))
+
+
+def _build(config: Config, facts: Facts, vocabularies: Vocabularies) -> KeyphraseModel:
     table_nw = label_table(vocabularies.labels.words, vocabularies.words)
     sizes = Sizes(len(vocabularies.words), len(vocabularies.labels), len(vocabularies.attributes), facts.channels)
-    model = build_model(config, sizes, facts.inputs, table_nw)
-    return model.to(pick_device(config.device))
+    return build_model(config, sizes, facts.inputs, table_nw)
 
 
 def pick_device(name: str) -> torch.device:

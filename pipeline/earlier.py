@@ -12,12 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from pipeline.engine import UNEXPECTED
 from schemas.features import Row
 from schemas.files import sha256_file
 from schemas.manifest import FileEntry, Manifest
+from schemas.parquet import read_parquet
 from schemas.posts import Dropped
 from schemas.shards import KEY, read_table_shard, read_tensor_shard, shard_keys
 
@@ -116,4 +115,4 @@ def shard_rows(path: Path) -> dict[str, Row]:
 def _lost_rows(dataset: Path, file: File) -> dict[str, Dropped]:
     if not is_whole(dataset, file):
         return {}
-    return {row["record_id"]: Dropped(**row) for row in pq.read_table(dataset / file.name).to_pylist()}
+    return {row["record_id"]: Dropped(**row) for row in read_parquet(dataset / file.name).to_pylist()}

@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from pipeline.groups import groups, image_trait, image_traits, text_key, text_trait, text_traits
 from pipeline.local_features import PictureLikeness
 from pipeline.near import near_pairs
@@ -18,6 +16,7 @@ from pipeline.stages.clean import text_reason
 from pipeline.stages.doors import age
 from pipeline.stages.split import split_of
 from schemas.manifest import Manifest
+from schemas.parquet import read_parquet
 from schemas.posts import Post
 
 _COLUMNS = (
@@ -104,5 +103,5 @@ def _places(dataset: Path) -> dict[str, str]:
     path = dataset / IMAGE_LIST
     if not path.is_file():
         return {}
-    rows: list[dict[str, Any]] = pq.read_table(path, columns=["image_sha256", "places"]).to_pylist()
+    rows: list[dict[str, Any]] = read_parquet(path, columns=["image_sha256", "places"]).to_pylist()
     return {row["image_sha256"]: row["places"] or "" for row in rows}

@@ -23,6 +23,7 @@ from schemas.errors import M3hError
 from schemas.features import FeatureSpec
 from schemas.files import publish_json, publish_table, publish_text
 from schemas.manifest import FileEntry, Manifest
+from schemas.parquet import read_parquet
 from schemas.posts import DROPPED_SCHEMA, SPLITS, dropped_row
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ def columns(dataset: Path, folder: str, names: Sequence[str], pattern: str = "*.
     """Rows of some columns, of all Parquet files of a folder of the dataset."""
     rows: list[tuple[Any, ...]] = []
     for part in sorted((dataset / folder).glob(pattern)):
-        table = pq.read_table(part, columns=list(names))
+        table = read_parquet(part, columns=list(names))
         rows += zip(*(table[name].to_pylist() for name in names), strict=True)
     return rows
 

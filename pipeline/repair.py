@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from pipeline.config import BuildConfig
 from pipeline.extractors import EXTRACTORS, extractor_class
 from pipeline.extractors.base import Extractor
@@ -24,6 +22,7 @@ from schemas.errors import ImageFault, IntegrityError, UsageError
 from schemas.features import fingerprint
 from schemas.files import publish_bytes, sha256_file
 from schemas.manifest import MANIFEST, Manifest
+from schemas.parquet import read_parquet
 from schemas.posts import ImageRef
 from schemas.shards import KEY
 
@@ -76,7 +75,7 @@ def _restore_pictures(dataset: Path, known: Manifest, report: Report, repaired: 
         return
     folders = remembered_sources(dataset).images
     limit = BuildConfig.model_validate(known.config).image.max_bytes
-    for row in pq.read_table(dataset / IMAGE_LIST).to_pylist():
+    for row in read_parquet(dataset / IMAGE_LIST).to_pylist():
         if row[KEY] not in report.pictures:
             continue
         target, reference = image_path(dataset, row[KEY]), ImageRef(row["path"] or "", row["url"] or "")

@@ -14,6 +14,7 @@ from schemas.dataset import Dataset
 from schemas.errors import IntegrityError
 from schemas.features import ArraySpec, FeatureSpec
 from schemas.files import read_json, sha256_file
+from schemas.parquet import read_parquet
 from schemas.posts import Dropped
 from schemas.shards import KEY, shard_count, shard_keys, shard_slice, write_shard
 
@@ -67,7 +68,7 @@ def _lost(data: Dataset, earlier: Earlier) -> dict[str, Dropped]:
     """Pictures without a row, for whatever reason."""
     if earlier.dropped is None:
         return {}
-    rows = pq.read_table(data.checked(earlier.dropped.name)).to_pylist()
+    rows = read_parquet(data.checked(earlier.dropped.name)).to_pylist()
     return {row["record_id"]: Dropped(**row) for row in rows}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.parts import IMAGE_LIST
-from schemas.errors import UsageError
+from schemas.errors import IntegrityError, UsageError
 from schemas.files import publish_json, read_json, temp_files
 from schemas.manifest import Manifest
 
@@ -148,7 +148,10 @@ class BuildState:
         return half | self._named(self._installing) | self._named(self._leaving)
 
     def _named(self, marker: Path) -> set[str]:
-        return set(read_json(marker)) if marker.is_file() else set()
+        names: list[str] = read_json(marker) if marker.is_file() else []
+        if any(Path(name).is_absolute() or ".." in Path(name).parts for name in names):
+            raise IntegrityError(f"{marker}: names a file that lies outside the dataset; remove {self.folder}.")
+        return set(names)
 
     def finish(self) -> None:
         """The manifest is written: nothing here is needed any more. What asks for more work goes first."""

@@ -21,6 +21,8 @@ _INSTALLED = {1: "unigrams.txt", 2: "bigrams.txt"}
 _OWN = {1: "counts_1grams.txt", 2: "counts_2grams.txt"}
 _FREQUENCIES = ("wordfreq", "data/large_en.msgpack.gz")
 _SHARE_OF_COUNTS = 0.3
+_LONGEST, _DIGITS = 10_000, 18
+"""Characters of a line of counts, and of a count."""
 _LONGEST_FREQUENT = 7
 """Letters; among wordfreq's longer words are hashtags themselves (`gameofthrones`)."""
 
@@ -47,11 +49,11 @@ def _installed(package: str, file: str) -> Path:
 def read_counts(path: Path) -> dict[str, int]:
     """Counts by word, or by a pair of words joined by `_` as ekphrasis has it. Lines: the words, a tab, the count."""
     counts: dict[str, int] = {}
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST), ""), start=1):
             line = line.rstrip("\n")
             *words, count = line.split("\t")
-            if not words or not count.isdecimal():
+            if not words or not count.isdecimal() or len(count) > _DIGITS:
                 raise UsageError(f"{path}, line {number}: expected words, a tab and a count, got {line[:60]!r}.")
             counts["_".join(words).replace(" ", "_")] = int(count)
     return counts

@@ -15,6 +15,7 @@ from pipeline.state import FOLDER, BuildState
 from schemas.errors import IntegrityError
 from schemas.files import sha256_file
 from schemas.manifest import MANIFEST, MANIFEST_HASH, Manifest
+from schemas.parquet import read_parquet
 from schemas.posts import DROPPED_SCHEMA, IMAGE_SCHEMA, POST_SCHEMA
 from schemas.shards import KEY, shard_keys
 
@@ -88,7 +89,7 @@ def _check_pictures(dataset: Path, manifest: Manifest, report: Report) -> set[Pa
     if IMAGE_LIST in report.broken:
         return None
     known = set()
-    rows = pq.read_table(dataset / IMAGE_LIST).to_pylist() if IMAGE_LIST in manifest.files else []
+    rows = read_parquet(dataset / IMAGE_LIST).to_pylist() if IMAGE_LIST in manifest.files else []
     for row in rows:
         if row["status"] == "stored":
             report.files += 1

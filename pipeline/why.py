@@ -9,8 +9,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from pipeline.crawl.ledger import read_table
 from pipeline.earlier import earlier_feature
 from pipeline.forgotten import read_forgotten
@@ -19,6 +17,7 @@ from pipeline.images import image_path
 from pipeline.reasons import explained
 from schemas.dataset import Dataset
 from schemas.errors import UsageError
+from schemas.parquet import read_parquet
 from schemas.shards import KEY, shard_keys
 
 Fate = dict[str, Any]
@@ -109,7 +108,7 @@ class Records:
         place = bisect_right(earlier.shards, image, key=attrgetter("first")) - 1
         if place >= 0 and image in shard_keys(self.data.checked(earlier.shards[place].name)):
             return {"row": True, "shard": earlier.shards[place].name}
-        lost = pq.read_table(self.data.checked(earlier.dropped.name)).to_pylist() if earlier.dropped else []
+        lost = read_parquet(self.data.checked(earlier.dropped.name)).to_pylist() if earlier.dropped else []
         for row in lost:
             if row["record_id"] == image:
                 return {"row": False, "reason": row["reason"], "detail": row["detail"], **_explained(row)}

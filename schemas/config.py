@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,12 @@ class Settings(pydantic.BaseModel):
 
 
 S = TypeVar("S", bound=Settings)
+
+_LONGEST = 1 << 20
+"""Characters of a YAML file."""
+
+_BROKEN = (yaml.YAMLError, ValueError, RecursionError)
+"""ValueError: not UTF-8, or a date such as 2021-02-30. RecursionError: brackets within brackets."""
 
 
 def resolve(
@@ -55,16 +62,32 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def read_yaml(file: Path) -> dict[str, Any]:
     """A YAML file of fields and values, read without running anything. UsageError where it is not that."""
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        with open(file, encoding="utf-8") as opened:
+            values = _plain_yaml(opened.read(_LONGEST))
     except OSError as error:
         raise UsageError(f"config {file}: {error.strerror}.") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date such as 2021-02-30
+    except _BROKEN as error:
         raise UsageError(f"config {file}: not readable as YAML: {' '.join(str(error).split())}.") from error
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise UsageError(f"config {file}: expected fields and values, got {type(values).__name__}.")
     return values
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Without aliases: ten lines of them may stand for more values than there is memory."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError(f"an alias, *{self.peek_event().anchor}: write out what it stands for")
+        return super().compose_node(parent, index)
+
+
+def _plain_yaml(text: str) -> Any:
+    if len(text) >= _LONGEST:
+        raise ValueError(f"longer than {_LONGEST} characters")
+    return yaml.load(text, _PlainLoader)  # noqa: S506  a SafeLoader
 
 
 def _assign(values: dict[str, Any], assignment: str) -> None:
@@ -77,8 +100,8 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
         if not isinstance(values, dict):
             raise UsageError(f"--set {assignment}: '{parent}' has no fields.")
     try:
-        values[last] = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
+        values[last] = _plain_yaml(text)
+    except _BROKEN as error:
         raise UsageError(f"--set {assignment}: the value is not readable as YAML.") from error
 
 
@@ -90,7 +113,7 @@ def _explain(model: type[Settings], error: pydantic.ValidationError, origin: str
         close = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
         hint = f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."
         return f"{origin}: no field '{path}'.{hint}"
-    return f"{origin}: {path}: {first['msg'].lower()}, got {first['input']!r}."
+    return f"{origin}: {path}: {first['msg'].lower()}, got {reprlib.repr(first['input'])}."
 
 
 def field_names(model: type[Settings], prefix: str = "") -> list[str]:

@@ -1,5 +1,6 @@
 """Reading a finished dataset folder, every file checked against the manifest before it is used."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,13 +9,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from schemas.errors import IntegrityError, UsageError
 from schemas.files import read_json, sha256_file
 from schemas.manifest import Manifest
+from schemas.parquet import read_parquet
 from schemas.posts import DROPPED_SCHEMA, IMAGE_SCHEMA, POST_SCHEMA
-from schemas.shards import KEY, read_table_shard, read_tensor_shard
+from schemas.shards import KEY, read_table_shard, read_tensor_shard, shard_keys
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Dataset:
         """The path of the file `name` of the manifest, after its sha256 was compared."""
         path = self.folder / name
         entry = self.manifest.files[name]
+        if path.exists() and not path.is_file():  # such as a device without an end
+            raise IntegrityError(f"{path}: expected a file. Run verify.")
         try:
             found = sha256_file(path)
         except OSError as error:
@@ -74,7 +77,7 @@ class Dataset:
     def _tables(self, prefix: str, schema: pa.Schema) -> pa.Table:
         tables = [schema.empty_table()]
         for name in self.names(prefix):
-            table = pq.read_table(self.checked(name))
+            table = read_parquet(self.checked(name))
             if not table.schema.equals(schema):
                 raise IntegrityError(
                     f"{self.folder / name}: expected columns {schema.names}, got {table.schema.names}. "
@@ -113,18 +116,20 @@ class Dataset:
         rows: dict[str, int] = {}
         arrays: dict[str, np.ndarray] = {}
         shards = self.shards(name)
-        total = sum(self.manifest.files[path.relative_to(self.folder).as_posix()].rows or 0 for path in shards)
+        total = sum(len(shard_keys(path)) for path in shards)
         for shard in shards:
             keys, parts = read_tensor_shard(shard)
             for array, values in parts.items():  # into place, one shard at a time: never twice in memory
+                if array in arrays and arrays[array].shape[1:] != values.shape[1:]:
+                    raise IntegrityError(f"{shard}: {array} is {values.shape[1:]} an image, in other shards it is not.")
                 whole = arrays.setdefault(array, np.empty((total, *values.shape[1:]), values.dtype))
                 whole[len(rows) : len(rows) + len(keys)] = values
             rows.update({key: len(rows) + i for i, key in enumerate(keys)})
         return TensorFeature(rows, arrays)
 
-    def table(self, name: str) -> pa.Table:
-        """A table feature (ocr, attributes), all shards together, keyed by `image_sha256`."""
-        tables = [read_table_shard(shard) for shard in self.shards(name)]
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """A table feature (ocr, attributes), all shards together, keyed by `image_sha256`. columns: None for all."""
+        tables = [read_table_shard(shard, columns) for shard in self.shards(name)]
         return pa.concat_tables(tables) if tables else self._no_rows(name)
 
     def _no_rows(self, name: str) -> pa.Table:

@@ -81,13 +81,17 @@ def publish_table(path: Path, table: pa.Table) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file of ours; IntegrityError where it is missing or not JSON."""
+    """A JSON file of ours; IntegrityError where it is missing or not JSON, or more than any of ours may be."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError as error:
         raise IntegrityError(f"{path}: no such file.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or brackets within brackets, too
         raise IntegrityError(f"{path}: not readable as JSON ({error}).") from error
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
 
 
 def temp_files(folder: Path) -> Iterator[Path]:

@@ -9,13 +9,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from schemas.errors import IntegrityError
 from schemas.features import FeatureSpec, Row
 from schemas.files import publish, publish_table
+from schemas.parquet import read_parquet
 
 KEY = "image_sha256"
+
+_BROKEN = (OSError, KeyError, ValueError, RuntimeError, AttributeError, TypeError)
+"""As h5py says that something is broken somewhere."""
 
 
 def shard_name(index: int, count: int, suffix: str) -> str:
@@ -57,10 +60,29 @@ def read_tensor_shard(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
     """Image hashes, and the arrays by name with the images on axis 0."""
     try:
         with h5py.File(path, "r") as file:
+            _refuse_tricks(path, file)
             keys = [key.decode() for key in file[KEY][:]]
             return keys, {name: file[name][:] for name in file if name != KEY}
-    except (OSError, KeyError) as error:
+    except _BROKEN as error:
         raise IntegrityError(f"{path}: not a readable feature shard ({error}). Run verify, then refresh.") from error
+
+
+def _refuse_tricks(path: Path, file: h5py.File) -> None:
+    """IntegrityError unless each array lies in this very file, number for number, as `_write_hdf5` puts it there.
+
+    HDF5 can do more: links to other files, arrays whose numbers lie elsewhere or nowhere, filters that blow up or are
+    code of their own. Whether an array is plain is known before any of it is read.
+    """
+    for name in file:
+        link = file.get(name, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise IntegrityError(f"{path}: {name} is a {type(link).__name__}, a shard holds its arrays itself.")
+        array = file[name]
+        plain = isinstance(array, h5py.Dataset) and not array.is_virtual and not array.external and not array.chunks
+        if not plain or array.dtype.kind not in "fiubS" or array.id.get_storage_size() != array.nbytes:
+            raise IntegrityError(f"{path}: {name} is no plain array of numbers that lies in this file.")
+        if array.shape[:1] != file[KEY].shape:
+            raise IntegrityError(f"{path}: {name} has the shape {array.shape}, {KEY} {file[KEY].shape}.")
 
 
 def shard_keys(path: Path) -> list[str]:
@@ -69,14 +91,12 @@ def shard_keys(path: Path) -> list[str]:
         return read_table_shard(path, [KEY])[KEY].to_pylist()
     try:
         with h5py.File(path, "r") as file:
+            _refuse_tricks(path, file)
             return [key.decode() for key in file[KEY][:]]
-    except (OSError, KeyError) as error:
+    except _BROKEN as error:
         raise IntegrityError(f"{path}: not a readable feature shard ({error}). Run verify, then refresh.") from error
 
 
 def read_table_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of a table feature's shard. columns: None for all."""
-    try:
-        return pq.read_table(path, columns=columns, page_checksum_verification=True)
-    except (OSError, pa.ArrowException) as error:
-        raise IntegrityError(f"{path}: not a readable Parquet file ({error}). Run verify, then refresh.") from error
+    return read_parquet(path, columns)

@@ -72,7 +72,7 @@ def _parsed(path: Path) -> _File:
         where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
         got = "nothing" if first["type"] == "missing" else f"{first['input']!r:.60}"
         raise UsageError(f"{path}: {where or 'the file'}: {first['msg'].lower()}, got {got}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: expected COCO's captions as JSON, not readable as such ({error}).") from error
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.images import StoredImage
 from schemas.errors import IntegrityError
 from schemas.files import publish_table
+from schemas.parquet import read_parquet
 
 SYNC_SECONDS = 1.0
 
@@ -145,10 +145,7 @@ def read_table(path: Path) -> dict[str, CrawlRow]:
     """Rows of a finished crawl by URL; none where there is no table. IntegrityError where it is no such table."""
     if not path.is_file():
         return {}
-    try:
-        table = pq.read_table(path, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        raise IntegrityError(f"{path}: not readable as Parquet ({error}).") from error
+    table = read_parquet(path)
     if table.schema.names != CRAWL_SCHEMA.names:
         raise IntegrityError(f"{path}: expected the columns {CRAWL_SCHEMA.names}, got {table.schema.names}.")
     return {row["url"]: CrawlRow(**row) for row in table.to_pylist()}
@@ -173,7 +170,7 @@ def read_journal(path: Path) -> tuple[dict[str, Any] | None, dict[str, CrawlRow]
                     rows[value["url"]] = CrawlRow(**value)
                 else:
                     raise ValueError("other fields")
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise IntegrityError(f"{path}: line {number} is damaged; remove the file to crawl anew.") from error
     return head, rows
 

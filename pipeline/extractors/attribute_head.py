@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 LAYOUT = "m3h attribute head 1"
+_FIELDS = {"backbone", "weights", "vocabulary"}
 RANDOM = "random"
 RANDOM_WORDS = ("man", "woman", "people", "shirt", "sign", "table", "street", "white", "black", "red", "blue", "small")
 """What a random head chooses from."""
@@ -83,11 +84,11 @@ def describe(path: Path, backbone: Backbone) -> dict[str, str]:
     try:
         with safetensors.safe_open(path, "numpy") as file:
             told = json.loads((file.metadata() or {}).get("head", "{}"))
-    except (safetensors.SafetensorError, ValueError) as error:
+    except (OSError, safetensors.SafetensorError, ValueError, RecursionError) as error:
         raise UsageError(f"attribute head {path}: not readable as safetensors ({error}).") from error
-    if told.get("layout") != LAYOUT:
+    if not isinstance(told, dict) or told.get("layout") != LAYOUT or not told.keys() >= _FIELDS:
         raise UsageError(
-            f"attribute head {path}: expected metadata layout '{LAYOUT}', got {told.get('layout')!r}. "
+            f"attribute head {path}: expected metadata of the layout '{LAYOUT}', got {str(told)[:100]!r}. "
             "Make it with `python -m pipeline train-attributes`."
         )
     found = sha256_file(beside)
@@ -104,13 +105,15 @@ def read_head(path: Path, backbone: Backbone) -> Head:
     from safetensors.torch import load_file
 
     describe(path, backbone)
-    words = tuple(read_json(vocabulary_path(path)))
+    words = read_json(vocabulary_path(path))
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise UsageError(f"{vocabulary_path(path)}: expected a JSON list of words.")
     tensors = load_file(path)
     shapes = {name: tuple(tensor.shape) for name, tensor in sorted(tensors.items())}
     expected = {"bias": (len(words),), "weight": (len(words), backbone.width)}
     if shapes != expected:
         raise UsageError(f"attribute head {path}: expected tensors {expected}, got {shapes}.")
-    return Head(words, tensors["weight"], tensors["bias"], backbone.name, backbone.identity())
+    return Head(tuple(words), tensors["weight"], tensors["bias"], backbone.name, backbone.identity())
 
 
 def _refuse_other_trunk(path: Path, told: dict[str, str], backbone: Backbone) -> None:

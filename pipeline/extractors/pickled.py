@@ -8,6 +8,7 @@ it shall reserve gigabytes.
 import io
 import pickle
 import struct
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -125,9 +126,18 @@ def _plain(dtype: Any) -> Any:
     return dtype
 
 
+def refuse_packed(file: Path | io.BytesIO) -> None:
+    """UnpicklingError for a zip with packed members: torch packs none, and packed ones may become any size."""
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as whole:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in whole.infolist()):
+                raise pickle.UnpicklingError("expected numbers as they are, found them packed")
+
+
 def _storage(data: bytes) -> Any:
     import torch
 
+    refuse_packed(io.BytesIO(data))
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
 

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.extractors.pickled import refuse_packed
 from pipeline.extractors.weight_store import find_added
 from schemas.errors import UsageError
 from schemas.files import sha256_file
@@ -52,6 +53,7 @@ def read_tensors(path: Path) -> Mapping[str, Any]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        refuse_packed(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = " ".join(str(error).split())[:300]
