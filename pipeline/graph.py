@@ -23,6 +23,7 @@ from pipeline.stages.near import PictureLinks, TextLinks
 from pipeline.stages.rare import RareHashtags
 from pipeline.stages.read import READY, TALLY, ReadDumps
 from pipeline.stages.report import Report
+from pipeline.stages.shuffle import Grouped, pack, unpack
 from pipeline.stages.split import Split
 from pipeline.stages.write import WriteJson, WriteOne, WriteParts
 from schemas.posts import IMAGE_SCHEMA, Post, dropped_row, post_row
@@ -127,10 +128,10 @@ class FirstOfEach(beam.PTransform):
     key: str
 
     def expand(self, rows: Any) -> Any:
-        """Combine by the smallest path and URL."""
+        """By the smallest path and URL."""
         key = self.key
-        return rows | beam.WithKeys(lambda row: row[key]) | beam.CombinePerKey(_smallest) | beam.Values()
+        return rows | Grouped(lambda row: row[key], pack, unpack) | beam.MapTuple(lambda _, group: _smallest(group))
 
 
-def _smallest(rows: Any) -> dict[str, Any]:
+def _smallest(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return min(rows, key=lambda row: (row["path"], row["url"]))

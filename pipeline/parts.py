@@ -1,14 +1,14 @@
 """Tables of records as Parquet parts, whose bytes depend on the rows alone."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from schemas.files import publish_table
+from schemas.files import ROW_GROUP, publish_tables
 from schemas.posts import DROPPED_SCHEMA, IMAGE_SCHEMA, POST_SCHEMA
 
 Row = dict[str, Any]
@@ -32,10 +32,20 @@ class Layout:
         part = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % parts
         return f"{self.folder}/part-{part:05d}-of-{parts:05d}.parquet"
 
-    def write(self, path: Path, rows: Iterable[Row]) -> int:
-        """One file, its rows in order; returns how many."""
-        ordered = sorted(rows, key=lambda row: tuple(row[key] for key in self.order))
-        publish_table(path, pa.Table.from_pylist(ordered, schema=self.schema))
+    def write(self, path: Path, rows: Iterable[Any], read: Callable[[Any], Row] = lambda row: row) -> int:
+        """One file, its rows in order; returns how many.
+
+        read: makes a row of one of `rows`, if these are in a form that takes less memory.
+        """
+
+        def place(row: Any) -> tuple[Any, ...]:
+            plain = read(row)
+            return tuple(plain[key] for key in self.order)
+
+        ordered = sorted(rows, key=place)
+        groups = (ordered[start : start + ROW_GROUP] for start in range(0, max(1, len(ordered)), ROW_GROUP))
+        tables = (pa.Table.from_pylist([read(row) for row in group], schema=self.schema) for group in groups)
+        publish_tables(path, self.schema, tables)
         return len(ordered)
 
     def write_parts(self, dataset: Path, rows: Sequence[Row], per_part: int) -> None:

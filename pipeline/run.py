@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.engine import Receipt
 from pipeline.lineage import lineage
-from pipeline.memory import PeakMemory
+from pipeline.memory import PeakMemory, give_back
 from pipeline.progress import AUTO, Watch, average
 from pipeline.state import BuildState
 from pipeline.summary import remember_run
@@ -36,7 +36,7 @@ class Run:
         self._started = time.time()
         self._head = {"command": command, "workers": workers, "beam_flags": list(beam_flags)}
         self._memory = PeakMemory()
-        self._watch = Watch(self._look, progress, command, beside=self._memory.look)
+        self._watch = Watch(self._look, progress, command, beside=self._beside)
         self._stages: list[str] = []
         self._bytes = 0
         self._images: dict[str, int] = {}
@@ -87,6 +87,10 @@ class Run:
         summary = self._summary(manifest)
         remember_run(self._dataset, summary)
         self._watch.say("summary", summary)
+
+    def _beside(self) -> None:
+        self._memory.look()
+        give_back()
 
     def _look(self) -> dict[str, tuple[Count, int | None]]:
         counts = read_tallies(self.folder)

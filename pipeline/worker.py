@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 
+from pipeline.memory import use_few_heaps
+
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
 
@@ -32,6 +34,7 @@ def die_with_parent(by: signal.Signals = signal.SIGKILL) -> None:
 
 if __name__ == "__main__":
     die_with_parent()
+    use_few_heaps()
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
     logging.getLogger().handlers[0].setLevel(logging.ERROR)
     from apache_beam.runners.worker.sdk_worker_main import main

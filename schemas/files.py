@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +70,24 @@ def publish_json(path: Path, value: Any) -> None:
     publish_text(path, json_text(value))
 
 
+ROW_GROUP = 10_000
+"""Rows of a Parquet file that are compressed together."""
+
+
 def publish_table(path: Path, table: pa.Table) -> None:
     """Parquet whose bytes depend on the rows alone: one compression, one row-group size, page checksums."""
-    publish(
-        path,
-        lambda temp: pq.write_table(
-            table, temp, compression="zstd", row_group_size=10_000, write_page_checksum=True, store_schema=True
-        ),
-    )
+    publish_tables(path, table.schema, [table])
+
+
+def publish_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    """As `publish_table`, of tables that need not be in memory together; all but the last have ROW_GROUP rows."""
+
+    def write(temp: Path) -> None:
+        with pq.ParquetWriter(temp, schema, compression="zstd", write_page_checksum=True, store_schema=True) as writer:
+            for table in tables:
+                writer.write_table(table, row_group_size=ROW_GROUP)
+
+    publish(path, write)
 
 
 def read_json(path: Path) -> Any:

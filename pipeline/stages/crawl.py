@@ -24,6 +24,7 @@ from pipeline.rules import ImageRules
 from pipeline.stages.doors import DROPPED, KEEP, Verdict, route
 from pipeline.stages.images import IMAGE_ROWS, count_reason
 from pipeline.stages.report import Report, Reporter
+from pipeline.stages.shuffle import pack_post, unpack_post
 from schemas.features import canonical_json
 from schemas.posts import Dropped, Post
 
@@ -130,7 +131,7 @@ class CrawledImages(beam.PTransform):
     def expand(self, posts: Any) -> Any:
         """Fetch by host, then bring each URL's row to its posts."""
         named = posts | "fetchable" >> beam.Map(fetchable) | beam.FlatMap(route).with_outputs(DROPPED, main=KEEP)
-        by_url = named[KEEP] | "by url" >> beam.WithKeys(lambda post: post.images[0].url)
+        by_url = named[KEEP] | "by url" >> beam.Map(lambda post: (post.images[0].url, pack_post(post)))
         job = self.job
         rows = (
             by_url
@@ -145,8 +146,8 @@ class CrawledImages(beam.PTransform):
             {"posts": by_url, "rows": rows}
             | beam.CoGroupByKey()
             | "admit"
-            >> beam.FlatMapTuple(lambda url, both: admit(url, both["posts"], both["rows"])).with_outputs(
-                DROPPED, IMAGE_ROWS, main=KEEP
-            )
+            >> beam.FlatMapTuple(
+                lambda url, both: admit(url, map(unpack_post, both["posts"]), both["rows"])
+            ).with_outputs(DROPPED, IMAGE_ROWS, main=KEEP)
         )
         return settled[KEEP], settled[IMAGE_ROWS], [named[DROPPED], settled[DROPPED]]

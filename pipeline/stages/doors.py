@@ -1,12 +1,13 @@
 """The two ways out of every stage, and the decisions that need to see all posts at once."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
+from pipeline.stages.shuffle import Grouped, pack, pack_post, unpack, unpack_post
 from schemas.posts import Dropped, Post
 
 KEEP, DROPPED = "keep", "dropped"
@@ -44,8 +45,7 @@ class GroupDoor(beam.PTransform):
         """Group, decide, route. The posts of a key are put in a fixed order first."""
         return (
             posts
-            | beam.WithKeys(self.key)
-            | beam.GroupByKey()
+            | Grouped(self.key)
             | beam.FlatMapTuple(lambda key, group: self.decide(sorted(group, key=age)))
             | beam.FlatMap(route).with_outputs(DROPPED, main=KEEP)
         )
@@ -69,21 +69,24 @@ class GlobalDoor(beam.PTransform):
         posts, *more = posts if isinstance(posts, tuple) else (posts,)
         decisions = (
             posts
-            | "traits" >> beam.Map(lambda post: (None, (record_key(post), self.trait(post))))
+            | "traits" >> beam.Map(lambda post: (None, pack((record_key(post), self.trait(post)))))
             | "gather" >> beam.GroupByKey()
             | "decide" >> beam.FlatMap(self._decisions, *map(beam.pvalue.AsList, more))
         )
-        keyed = posts | "by record" >> beam.WithKeys(record_key)
+        keyed = posts | "by record" >> beam.Map(lambda post: (record_key(post), pack_post(post)))
         return (
             {"posts": keyed, "decisions": decisions}
             | beam.CoGroupByKey()
-            | "apply" >> beam.FlatMapTuple(lambda _, both: [self.apply(p, both["decisions"][0]) for p in both["posts"]])
+            | "apply" >> beam.FlatMapTuple(self._applied)
             | beam.FlatMap(route).with_outputs(DROPPED, main=KEEP)
         )
 
-    def _decisions(self, gathered: tuple[None, Iterable[Any]], *more: Any) -> Iterable[tuple[str, Any]]:
+    def _decisions(self, gathered: tuple[None, Iterable[bytes]], *more: Any) -> Iterable[tuple[str, Any]]:
         _, traits = gathered
-        return self.decide(dict(sorted(traits)), *more).items()
+        return self.decide(dict(sorted(map(unpack, traits))), *more).items()
+
+    def _applied(self, _: str, both: dict[str, Sequence[Any]]) -> Iterator[Verdict]:
+        return (self.apply(unpack_post(data), both["decisions"][0]) for data in both["posts"])
 
 
 def age(post: Post) -> tuple[int, str, str, int]:

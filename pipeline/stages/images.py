@@ -13,6 +13,7 @@ from pipeline.gate import gate_of
 from pipeline.images import StoredImage, keep
 from pipeline.rules import ImageRules
 from pipeline.stages.doors import DROPPED, KEEP, Verdict, route
+from pipeline.stages.shuffle import Grouped
 from schemas.errors import ImageFault
 from schemas.posts import Dropped, ImageRef, Post
 
@@ -74,8 +75,7 @@ class Images(beam.PTransform):
         folders, dataset, rules = self.folders, self.dataset, self.rules
         settled = (
             counted[KEEP]
-            | beam.WithKeys(lambda post: (post.images[0].path, post.images[0].url))
-            | beam.GroupByKey()
+            | Grouped(lambda post: (post.images[0].path, post.images[0].url))
             | beam.FlatMapTuple(lambda key, group: settle(ImageRef(*key), group, folders, dataset, rules)).with_outputs(
                 DROPPED, IMAGE_ROWS, main=KEEP
             )

@@ -12,6 +12,7 @@ from pipeline.local_features import PictureLikeness
 from pipeline.near import Likeness, candidates, links, owner
 from pipeline.near_texts import TextLikeness, text_name
 from pipeline.rules import CleanRules
+from pipeline.stages.shuffle import pack, unpack
 
 PARTS = 16
 """Tasks that the keys are divided among."""
@@ -26,19 +27,21 @@ Item = tuple[str, Any]
 class NearPairs(beam.PTransform):
     """Distinct (name, item) -> (name, name) of those that are near.
 
-    Only keys cross the shuffle, packed; items are small (a text, a picture's features) and come as a side input.
+    Only keys cross the shuffle, packed; items are small (a text, a picture's features) and come as a side input, packed
+    as well: every worker holds it.
     """
 
     likeness: Likeness
 
     def expand(self, items: Any) -> Any:
         """Keys, then candidates of one part of the keys, then the truth."""
+        batches = items | "batch" >> beam.BatchElements(min_batch_size=BATCH, max_batch_size=BATCH)
+        packed = batches | "items" >> beam.Map(pack)
         return (
-            items
-            | "batch" >> beam.BatchElements(min_batch_size=BATCH, max_batch_size=BATCH)
+            batches
             | "keys" >> beam.FlatMap(self._packed)
             | "by part" >> beam.GroupByKey()
-            | "compare" >> beam.FlatMap(self._linked, items=beam.pvalue.AsList(items))
+            | "compare" >> beam.FlatMap(self._linked, batches=beam.pvalue.AsList(packed))
             | beam.Distinct()
         )
 
@@ -50,12 +53,13 @@ class NearPairs(beam.PTransform):
             mine = part == number
             yield int(number), (keys[mine].tobytes(), owners[mine].tobytes())
 
-    def _linked(self, part: tuple[int, Iterable[tuple[bytes, bytes]]], items: Sequence[Item]) -> Iterator[Any]:
+    def _linked(self, part: tuple[int, Iterable[tuple[bytes, bytes]]], batches: Sequence[bytes]) -> Iterator[Any]:
         both = list(part[1])
         keys = np.frombuffer(b"".join(keys for keys, _ in both), dtype=np.uint32)
         owners = np.frombuffer(b"".join(owners for _, owners in both), dtype=np.uint64)
         pairs = candidates(keys, owners)
         wanted = set(np.unique(pairs).tolist())
+        items = (item for batch in batches for item in unpack(batch))
         table = {number: (name, item) for name, item in items if (number := owner(name)) in wanted}
         return links(pairs, table, self.likeness)
 

@@ -9,6 +9,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
+from pipeline.memory import give_back
 from pipeline.tally import Count, tally_of
 from schemas.posts import Dropped
 
@@ -59,8 +60,9 @@ class Reporter:
             tally_of(self._progress).add(self._stage, more)
 
     def end(self) -> None:
-        """The bundle ends: what was added is to be seen, however long nothing more comes."""
+        """The bundle ends: what was added is to be seen, however long nothing more comes; its memory is given back."""
         self.tell()
+        give_back()
         if self._progress is not None:
             tally_of(self._progress).flush()
 

@@ -8,6 +8,7 @@ from typing import Any
 import apache_beam as beam
 
 from pipeline.parts import Layout, Row
+from pipeline.stages.shuffle import pack, unpack
 from schemas.files import publish_json
 
 
@@ -30,12 +31,12 @@ class WriteParts(beam.PTransform):
             rows
             | "part" >> beam.Map(_with_part, layout, per_part, count=beam.pvalue.AsSingleton(count))
             | beam.GroupByKey()
-            | "write" >> beam.MapTuple(lambda name, group: layout.write(out / name, group))
+            | "write" >> beam.MapTuple(lambda name, group: layout.write(out / name, group, unpack))
         )
 
 
-def _with_part(row: Row, layout: Layout, per_part: int, count: int) -> tuple[str, Row]:
-    return layout.part(row, count, per_part), row
+def _with_part(row: Row, layout: Layout, per_part: int, count: int) -> tuple[str, bytes]:
+    return layout.part(row, count, per_part), pack(row)
 
 
 @dataclass
@@ -50,9 +51,9 @@ class WriteOne(beam.PTransform):
         path, layout = self.path, self.layout
         return (
             rows
-            | beam.WithKeys(lambda _: None)
+            | beam.Map(lambda row: (None, pack(row)))
             | beam.GroupByKey()
-            | beam.MapTuple(lambda _, group: layout.write(path, group))
+            | beam.MapTuple(lambda _, group: layout.write(path, group, unpack))
         )
 
 

@@ -1,0 +1,151 @@
+"""One build of a made dump, measured: processor time of every step, and memory of all processes.
+
+    python -m benchmarks.scale_run --posts 10000 --folder /tmp/scale --workers 2
+
+`benchmarks.scale` starts it. The build is the real one but for its pictures (benchmarks.stand_in). Beam's log tells
+when a stage begins; the processor time that all processes have used by then is that of the stages before.
+"""
+
+import argparse
+import json
+import logging
+import re
+import shutil
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import pipeline.graph
+from benchmarks.dumps import write_dump
+from benchmarks.stand_in import StandIn
+from pipeline.build import BuildOptions, build
+from pipeline.config import BuildConfig
+from pipeline.engine import slice_digest
+from pipeline.memory import MEASURE, PeakMemory
+from pipeline.publish import stored_images
+from schemas.shards import shard_count, shard_slice
+
+STEPS = (
+    ("near duplicates", r"near texts|near pictures|text links|picture links|links"),
+    ("write", r"write|rows|mask"),
+    ("split", r"split|all kept"),
+    ("rare hashtags", r"rare"),
+    ("dedupe", r"duplicates"),
+    ("clean", r"text|language"),
+    ("pictures", r"image|places"),
+    ("read", r"read|dumps|tally"),
+)
+"""What a Beam stage is counted as: the first whose words are in the name of its first transform."""
+
+_STAGE_LOG = "apache_beam.runners.portability.fn_api_runner.fn_runner.run_bundle"
+_RUNNING = "Running bundle for stage "
+
+
+def cpu_seconds() -> float:
+    """Of this process and all it started, those that have ended among them."""
+    me = psutil.Process()
+    own = me.cpu_times()
+    total = own.user + own.system + own.children_user + own.children_system
+    for child in me.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            times = child.cpu_times()
+            total += times.user + times.system
+    return float(total)
+
+
+class Stages(logging.Handler):
+    """Hears which stage begins."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.marks: list[tuple[str, float, float, list[int]]] = []
+        logger = logging.getLogger(_STAGE_LOG)
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
+        logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Remember the moment."""
+        message = record.getMessage()
+        if message.startswith(_RUNNING):
+            self.mark(message.partition("\n")[0])
+
+    def mark(self, name: str) -> None:
+        """Something begins."""
+        self.marks.append((name, cpu_seconds(), time.monotonic(), PeakMemory.now()))
+
+    def steps(self) -> dict[str, list[float]]:
+        """step -> [CPU seconds, seconds]."""
+        found: dict[str, list[float]] = {}
+        for (name, cpu, moment, _), (_, cpu_after, after, _) in zip(self.marks, self.marks[1:], strict=False):
+            both = found.setdefault(step_of(name), [0.0, 0.0])
+            both[0] += cpu_after - cpu
+            both[1] += after - moment
+        return found
+
+
+def step_of(name: str) -> str:
+    """Of a stage's name in the log: the labels of its transforms, in brackets."""
+    if not name.startswith(_RUNNING):
+        return name
+    labels = re.findall(r"ref_AppliedPTransform_([^)]*?)_\d+\)", name)
+    first = labels[0] if labels else name
+    return next((step for step, words in STEPS if re.search(words, first)), "other")
+
+
+def measured(posts: int, folder: Path, workers: int) -> dict[str, Any]:
+    """Make the dump, build it, plan shards; what that cost."""
+    shutil.rmtree(folder, ignore_errors=True)
+    before = cpu_seconds()
+    dumps = write_dump(folder / "raw", posts)
+    made = cpu_seconds() - before
+    pipeline.graph.Images = StandIn  # type: ignore[misc,assignment]
+    memory, stages, stop = PeakMemory(), Stages(), threading.Event()
+    (folder / "none").mkdir()
+
+    def watch() -> None:
+        while not stop.wait(0.5):
+            memory.look()
+
+    memory.look()
+    base = memory.bytes
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    options = BuildOptions(
+        [str(path) for path in dumps], folder / "dataset", folder / "none", features=(), config=BuildConfig(),
+        workers=workers, progress="none",
+    )  # fmt: skip
+    stages.mark("start")
+    counts = build(options).manifest.counts
+    stages.mark("shard planning")
+    images = stored_images(folder / "dataset")
+    planned = [slice_digest(images[shard_slice(i, 64)]) for i in range(shard_count(len(images), 64))]
+    stages.mark("end")
+    stop.set()
+    thread.join()
+    dropped = Counter({why: n for reasons in counts["dropped"].values() for why, n in reasons.items()})
+    return {
+        "posts": posts, "workers": workers, "generator": made, "steps": stages.steps(), "base": base,
+        "peak": memory.bytes, "measure": MEASURE, "kept": counts["kept"], "dropped": dropped, "shards": len(planned),
+        "stages": stages.marks,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Measure, and print one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--posts", type=int, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    print(json.dumps(measured(options.posts, options.folder, options.workers)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Costs that grow: a build's memory beyond its base is at most 10 KB a post, pictures' pixels aside."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from benchmarks.dumps import KINDS, SPOILT
+from benchmarks.scale import LAW_BYTES
+from tests.commands import ROOT, command, environment
+
+FEW, MANY = 4_000, 16_000
+
+
+@pytest.mark.slow
+def test_a_post_costs_at_most_ten_kilobytes_of_memory_and_every_reason_occurs(tmp_path: Path) -> None:
+    runs = []
+    for posts in (FEW, MANY):
+        words = command("benchmarks.scale_run", "--posts", posts, "--folder", tmp_path / "made", "--workers", 1)
+        done = subprocess.run(words, capture_output=True, env=environment(), cwd=ROOT, timeout=900, check=True)
+        runs.append(json.loads(done.stdout.splitlines()[-1]))
+    few, many = runs
+    assert many["posts"] == many["kept"] + sum(many["dropped"].values())
+    kinds = list(KINDS)
+    cleaning = {"too_few_tokens", "no_hashtag", "too_many_hashtags", "other_language", "retweet", "duplicate_id"}
+    cleaning |= {"superseded", "duplicate_text", "duplicate_image", "rare_hashtag", "no_image", "several_images"}
+    assert set(many["dropped"]) == cleaning | set(SPOILT) | set(kinds[kinds.index("not_json") :])
+    assert (many["peak"] - few["peak"]) / (MANY - FEW) <= LAW_BYTES
