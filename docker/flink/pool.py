@@ -1,0 +1,29 @@
+"""Beam's pool of workers at one address of this machine: `python docker/flink/pool.py 127.0.0.2:50000`.
+
+Beam's own program, `python -m apache_beam.runners.worker.worker_pool_main`, takes its port on all addresses: enough for
+a machine with one TaskManager. Several on one machine need a pool each: they number their workers alike, so that in a
+common pool one would stop another's.
+"""
+
+import logging
+import sys
+
+import grpc
+from apache_beam.portability.api import beam_fn_api_pb2_grpc
+from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
+from apache_beam.utils.thread_pool_executor import shared_unbounded_instance
+
+
+def serve(address: str) -> None:
+    """Start and stop workers for whoever asks, without end. RuntimeError where the address is taken."""
+    server = grpc.server(shared_unbounded_instance())
+    server.add_insecure_port(address)
+    pool = BeamFnExternalWorkerPoolServicer(use_process=True, data_buffer_time_limit_ms=-1)
+    beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
+    server.start()
+    server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    serve(sys.argv[1])
