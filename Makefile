@@ -42,10 +42,15 @@ check: setup
 detectron2: setup
 	$(BIN)/python -m tests.detectron2_folder
 
+# Flink's jars and Beam's runner for it, for the slow tests; needs Java 17 and Maven.
+.PHONY: flink
+flink: setup
+	$(BIN)/python -m tests.flink_folder
+
 test: check detectron2
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
 
-test-long: detectron2
+test-long: detectron2 flink
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 clean:

@@ -9,7 +9,8 @@ RUN mvn -B -q -ntp org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy-d
        -DexcludeGroupIds=org.apache.flink,org.slf4j
 
 FROM flink:1.19.0-scala_2.12-java17
-COPY --from=jars /beam/all /opt/beam
+# The job server sends each of its jars along with each job, but for those in a folder of this name.
+COPY --from=jars /beam/all /opt/gradle/wrapper
 COPY --from=jars /beam/lib /opt/flink/lib
 RUN mkdir /staged && chown 9999:9999 /staged
 USER 9999

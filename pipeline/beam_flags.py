@@ -23,6 +23,7 @@ _REFUSED = {"dask": "it loses rows without saying so", "directrunner": "it may t
 _PRISM = f"GOBIN=$PWD go install github.com/apache/beam/sdks/v2/go/cmd/prism@v{apache_beam.__version__}"
 
 _NEEDS = {
+    "FlinkRunner": ("flink_job_server_jar", "the jar that `python docker/flink/install.py HOME` makes"),
     "PrismRunner": ("prism_location", f"Prism's program, which `{_PRISM}` makes"),
     "SparkRunner": ("spark_job_server_jar", f"the file beam-runners-spark-3-job-server-{apache_beam.__version__}.jar"),
     "PortableRunner": ("job_endpoint", "HOST:PORT of a job service that runs"),

@@ -81,12 +81,11 @@ class Cluster:
             "taskmanager.host": "localhost",
             "taskmanager.numberOfTaskSlots": self._slots,
             "taskmanager.load-balance.mode": "SLOTS",
-            "classloader.resolve-order": "parent-first",
             "heartbeat.interval": 2000,
             "heartbeat.timeout": 20000,
             "restart-strategy.type": "fixed-delay",
-            "restart-strategy.fixed-delay.attempts": 5,
-            "restart-strategy.fixed-delay.delay": "1 s",
+            "restart-strategy.fixed-delay.attempts": 10,
+            "restart-strategy.fixed-delay.delay": "6 s",  # longer than workers are kept: a dead one must be forgotten
             "io.tmp.dirs": self._run,
             # what Flink's own shell scripts would work out
             "taskmanager.cpu.cores": self._slots,
@@ -134,7 +133,7 @@ class Cluster:
         return (
             f"--runner=PortableRunner --job_endpoint=localhost:{self._jobs} --environment_type=EXTERNAL "
             f"--environment_config={POOL}:{self._pool} --sdk_worker_parallelism={self._slots} "
-            f"--environment_cache_millis=10000 --parallelism={parallelism}"
+            f"--environment_cache_millis=3000 --parallelism={parallelism}"
         )
 
 

@@ -21,16 +21,19 @@ FLINK = "apache-flink-libraries==1.19.0"
 """Of the very version that the runner in pom.xml was built with."""
 
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy-dependencies"
+BEAM = "gradle/wrapper"
+"""The folder of Beam's jars. The job server sends each of its jars along with each job, but for those in such a folder.
+
+The cluster has them already, and must: classes that come with a job could not keep its workers from stage to stage.
+"""
+
 RUNTIME = "org.apache.flink.runtime"
 MAINS = {
-    "jobmanager.jar": (("flink", "beam"), f"{RUNTIME}.entrypoint.StandaloneSessionClusterEntrypoint"),
-    "taskmanager.jar": (("flink", "beam"), f"{RUNTIME}.taskexecutor.TaskManagerRunner"),
-    "job-server.jar": (("beam",), "org.apache.beam.runners.flink.FlinkJobServerDriver"),
+    "jobmanager.jar": (("flink", BEAM), f"{RUNTIME}.entrypoint.StandaloneSessionClusterEntrypoint"),
+    "taskmanager.jar": (("flink", BEAM), f"{RUNTIME}.taskexecutor.TaskManagerRunner"),
+    "job-server.jar": ((BEAM,), "org.apache.beam.runners.flink.FlinkJobServerDriver"),
 }
-"""Runnable jar: the folders of the jars it leads to, and the class to start.
-
-The cluster has Beam's classes of its own: those that come with a job could not keep its workers from stage to stage.
-"""
+"""Runnable jar: the folders of the jars it leads to, and the class to start."""
 
 OPENS = (
     "java.io java.lang java.lang.invoke java.lang.reflect java.net java.nio java.text java.time java.util "
@@ -48,8 +51,8 @@ def install(home: Path) -> None:
     if not (home / "flink").is_dir():
         with _whole(home / "flink") as folder:
             _fetch_flink(folder)
-    if not (home / "beam").is_dir():
-        with _whole(home / "beam") as folder:
+    if not (home / BEAM).is_dir():
+        with _whole(home / BEAM) as folder:
             maven = ["mvn", "--batch-mode", "--quiet", "--no-transfer-progress", f"--file={POM.resolve()}"]
             subprocess.run([*maven, COPY, f"-DoutputDirectory={folder.resolve()}"], check=True)
     for name, (folders, main) in MAINS.items():
@@ -59,6 +62,7 @@ def install(home: Path) -> None:
 @contextmanager
 def _whole(folder: Path) -> Iterator[Path]:
     """A new folder that gets its name when it is full."""
+    folder.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temp:
         new = Path(temp) / folder.name
         new.mkdir()

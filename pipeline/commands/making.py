@@ -45,7 +45,7 @@ def build_command(
     python -m pipeline build --dumps 'raw/*.jsonl.gz' --crawl --dataset data/tw --set crawl.contact=me@example.org
     python -m pipeline build --dumps posts.jsonl --images pics --dataset d --features ocr --set clean.min_tokens=3
     python -m pipeline build --dumps tw_mm_s1 --format cmkp --dataset data/cmkp
-    python -m pipeline build --dumps raw --images pics --dataset d -- --runner=FlinkRunner --flink_master=host:8081
+    python -m pipeline build --dumps raw --images pics --dataset d -- --runner=PortableRunner --job_endpoint=host:8099
     """
     from pipeline.build import BuildOptions, build
     from pipeline.config import BuildConfig

@@ -71,7 +71,7 @@ def refresh_command(
     \b
     python -m pipeline refresh --dataset data/tw
     python -m pipeline refresh --dataset data/tw --feature ocr --set features.ocr.min_confidence=30
-    python -m pipeline refresh --dataset data/tw -- --runner=FlinkRunner --flink_master=host:8081
+    python -m pipeline refresh --dataset data/tw -- --runner=PortableRunner --job_endpoint=host:8099
     """
     from pipeline.plan import told
     from pipeline.refresh import refresh

@@ -1,12 +1,13 @@
 """A Flink cluster of two TaskManagers as docs/flink.md starts it, and what tests do to it."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import psutil
 
 from tests.commands import ROOT, command, environment
 from tests.flink_folder import SCRIPTS, install
+from tests.pipeline.helpers import gone, wait_for
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,6 @@ class Cluster:
     def process(self, name: str) -> psutil.Process:
         """One that `start` started: `taskmanager-2`."""
         return psutil.Process(int((self.home / "run" / f"{name}.pid").read_text()))
-
-    def workers(self, number: int) -> list[psutil.Process]:
-        """The processes that compute for a TaskManager."""
-        return self.process(f"pool-{number}").children(recursive=True)
 
     def faults_of_last_job(self) -> list[str]:
         """Why Flink started the last job's tasks anew."""
@@ -75,38 +73,67 @@ def free_ports(number: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def run_and_strike(cluster: Cluster, dataset: Path, words: Sequence[object], victims: str) -> dict[Path, int]:
-    """Run a command; SIGKILL the second TaskManager, or its `workers`, when the first one's have finished a shard.
+def run_and_strike(cluster: Cluster, dataset: Path, words: Sequence[object], victim: str) -> dict[Path, int]:
+    """Run a command; when shards are finished, SIGKILL a worker in the middle of another, or its TaskManager.
 
-    Until then the second one's stand still, so it cannot have done its part. Returns when each shard that was finished
-    by then was written.
+    One picture cannot be read to its end until then, so that there surely is a task that dies. Returns when each shard
+    that was finished by then was written.
     """
+    picture = max((dataset / "images").glob("*/*.jpg"), key=lambda path: path.name)
     log = dataset.with_suffix(".log")
-    with open(log, "wb") as err:
+    with _endless(picture) as readers, open(log, "wb") as err:
         build = subprocess.Popen(
             command("pipeline", *words, "--", *cluster.flags),
             env=environment(), stdout=subprocess.DEVNULL, stderr=err, cwd=ROOT,
         )  # fmt: skip
-    held: set[psutil.Process] = set()
-    extracting, receipts = dataset / ".build" / "images.txt", dataset / ".build" / "receipts"
-    while not (held and list(receipts.rglob("[0-9]*.json"))):
-        assert build.poll() is None, log.read_text()
-        if extracting.is_file():
-            held.update(_stopped(cluster.workers(2)))
-        time.sleep(0.02)
-    finished = {path: path.stat().st_mtime_ns for path in (dataset / ".build" / "next").glob("features/*/*/shard-*")}
-    for process in held if victims == "workers" else [cluster.process("taskmanager-2")]:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    for process in held:
-        with suppress(psutil.NoSuchProcess):
-            process.resume()
-    assert build.wait(timeout=600) == 0, log.read_text()
-    return {path.relative_to(dataset / ".build" / "next"): written for path, written in finished.items()}
+        while not (finished := _shards(dataset)) or not (reading := _of_pools(cluster, readers())):
+            assert build.poll() is None, log.read_text()
+            time.sleep(0.05)
+        (worker, number), *_ = reading.items()
+        struck = worker if victim == "worker" else cluster.process(f"taskmanager-{number}")
+        struck.kill()
+        wait_for(lambda: gone(worker))
+    assert build.wait(timeout=900) == 0, log.read_text()
+    return finished
 
 
-def _stopped(workers: Sequence[psutil.Process]) -> Iterator[psutil.Process]:
-    for worker in workers:
-        with suppress(psutil.NoSuchProcess):
-            worker.suspend()
-            yield worker
+@contextmanager
+def _endless(picture: Path) -> Iterator[Callable[[], set[int]]]:
+    """A picture whose first reader waits for its bytes for ever; it is itself again afterwards.
+
+    Yields who reads it: processes, by their ids.
+    """
+    kept = picture.rename(picture.with_suffix(".kept"))
+    os.mkfifo(picture)
+    held = os.open(picture, os.O_RDWR)
+
+    def readers() -> set[int]:
+        found = set()
+        for link in Path("/proc").glob("[0-9]*/fd/*"):
+            with suppress(OSError):
+                if link.readlink() == picture:
+                    found.add(int(link.parts[2]))
+        return found - {os.getpid()}
+
+    try:
+        yield readers
+    finally:
+        kept.replace(picture)
+        os.close(held)
+
+
+def _shards(dataset: Path) -> dict[Path, int]:
+    """The shards that wait to be installed, and when each was written."""
+    waiting = dataset / ".build" / "next"
+    shards = waiting.glob("features/*/*/shard-*")
+    return {path.relative_to(waiting): path.stat().st_mtime_ns for path in shards}
+
+
+def _of_pools(cluster: Cluster, pids: set[int]) -> dict[psutil.Process, int]:
+    """Those of the processes that are workers, and the number of the TaskManager for which each works."""
+    return {
+        worker: number
+        for number in (1, 2)
+        for worker in cluster.process(f"pool-{number}").children()
+        if worker.pid in pids
+    }
