@@ -104,11 +104,15 @@ class Cluster:
         (self._run / "log4j.properties").write_text(LOG4J)
 
     def _process(self, name: str, words: Sequence[str]) -> None:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # a pool starts a plain `python`
+        found = {
+            "PATH": str(Path(sys.executable).parent),
+            "PYTHONPATH": str(Path.cwd()),
+        }  # a worker is a plain `python`
+        paths = {name: f"{path}{os.pathsep}{os.environ.get(name, '')}" for name, path in found.items()}
         with open(self._run / f"{name}.log", "ab") as log:
             process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env={**os.environ, "PATH": path},
+                env={**os.environ, **paths},
             )  # fmt: skip
         (self._run / f"{name}.pid").write_text(f"{process.pid}\n")
 

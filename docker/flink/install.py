@@ -2,7 +2,7 @@
 
 Beam's Flink runner comes from Maven Central as pom.xml says, Flink itself from PyPI (apache-flink-libraries).
 HOME then holds them and three jars to run with `java -jar`: jobmanager, taskmanager and job-server.
-Needs Java 11 or 17, `mvn`, and a Python with pip and setuptools. What stands already is not fetched again.
+Needs Java 17, `mvn`, and a Python with pip and setuptools. What stands already is not fetched again.
 """
 
 import argparse

@@ -7,18 +7,21 @@ common pool one would stop another's.
 
 import logging
 import sys
+from pathlib import Path
 
 import grpc
 from apache_beam.portability.api import beam_fn_api_pb2_grpc
 from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
 from apache_beam.utils.thread_pool_executor import shared_unbounded_instance
 
+WORKER = str(Path(__file__).with_name("worker.py").resolve())
+
 
 def serve(address: str) -> None:
     """Start and stop workers for whoever asks, without end. RuntimeError where the address is taken."""
     server = grpc.server(shared_unbounded_instance())
     server.add_insecure_port(address)
-    pool = BeamFnExternalWorkerPoolServicer(use_process=True, data_buffer_time_limit_ms=-1)
+    pool = BeamFnExternalWorkerPoolServicer(use_process=True, container_executable=WORKER)
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
     server.start()
     server.wait_for_termination()
