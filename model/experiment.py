@@ -5,6 +5,7 @@ import shutil
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,10 @@ from model.train import Progress, Trainer
 from schemas.dataset import Dataset
 from schemas.errors import UsageError
 from schemas.files import publish_json, read_json, temp_files
+from schemas.lock import alone
 
 logger = logging.getLogger(__name__)
+LOCK = ".lock"
 
 
 def train_run(
@@ -49,21 +52,22 @@ def train_run(
     torch.manual_seed(config.seed)
     run = with_embeddings(fresh_run(folder, config, dataset, reader, inputs, train))
     run, left_out = with_experience(run, train)
-    if world.first:
-        claim(run, overwrite)
-    world.wait()
-    checkpoints = Checkpoints(folder)
-    journal = Journal(folder / "log.jsonl", {"run": asdict(run.facts)}, config.tensorboard) if world.first else None
-    data = (run.encode(train, left_out), run.encode(selection), run.vocabularies)
-    best = None
-    if get_system(config.system).learns:
-        best = Trainer(run.model, *data, config, progress, world, checkpoints, journal).run(_report)
-    if journal:
-        journal.close()
-    if world.first:
-        _conclude(run, best, train, selection, reader if reads_test else None)
-        checkpoints.remove()
-    world.wait()
+    with _alone(folder) if world.first else nullcontext():
+        if world.first:
+            claim(run, overwrite)
+        world.wait()
+        checkpoints = Checkpoints(folder)
+        journal = Journal(folder / "log.jsonl", {"run": asdict(run.facts)}, config.tensorboard) if world.first else None
+        data = (run.encode(train, left_out), run.encode(selection), run.vocabularies)
+        best = None
+        if get_system(config.system).learns:
+            best = Trainer(run.model, *data, config, progress, world, checkpoints, journal).run(_report)
+        if journal:
+            journal.close()
+        if world.first:
+            _conclude(run, best, train, selection, reader if reads_test else None)
+            checkpoints.remove()
+        world.wait()
     return finished_run(folder)
 
 
@@ -103,7 +107,7 @@ def train_seeds(
     configs: Mapping[Path, Config], dataset: Dataset, progress: Progress, overwrite: bool = False
 ) -> list[dict[str, Any]]:
     """`train_all`, but UsageError where all are finished already."""
-    if not overwrite and all(map(is_finished, configs)):
+    if not overwrite and all(is_finished(folder) and not _has_leftovers(folder) for folder in configs):
         raise UsageError(f"{', '.join(map(str, configs))}: a finished run. Give another --out, or --overwrite.")
     return train_all(configs, dataset, progress, overwrite)
 
@@ -123,6 +127,9 @@ def train_all(
     for folder, config in configs.items():
         if is_finished(folder) and not overwrite:
             refuse_another(folder, config)
+            if world.first and _has_leftovers(folder):
+                with _alone(folder):
+                    Checkpoints(folder).remove()
             logger.info(f"{folder}: finished before")
             summaries.append(finished_run(folder))
         else:
@@ -130,12 +137,21 @@ def train_all(
     return summaries
 
 
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    return alone(folder / LOCK, f"{folder}: another training is writing here; wait for it, or give another --out.")
+
+
+def _has_leftovers(folder: Path) -> bool:
+    """Whether a finished run was killed before it had tidied up."""
+    return Checkpoints(folder).folder.exists() or (folder / LOCK).exists()
+
+
 def claim(run: Run, overwrite: bool) -> None:
     """Make the run's folder ours: new, empty, the same run unfinished, or any run of ours to overwrite."""
     folder, checkpoints = run.folder, Checkpoints(run.folder)
     for rubbish in list(temp_files(folder)):
         rubbish.unlink()
-    if folder.exists() and any(folder.iterdir()):
+    if any(path.name != LOCK for path in folder.iterdir()):
         if not (folder / "config.json").exists():
             raise UsageError(f"{folder}: not empty, and no run of ours. Give another --out.")
         if overwrite:

@@ -34,7 +34,8 @@ from model.evidence import Evidence, Experience
 from model.unified import KeyphraseModel
 from schemas.dataset import Dataset
 from schemas.errors import IntegrityError, UsageError
-from schemas.files import publish_json, read_json
+from schemas.files import publish_json, read_json, sha256_file
+from schemas.manifest import MANIFEST
 
 logger = logging.getLogger(__name__)
 SCORES = "scores.json"
@@ -238,8 +239,8 @@ def pick_device(name: str) -> torch.device:
 
 
 def manifest_sha256(dataset: Dataset) -> str:
-    """Of the dataset's manifest, as it states itself."""
-    return (dataset.folder / "manifest.sha256").read_text(encoding="ascii").split()[0]
+    """Of the dataset's manifest."""
+    return sha256_file(dataset.folder / MANIFEST)
 
 
 def is_finished(folder: Path) -> bool:

@@ -120,6 +120,7 @@ def build(options: BuildOptions, again: Again | None = None) -> BuildResult:
     extractors = _extractors(options, sources, known.features if known and changed else ())
     run = Run(options.command, state, options.progress, options.workers, options.beam_flags)
     with state.locked(), run:
+        state.refuse_changed(known)
         state.sweep()
         forgotten = read_forgotten(options.dataset, known)
         state.begin({**signature, "forgotten": forgotten.identity})
@@ -209,7 +210,8 @@ def _records(
     log.info("reading %d dump files", len(sources.dumps))
     state.forget_records()
     config, dataset = options.config, options.dataset.absolute()
-    crawl = CrawlJob(dataset, config.crawl, config.image, again.reasons, again.recrawl, run.folder)
+    places = (dataset, state.crawl.absolute())
+    crawl = CrawlJob(*places, config.crawl, config.image, again.reasons, again.recrawl, run.folder)
     job = RecordsJob(
         sources,
         dataset,
@@ -222,6 +224,8 @@ def _records(
     )
     run.reads(STAGES, sum(dump.size() for dump in sources.dumps))
     run.counted(run_pipeline(lambda root: build_records(root, job), options.beam_flags, options.workers))
+    if sources.crawl:
+        crawl.publish_ledgers(state.next)
 
 
 def _imported(options: BuildOptions, sources: Sources, state: BuildState, forgotten: Forgotten) -> list[BuiltFeature]:

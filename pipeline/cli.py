@@ -7,6 +7,7 @@ import typer
 
 from pipeline.commands import checking, crawling, exporting, making, records, refreshing, training, weights
 from pipeline.commands.options import beam_flags
+from pipeline.told import silence_repetitions, told_by_stage
 from schemas.console import run
 
 COMMANDS: dict[str, Callable[..., int]] = {
@@ -45,11 +46,12 @@ def main(argv: Sequence[str]) -> int:
     cut = words.index("--") if "--" in words else len(words)
     beam_flags[:] = words[cut + 1 :]
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    silence_repetitions()
     logging.getLogger().addFilter(lambda record: "apitools" not in record.getMessage())  # Beam's, of no use here
     many = {"--dumps", "--posts", "--set", "--reason", "--retry-reason", "--feature", "--split"}
     if words[:1] == ["diff"]:  # one feature, and two fingerprints behind it
         many.remove("--feature")
-    return run(app, words[:cut], many=many)
+    return run(app, words[:cut], many=many, known=told_by_stage)
 
 
 @app.callback()

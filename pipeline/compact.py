@@ -53,6 +53,7 @@ def compact(dataset: Path, sets: Sequence[str] = (), progress: str = AUTO) -> Co
     shards = _shards(data.manifest, sets)
     run = Run("compact", state, progress)
     with state.locked(), run:
+        state.refuse_changed(data.manifest)
         state.refuse_unfinished()
         state.sweep()
         state.forget_records()

@@ -21,9 +21,10 @@ from typing import Any
 from pipeline.extractors.base import Extractor
 from pipeline.images import image_path
 from pipeline.picture import Picture
-from schemas.errors import ImageFault
+from schemas.errors import ImageFault, MachineError
 from schemas.features import Row
 from schemas.files import publish_json, read_json, sha256_file
+from schemas.machine import is_exhausted
 from schemas.posts import Dropped
 from schemas.shards import shard_name, write_shard
 
@@ -158,6 +159,7 @@ def _prepare(picture: Picture, shards: Sequence["_Shard"]) -> list[_Prepared]:
         try:
             value = shard.work.extractor.prepare(picture)
         except Exception as error:  # a picture's fault costs that picture alone
+            _refuse_machines_fault(error)
             fault = error
         found.append(_Prepared(value, fault, time.monotonic() - started))
     return found
@@ -214,7 +216,7 @@ class _Shard:
         rows = {image: row for image, row in self._outcomes.items() if not isinstance(row, Dropped)}
         dropped = sorted(row for row in self._outcomes.values() if isinstance(row, Dropped))
         name = self.work.task.file_name(spec.suffix)
-        write_shard(out / name, spec, rows)
+        write_shard(out / name, spec, rows, self.work.task.fingerprint)
         return Receipt(
             name, sha256_file(out / name), len(rows), images[0], slice_digest(images), dropped,
             computed=len(images) - len(self.work.known), seconds=self._seconds,
@@ -230,6 +232,7 @@ def _extract(prepared: Sequence[tuple[str, Any]], extractor: Extractor) -> Itera
         for (image, _), row in zip(prepared, rows, strict=True):
             extractor.spec.check(row, image)
     except Exception as error:  # whatever it is, only the culprit is lost
+        _refuse_machines_fault(error)
         if len(prepared) == 1:
             yield prepared[0][0], _fault(extractor, prepared[0][0], error)
             return
@@ -238,6 +241,12 @@ def _extract(prepared: Sequence[tuple[str, Any]], extractor: Extractor) -> Itera
         yield from _extract(prepared[half:], extractor)
         return
     yield from ((image, row) for (image, _), row in zip(prepared, rows, strict=True))
+
+
+def _refuse_machines_fault(error: Exception) -> None:
+    """No picture is to blame for a full disk or for too few open files: the run ends, and can be carried on."""
+    if isinstance(error, MachineError) or is_exhausted(error):
+        raise error
 
 
 def padded(extractor: Extractor, inputs: list[Any]) -> list[Row]:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote, urlparse
 
 from pipeline.images import refuse_size
 from schemas.errors import ImageFault
+from schemas.machine import is_exhausted
 from schemas.posts import ImageRef
 
 _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL}
@@ -29,6 +30,8 @@ def locate(reference: ImageRef, folders: Sequence[Path]) -> Path:
         except ImageFault as fault:
             problem = problem or ImageFault(fault.reason, f"{name}: {fault.detail}")
         except (OSError, ValueError) as error:
+            if is_exhausted(error):
+                raise
             if isinstance(error, OSError) and error.errno not in _NO_SUCH_FILE:
                 problem = problem or ImageFault("image_unreadable", f"{name}: {error.strerror}")
     raise problem or ImageFault("image_missing", reference.path or reference.url)
@@ -79,6 +82,8 @@ def read(path: Path, max_bytes: int) -> bytes:
             refuse_size(status.st_size, max_bytes)
             data = file.read(max_bytes + 1)
     except OSError as error:
+        if is_exhausted(error):  # says nothing of the picture
+            raise
         raise ImageFault("image_unreadable", error.strerror or "") from error
     refuse_size(len(data), max_bytes)
     return data

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.absence import Names, Sought, traces
-from pipeline.crawl.ledger import read_table, write_table
+from pipeline.crawl.ledger import STABLE_SCHEMA, read_table, write_table
 from pipeline.forgotten import MASKED, Forgotten, read_forgotten
 from pipeline.hashtags import mapping_table, read_mapping, stated_certainty
 from pipeline.parts import DROPPED, DROPPED_PER_FILE, IMAGE_LIST, IMAGES, POSTS
@@ -195,9 +195,8 @@ def _stage(data: Dataset, before: _Records, after: _Records, forgotten: Forgotte
         _write_mapping(data, after, out)
         shown = after.all(KEY)
         for name in data.names("images/crawl-"):
-            write_table(
-                out / name, [row for row in read_table(data.checked(name)).values() if row.image_sha256 in shown]
-            )
+            stay = [row for row in read_table(data.checked(name)).values() if row.image_sha256 in shown]
+            write_table(out / name, stay, STABLE_SCHEMA)
     forgotten.write(out)
     staged = {path.relative_to(out).as_posix(): path for path in out.rglob("*") if path.is_file()}
     manifest.files = {name: entry for name, entry in known.files.items() if name not in replaced}

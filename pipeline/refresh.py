@@ -87,8 +87,7 @@ def refresh(
     run = Run("refresh", state, progress, workers, beam_flags)
     with state.locked(), run:
         state.refuse_unfinished(SIGNATURE)
-        if Manifest.read(dataset) != planned.known:
-            raise UsageError(f"{dataset}: another command has changed it meanwhile; run this one again.")
+        state.refuse_changed(planned.known)
         features = _computed(state, planned, extractors, workers, beam_flags, run)
         run.finish(Manifest.read(dataset))
         state.finish()

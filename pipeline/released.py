@@ -39,7 +39,7 @@ class Imported:
         for index in range(count):
             name = ShardTask(self.spec.name, self.fingerprint, index, count).file_name(self.spec.suffix)
             mine = images[shard_slice(index, per_shard)]
-            write_shard(out / name, self.spec, {image: self.rows[image] for image in mine})
+            write_shard(out / name, self.spec, {image: self.rows[image] for image in mine}, self.fingerprint)
             receipts.append(Receipt(name, sha256_file(out / name), len(mine), mine[0], slice_digest(mine)))
         return receipts
 

@@ -51,6 +51,7 @@ def repair(dataset: Path, workers: int = 1, beam_flags: Sequence[str] = ()) -> R
     mine = {"repair": known.files[IMAGE_LIST].sha256 if IMAGE_LIST in known.files else ""}
     run = Run("verify --repair", state, workers=workers, beam_flags=beam_flags)
     with state.locked(), run:
+        state.refuse_changed(known)
         state.refuse_unfinished("repair")
         state.begin(mine)
         state.install()  # of a repair that was killed

@@ -56,7 +56,7 @@ def without(
         if missing := [image for image in mine if image not in rows and image not in lost]:
             raise IntegrityError(f"{data.folder}: {name} {fingerprint} lost the row of {missing[0]}. Run verify.")
         file = ShardTask(name, fingerprint, index, count).file_name(spec.suffix)
-        write_shard(out / file, spec, rows)
+        write_shard(out / file, spec, rows, fingerprint)
         dropped = sorted(lost[image] for image in mine if image in lost)
         told(len(mine), len(left))
         receipts.append(Receipt(file, sha256_file(out / file), len(rows), mine[0], slice_digest(mine), dropped))

@@ -1,18 +1,21 @@
 """The working state of a build that is not finished: DATASET/.build, gone once the manifest is written."""
 
-import fcntl
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.parts import IMAGE_LIST
 from schemas.errors import IntegrityError, UsageError
-from schemas.files import publish_json, read_json, temp_files
-from schemas.manifest import Manifest
+from schemas.files import publish_bytes, publish_json, read_json, temp_files
+from schemas.lock import alone
+from schemas.manifest import MANIFEST, Manifest
 
 FOLDER = ".build"
+
+_ROOM, _ROOM_A_FILE = 1 << 20, 1 << 10
+"""Bytes that a manifest and what else is written after the files are in their place may take."""
 
 
 class BuildState:
@@ -26,6 +29,8 @@ class BuildState:
         self.image_list = self.folder / "images.txt"
         self.stdin = self.folder / "stdin"
         self.next = self.folder / "next"
+        self.crawl = self.folder / "crawl"
+        self.judged = self.folder / "judged"
         self.forgetting = self.folder / "forget.json"
         self._signature = self.folder / "signature.json"
         self._records = self.folder / "records.json"
@@ -35,15 +40,20 @@ class BuildState:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Only one build at a time may write into a dataset. UsageError where another one runs."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / "lock", "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UsageError(f"{self.dataset}: another build is writing here; wait for it, or end it.") from error
+        """Only one build at a time may write into a dataset. UsageError where another one runs.
+
+        The system takes the lock from whoever dies.
+        """
+        with alone(self.folder / "lock", f"{self.dataset}: another build is writing here; wait for it, or end it."):
             self.remove_leaving()
+            Manifest.settle(self.dataset)
             yield
+
+    def refuse_changed(self, known: Manifest | None) -> None:
+        """UsageError where the dataset is another one than before the lock was taken."""
+        now = Manifest.read(self.dataset) if (self.dataset / MANIFEST).is_file() else None
+        if now != known:
+            raise UsageError(f"{self.dataset}: another command has changed it meanwhile; run this one again.")
 
     def sweep(self) -> None:
         """Remove what killed writers left half done."""
@@ -91,6 +101,7 @@ class BuildState:
     def mark_records_done(self) -> None:
         """Written last of the records' phase."""
         publish_json(self._records, True)
+        shutil.rmtree(self.judged, ignore_errors=True)
 
     def forget_records(self) -> None:
         """Before the records' phase is done anew: no rows of an unfinished one may stay."""
@@ -113,16 +124,21 @@ class BuildState:
         """
         if not self.next.is_dir():
             return
-        if record_files(self.next) and not self._installing.is_file():
-            for old in record_files(self.dataset):
-                old.unlink()
         waiting = {path.relative_to(self.next).as_posix(): path for path in self.next.rglob("*") if path.is_file()}
-        publish_json(self._installing, sorted({*waiting, *self._named(self._installing)}))
+        names = {*waiting, *self._named(self._installing)}
+        room = self.folder / "room"
+        publish_bytes(room, bytes(_ROOM + _ROOM_A_FILE * len(names)))  # a disk that is full now is full in time
+        publish_json(self._installing, sorted(names))
+        if any(map(_holds_records, names)):
+            for old in record_files(self.dataset):
+                if old.relative_to(self.dataset).as_posix() not in names:
+                    old.unlink()
         for name, new in sorted(waiting.items()):
             target = self.dataset / name
             target.parent.mkdir(parents=True, exist_ok=True)
             new.replace(target)
         shutil.rmtree(self.next)
+        room.unlink()
 
     def let_leave(self, names: Iterable[str]) -> None:
         """Note which files the next manifest no longer lists; `remove_leaving` removes them after it was written."""
@@ -162,4 +178,12 @@ class BuildState:
 
 def record_files(folder: Path) -> list[Path]:
     """The files of a folder that hold records: posts, dropped ones, and the list of images."""
-    return [*folder.glob("posts/part-*.parquet"), *folder.glob("dropped/part-*.parquet"), *folder.glob(IMAGE_LIST)]
+    return [path for pattern in _RECORDS for path in folder.glob(pattern)]
+
+
+def _holds_records(name: str) -> bool:
+    """Whether a name in a dataset is one of `record_files`."""
+    return any(PurePosixPath(name).match(pattern) for pattern in _RECORDS)
+
+
+_RECORDS = ("posts/part-*.parquet", "dropped/part-*.parquet", IMAGE_LIST)

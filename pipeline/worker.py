@@ -37,6 +37,12 @@ if __name__ == "__main__":
     use_few_heaps()
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
     logging.getLogger().handlers[0].setLevel(logging.ERROR)
+    from apache_beam.runners.worker import sdk_worker
     from apache_beam.runners.worker.sdk_worker_main import main
+
+    from pipeline.told import silence_repetitions
+
+    silence_repetitions()
+    sdk_worker.print = lambda *_, **__: None  # tracebacks, which the process that serves us gets and tells anyway
 
     main(sys.argv)

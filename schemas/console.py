@@ -3,12 +3,13 @@
 import json
 import logging
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import typer
 
 from schemas.errors import M3hError, UsageError
+from schemas.machine import number_of, place_of, told
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 _INTERRUPTED = "interrupted; run the same command again."
@@ -16,10 +17,16 @@ _CommandLineError: Any = typer.BadParameter.__base__
 """Every wrong use that typer finds; its class lies in click or, in newer versions, in typer's own copy of click."""
 
 
-def run(app: typer.Typer, argv: Sequence[str], many: Collection[str] = ()) -> int:
+def run(
+    app: typer.Typer,
+    argv: Sequence[str],
+    many: Collection[str] = (),
+    known: Callable[[Exception], M3hError | None] = lambda _: None,
+) -> int:
     """Run `app` on `argv` and return the exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted.
 
-    many: options that take several values, as in `--dumps a b c`. A traceback that leaves here is a bug.
+    many: options that take several values, as in `--dumps a b c`. known: what an exception of a library really is.
+    A traceback that leaves here is a bug.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     try:
@@ -30,12 +37,15 @@ def run(app: typer.Typer, argv: Sequence[str], many: Collection[str] = ()) -> in
             print(error.format_message())
             return WRONG_USE
         return _error(error.format_message(), WRONG_USE)
-    except UsageError as error:
-        return _error(str(error), WRONG_USE)
-    except M3hError as error:
-        return _error(str(error), FAILED)
     except (KeyboardInterrupt, typer.Abort):
         return _error(_INTERRUPTED, INTERRUPTED)
+    except Exception as error:
+        found = known(error) or error
+        if isinstance(found, M3hError):
+            return _error(str(found), WRONG_USE if isinstance(found, UsageError) else FAILED)
+        if isinstance(found, OSError) and (number := number_of(found)):
+            return _error(told(number, place_of(found)), FAILED)
+        raise
 
 
 def _error(message: str, code: int) -> int:

@@ -12,6 +12,10 @@ class UsageError(M3hError):
     """The command or its configuration is wrong: one `error:` line, exit 2."""
 
 
+class MachineError(M3hError):
+    """A disk, a limit or a right is in the way; nothing that was finished is lost."""
+
+
 class IntegrityError(M3hError):
     """A file of a dataset or run is missing, changed or unreadable."""
 

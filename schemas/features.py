@@ -98,5 +98,10 @@ def fingerprint(spec: FeatureSpec, parts: Mapping[str, Any]) -> str:
 
     parts: weights' identity, preprocessing, precision, thresholds, engine version: JSON values.
     """
-    whole = {"schema": SCHEMA_VERSION, "spec": spec.as_json(), "parts": dict(parts)}
+    return described_fingerprint(spec.as_json(), parts)
+
+
+def described_fingerprint(spec: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
+    """`fingerprint`, of a spec as JSON: what feature.json says."""
+    whole = {"schema": SCHEMA_VERSION, "spec": dict(spec), "parts": dict(parts)}
     return hashlib.sha256(canonical_json(whole).encode()).hexdigest()[:16]

@@ -5,13 +5,15 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.errors import IntegrityError
+from schemas.errors import IntegrityError, MachineError
+from schemas.machine import number_of, told
 
 TEMP_PREFIX = ".tmp-"
 
@@ -25,34 +27,47 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def publish(path: Path, write: Callable[[Path], None]) -> None:
+def publish(path: Path, write: Callable[[Path], None], lasting: bool = True) -> None:
     """Let `write` fill a temp file beside `path`, then put it there in one step.
 
-    Whoever kills us leaves the old file, or none, or the new one: never half of it.
+    Whoever kills us leaves the old file, or none, or the new one: never half of it. lasting: even where the power goes.
+    MachineError where it cannot be written.
     """
+    try:
+        _publish(path, write, lasting)
+    except Exception as error:  # each library wraps the system's fault in an exception of its own
+        if number := number_of(error):
+            raise MachineError(told(number, path)) from error
+        raise
+
+
+def _publish(path: Path, write: Callable[[Path], None], lasting: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temp = path.with_name(f"{TEMP_PREFIX}{uuid.uuid4().hex}-{path.name}")
     try:
         write(temp)
-        with open(temp, "rb+") as file:
-            os.fsync(file.fileno())
+        if lasting:
+            with open(temp, "rb+") as file:
+                os.fsync(file.fileno())
         os.replace(temp, path)
     finally:
-        temp.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the rename itself survives a power cut
-    finally:
-        os.close(folder)
+        with suppress(OSError):  # a folder that has become read-only says so where it matters
+            temp.unlink(missing_ok=True)
+    if lasting:
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the rename itself survives a power cut
+        finally:
+            os.close(folder)
 
 
-def publish_bytes(path: Path, data: bytes) -> None:
+def publish_bytes(path: Path, data: bytes, lasting: bool = True) -> None:
     """`data` as it is."""
 
     def write(temp: Path) -> None:
         temp.write_bytes(data)
 
-    publish(path, write)
+    publish(path, write, lasting)
 
 
 def publish_text(path: Path, text: str) -> None:

@@ -2,9 +2,10 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from schemas import SCHEMA_VERSION
@@ -13,6 +14,8 @@ from schemas.files import json_text, publish_text, read_json, sha256_file
 
 MANIFEST = "manifest.json"
 MANIFEST_HASH = "manifest.sha256"
+
+_HASH_LINE = re.compile(rf"([0-9a-f]{{64}})  {re.escape(MANIFEST)}\n")
 
 
 def rules_of(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,13 +75,25 @@ class Manifest:
         """
         path, hashes = folder / MANIFEST, folder / MANIFEST_HASH
         text = json_text(asdict(self))
-        line = f"{hashlib.sha256(text.encode()).hexdigest()}  {MANIFEST}\n"
+        line = _hash_line(hashlib.sha256(text.encode()).hexdigest())
         if path.is_file():
-            publish_text(hashes, f"{sha256_file(path)}  {MANIFEST}\n{line}")
+            publish_text(hashes, _hash_line(sha256_file(path)) + line)
         else:
             publish_text(hashes, line)
         publish_text(path, text)
         publish_text(hashes, line)
+
+    @staticmethod
+    def settle(folder: Path) -> None:
+        """Where a killed `write` left a hash file that names two manifests, let it name the one that stands."""
+        if (folder / MANIFEST).is_file() and len(_stated_hashes(folder)) > 1:
+            Manifest.read(folder)
+            publish_text(folder / MANIFEST_HASH, _hash_line(sha256_file(folder / MANIFEST)))
+
+    @staticmethod
+    def is_settled(folder: Path) -> bool:
+        """Whether the hash file names one manifest alone, as it does unless a command was killed or is at work."""
+        return len(_stated_hashes(folder)) == 1
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -86,22 +101,26 @@ class Manifest:
         path = folder / MANIFEST
         if not path.exists():
             raise IntegrityError(f"{folder}: no {MANIFEST}, so no finished dataset. Run `python -m pipeline build`.")
-        try:
-            lines = (folder / MANIFEST_HASH).read_text(encoding="ascii").splitlines() or [""]
-            stated = [line.split()[0] for line in lines]
-        except (OSError, UnicodeDecodeError, IndexError) as error:
-            raise IntegrityError(f"{folder / MANIFEST_HASH}: missing or unreadable; run the build again.") from error
+        stated = _stated_hashes(folder)
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found not in stated:
             raise IntegrityError(
-                f"{path}: sha256 is {found}, {MANIFEST_HASH} says {' or '.join(stated)}: the manifest was changed."
+                f"{path}: sha256 is {found}, {MANIFEST_HASH} says {' or '.join(stated)}: one of the two was changed."
             )
         raw = read_json(path)
+        if not isinstance(raw, dict):
+            raise IntegrityError(f"{path}: expected a JSON object, found {type(raw).__name__}.")
         if raw.get("schema_version") != SCHEMA_VERSION:
             raise IntegrityError(
                 f"{path}: schema version {raw.get('schema_version')}, this m3h reads {SCHEMA_VERSION}. Build it anew."
             )
-        return cls.of(raw)
+        try:
+            manifest = cls.of(raw)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise IntegrityError(f"{path}: not what a build writes ({error!r}). Build the dataset anew.") from error
+        if outside := [name for name in manifest.files if _leads_outside(name)]:
+            raise IntegrityError(f"{path}: lists {outside[0]}, which lies outside the dataset.")
+        return manifest
 
     @classmethod
     def of(cls, raw: dict[str, Any]) -> "Manifest":
@@ -109,6 +128,28 @@ class Manifest:
         for name, feature in raw["features"].items():
             _complete(feature, raw["config"].get("features", {}).get(name, {}), raw["notes"], name)
         return cls(**{**raw, "files": {name: FileEntry(**entry) for name, entry in raw["files"].items()}})
+
+
+def _hash_line(sha256: str) -> str:
+    return f"{sha256}  {MANIFEST}\n"
+
+
+def _stated_hashes(folder: Path) -> list[str]:
+    """What manifest.sha256 names: one manifest, or while it is replaced the old one and the new one."""
+    path = folder / MANIFEST_HASH
+    try:
+        text = path.read_bytes().decode("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise IntegrityError(f"{path}: missing or unreadable; run the build again.") from error
+    found = _HASH_LINE.findall(text)
+    if len(found) not in (1, 2) or text != "".join(map(_hash_line, found)):
+        raise IntegrityError(f"{path}: missing or unreadable; run the build again.")
+    return found
+
+
+def _leads_outside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts or path.as_posix() != name
 
 
 def _complete(feature: dict[str, Any], settings: dict[str, Any], notes: list[str], name: str) -> None:

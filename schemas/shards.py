@@ -1,14 +1,19 @@
 """Feature shards: their names, and the HDF5 and Parquet files themselves.
 
-A shard holds its images sorted by sha256; its bytes depend on its rows alone.
+A shard holds its images sorted by sha256, and says under which fingerprint its rows were computed; its bytes depend on
+its rows and that fingerprint alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from schemas.errors import IntegrityError
 from schemas.features import FeatureSpec, Row
@@ -16,6 +21,7 @@ from schemas.files import publish, publish_table
 from schemas.parquet import read_parquet
 
 KEY = "image_sha256"
+FINGERPRINT = "fingerprint"
 
 _BROKEN = (OSError, KeyError, ValueError, RuntimeError, AttributeError, TypeError)
 """As h5py says that something is broken somewhere."""
@@ -36,18 +42,23 @@ def shard_slice(index: int, per_shard: int) -> slice:
     return slice(index * per_shard, (index + 1) * per_shard)
 
 
-def write_shard(path: Path, spec: FeatureSpec, rows: Mapping[str, Row]) -> None:
-    """Write one finished shard atomically. rows: image sha256 -> row, each already checked against `spec`."""
+def write_shard(path: Path, spec: FeatureSpec, rows: Mapping[str, Row], fingerprint: str = "") -> None:
+    """Write one finished shard atomically. rows: image sha256 -> row, each already checked against `spec`.
+
+    fingerprint: under which they were computed; "" outside of datasets.
+    """
     keys = sorted(rows)
     if spec.is_table:
         records = [{KEY: key, **rows[key]} for key in keys]
-        publish_table(path, pa.Table.from_pylist(records, schema=spec.table_schema()))
+        schema = spec.table_schema().with_metadata({FINGERPRINT: fingerprint})
+        publish_table(path, pa.Table.from_pylist(records, schema=schema))
     else:
-        publish(path, lambda temp: _write_hdf5(temp, spec, keys, rows))
+        publish(path, lambda temp: _write_hdf5(temp, spec, keys, rows, fingerprint))
 
 
-def _write_hdf5(path: Path, spec: FeatureSpec, keys: Sequence[str], rows: Mapping[str, Row]) -> None:
+def _write_hdf5(path: Path, spec: FeatureSpec, keys: Sequence[str], rows: Mapping[str, Row], fingerprint: str) -> None:
     with h5py.File(path, "w", libver="latest") as file:
+        file.attrs[FINGERPRINT] = fingerprint
         file.create_dataset(KEY, data=np.array(keys, dtype="S64"), track_times=False)
         for array in spec.arrays:
             values = np.zeros((len(keys), *array.shape), dtype=array.dtype)
@@ -58,13 +69,8 @@ def _write_hdf5(path: Path, spec: FeatureSpec, keys: Sequence[str], rows: Mappin
 
 def read_tensor_shard(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
     """Image hashes, and the arrays by name with the images on axis 0."""
-    try:
-        with h5py.File(path, "r") as file:
-            _refuse_tricks(path, file)
-            keys = [key.decode() for key in file[KEY][:]]
-            return keys, {name: file[name][:] for name in file if name != KEY}
-    except _BROKEN as error:
-        raise IntegrityError(f"{path}: not a readable feature shard ({error}). Run verify, then refresh.") from error
+    with _opened(path) as file:
+        return _keys(file), {name: file[name][:] for name in file if name != KEY}
 
 
 def _refuse_tricks(path: Path, file: h5py.File) -> None:
@@ -89,12 +95,45 @@ def shard_keys(path: Path) -> list[str]:
     """The image hashes of a shard's rows alone, in order."""
     if path.suffix == ".parquet":
         return read_table_shard(path, [KEY])[KEY].to_pylist()
+    with _opened(path) as file:
+        return _keys(file)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a shard says of itself. keys: image hashes, in order. fingerprint: "" where it states none.
+
+    columns: what lies beside the keys: array -> (shape of one image, dtype), or column -> its type as Arrow spells it.
+    """
+
+    keys: list[str]
+    fingerprint: str
+    columns: dict[str, Any]
+
+
+def shard_outline(path: Path) -> Outline:
+    """All but the rows' values. IntegrityError where it is no readable shard."""
+    if path.suffix == ".parquet":
+        keys, schema = shard_keys(path), pq.read_schema(path)
+        stated = (schema.metadata or {}).get(FINGERPRINT.encode(), b"").decode(errors="replace")
+        return Outline(keys, stated, {field.name: str(field.type) for field in schema if field.name != KEY})
+    with _opened(path) as file:
+        columns = {name: (list(file[name].shape[1:]), str(file[name].dtype)) for name in file if name != KEY}
+        return Outline(_keys(file), str(file.attrs.get(FINGERPRINT, "")), columns)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             _refuse_tricks(path, file)
-            return [key.decode() for key in file[KEY][:]]
+            yield file
     except _BROKEN as error:
         raise IntegrityError(f"{path}: not a readable feature shard ({error}). Run verify, then refresh.") from error
+
+
+def _keys(file: h5py.File) -> list[str]:
+    return [key.decode() for key in file[KEY][:]]
 
 
 def read_table_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:

@@ -19,7 +19,8 @@ from pipeline.crawl.faults import CrawlFault
 from pipeline.crawl.guard import Guard, GuardedResolver, Refused
 from pipeline.crawl.hosts import Hosts, NotYet, host_of
 from pipeline.crawl.rules import CrawlRules
-from schemas.errors import UsageError
+from schemas.errors import MachineError, UsageError
+from schemas.machine import is_exhausted, number_of, told
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 NEVER = float("inf")
@@ -129,6 +130,8 @@ class Client:
                         return await judge(answer)
                     url = _next(answer)
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+                if is_exhausted(error):  # no server is to blame
+                    raise MachineError(told(number_of(error), "this machine")) from error
                 raise fault_of(error) from error
         raise CrawlFault("crawl_redirects", f"a loop: {url}")
 
@@ -225,11 +228,19 @@ async def with_retries(once: Callable[[], Awaitable[T]], rules: CrawlRules) -> T
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the header asks for, spelled as a number or as a date; None where it is missing or neither."""
+    """Seconds that the header asks for, spelled as a number or as a date; None where it is missing or neither.
+
+    A date is compared with the server's own, where it states one: our clock may be wrong, or be set in between.
+    """
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return float(value)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+        until = email.utils.parsedate_to_datetime(value).timestamp()
     except (ValueError, OverflowError):
         return None
+    try:
+        now = email.utils.parsedate_to_datetime(headers.get("Date", "")).timestamp()
+    except (ValueError, OverflowError):
+        now = time.time()
+    return max(0.0, until - now)

@@ -2,6 +2,7 @@
 
     crawl.parquet         one row a URL, sorted by URL; replaced whole at the end of a crawl
     crawl.journal.jsonl   rows of the crawl under way, appended one by one; gone once they are in the table
+    crawl.run.json        in a dataset under work: which run ended, so that it is not made again
 
 A row is handed to the system as soon as it is there, so a killed crawl loses none; it is on the disk within a second,
 so a power cut loses at most that. Pictures are on the disk before their row.
@@ -19,7 +20,7 @@ import pyarrow as pa
 
 from pipeline.images import StoredImage
 from schemas.errors import IntegrityError
-from schemas.files import publish_table
+from schemas.files import publish_json, publish_table, read_json
 from schemas.parquet import read_parquet
 
 SYNC_SECONDS = 1.0
@@ -45,6 +46,9 @@ CRAWL_SCHEMA = pa.schema(
         ("places", pa.string()),
     ]
 )
+
+STABLE_SCHEMA = pa.schema([field for field in CRAWL_SCHEMA if field.name not in ("fetched_at", "attempts")])
+"""Of a dataset's tables: what two crawls of the same pictures have in common."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,14 @@ PICTURE_FIELDS = tuple(field.name for field in fields(StoredImage))
 
 
 class Ledger:
-    """Rows of one crawl folder. rows: all known, by URL. done: the URLs settled by the run under way."""
+    """Rows of one crawl folder. rows: all known, by URL. done: the URLs settled by the run under way.
 
-    def __init__(self, folder: Path, name: str = "crawl") -> None:
+    earlier: folder of the table that this one takes the place of later; a run that ended is then still under way.
+    """
+
+    def __init__(self, folder: Path, name: str = "crawl", earlier: Path | None = None) -> None:
+        self._earlier = earlier / f"{name}.parquet" if earlier else None
+        self._ended = folder / f"{name}.run.json"
         self.table = folder / f"{name}.parquet"
         self.journal = folder / f"{name}.journal.jsonl"
         self.rows: dict[str, CrawlRow] = {}
@@ -88,11 +97,17 @@ class Ledger:
 
     def begin(self, run: Mapping[str, Any]) -> None:
         """Go on with an interrupted run of the same kind; one of another kind is put into the table first."""
-        self.rows = read_table(self.table)
+        self._run = dict(run)
+        if self._earlier and not self.table.is_file():
+            self.rows = read_table(self._earlier)
+        else:
+            self.rows = read_table(self.table)
+        if self._earlier and self._ended.is_file() and read_json(self._ended) == dict(run):
+            self.done = set(self.rows)
         head, unfinished = read_journal(self.journal)
         self.rows.update(unfinished)
         if head == dict(run):
-            self.done = set(unfinished)
+            self.done |= set(unfinished)
         elif unfinished:
             self._publish()
         self._open(fresh=head != dict(run))
@@ -108,6 +123,8 @@ class Ledger:
     def finish(self) -> None:
         """The run ended: its rows go into the table, the journal goes."""
         self._publish()
+        if self._earlier:
+            publish_json(self._ended, self._run)
         self.close()
         self.journal.unlink()
 
@@ -135,10 +152,10 @@ class Ledger:
         write_table(self.table, self.rows.values())
 
 
-def write_table(path: Path, rows: Iterable[CrawlRow]) -> None:
+def write_table(path: Path, rows: Iterable[CrawlRow], schema: pa.Schema = CRAWL_SCHEMA) -> None:
     """Rows as a table, sorted by URL."""
     plain = [vars(row) for row in sorted(rows, key=lambda row: row.url)]
-    publish_table(path, pa.Table.from_pylist(plain, schema=CRAWL_SCHEMA))
+    publish_table(path, pa.Table.from_pylist(plain, schema=schema))
 
 
 def read_table(path: Path) -> dict[str, CrawlRow]:
@@ -146,7 +163,7 @@ def read_table(path: Path) -> dict[str, CrawlRow]:
     if not path.is_file():
         return {}
     table = read_parquet(path)
-    if table.schema.names != CRAWL_SCHEMA.names:
+    if table.schema.names not in (CRAWL_SCHEMA.names, STABLE_SCHEMA.names):
         raise IntegrityError(f"{path}: expected the columns {CRAWL_SCHEMA.names}, got {table.schema.names}.")
     return {row["url"]: CrawlRow(**row) for row in table.to_pylist()}
 

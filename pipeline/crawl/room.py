@@ -1,9 +1,7 @@
 """A crawl from its URLs to pictures in a content-addressed store, and a ledger that tells of every URL."""
 
 import asyncio
-import fcntl
 import os
-import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -20,12 +18,10 @@ from pipeline.crawl.rules import CrawlRules
 from pipeline.images import StoredImage
 from schemas.errors import ImageFault, M3hError, UsageError, unknown_name
 from schemas.files import publish_bytes, temp_files
+from schemas.lock import alone
 
 Gate = Callable[[bytes], StoredImage]
 """Judges a picture's bytes, from several threads at once; ImageFault where it may not be kept."""
-
-STALE_SECONDS = 600
-"""Temp files so old belong to nobody."""
 
 LOOKUPS = 32
 """Names looked up at once: a resolver can take long over a dead one."""
@@ -69,13 +65,15 @@ def crawl_into(
     recrawl: bool = False,
     retry: Collection[str] = (),
     name: str = "crawl",
+    ledgers: Path | None = None,
     summary: CrawlSummary | None = None,
 ) -> CrawlSummary:
     """Fetch every target once; keep what passes the gate in `folder`/ab/<sha256>.jpg, and rows in crawl.parquet.
 
     A URL that has a row is not asked for again, unless it failed for a reason in `retry`, or with `recrawl`, which asks
     whether it changed. The same call finishes a crawl that was killed, and asks for nothing twice.
-    name: of the ledger, where several tasks share a folder. summary: filled as the crawl goes.
+    name: of the ledger, where several tasks share a folder. ledgers: folder of ledgers that take the place of those in
+    `folder` once more than this crawl is done. summary: filled as the crawl goes.
     UsageError where the rules lack a contact, `retry` names no reason, or another crawl runs here.
     """
     rules.require_contact()
@@ -83,9 +81,10 @@ def crawl_into(
         if reason not in REASONS and not reason.startswith("image_"):
             raise unknown_name("reason", reason, REASONS)
     summary = CrawlSummary() if summary is None else summary
-    ledger = Ledger(folder, name)
-    with _alone(folder, name):
-        _sweep(folder)
+    ledger = Ledger(ledgers, name, earlier=folder) if ledgers else Ledger(folder, name)
+    with _alone(ledgers or folder, name):
+        if not ledgers:  # else others may be writing pictures here now
+            _sweep(folder)
         ledger.begin({"recrawl": recrawl, "retry": sorted(retry)})
         store = _Store(folder, gate, dict(ledger.rows) if recrawl else {})
         try:
@@ -191,18 +190,11 @@ def _alone(folder: Path, name: str) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder}: not a folder that can be written ({error.strerror}).") from error
-    path = folder / f".{name}.lock"
-    with open(path, "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(f"{folder}: another crawl is writing here; wait for it, or end it.") from error
+    with alone(folder / f".{name}.lock", f"{folder}: another crawl is writing here; wait for it, or end it."):
         yield
-        path.unlink()
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed crawls left half written; others may be writing here now."""
+    """Remove what a killed crawl left half written."""
     for path in temp_files(folder):
-        if time.time() - path.stat().st_mtime > STALE_SECONDS:
-            path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)

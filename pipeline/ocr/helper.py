@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.helper import serve
 from pipeline.worker import die_with_parent
+from schemas.machine import is_exhausted
 
 Reader = Callable[[Sequence[str]], list[str]]
 """Names that this process can open -> a table for each: lines of tab-separated cells, without their header."""
@@ -34,7 +35,8 @@ def main(options: Mapping[str, Any]) -> None:
                 # by number, since a name may have a line break, and Tesseract takes names from a list, one a line
                 return json.dumps({"tables": read([f"/dev/fd/{file.fileno()}" for file in files])}).encode()
             except (ReadingFailedError, OSError) as error:
-                return json.dumps({"error": str(error)}).encode()
+                fault = "exhausted" if is_exhausted(error) else "error"
+                return json.dumps({fault: str(error)}).encode()
 
     serve(options["descriptor"], answer)
     os.killpg(0, signal.SIGKILL)

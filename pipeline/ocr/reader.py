@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.helper import Helper, HelperDiedError
 from pipeline.ocr.sheets import Sheet, Table
-from schemas.errors import ImageFault
+from schemas.errors import ImageFault, MachineError
 
 OCR_FAILED, OCR_TIMEOUT = "ocr_failed", "ocr_timeout"
 
@@ -68,6 +68,8 @@ class Reader:
             raise ImageFault(OCR_TIMEOUT, f"{self._seconds} s") from error
         except HelperDiedError as error:
             raise ImageFault(OCR_FAILED, str(error)) from error
+        if "exhausted" in answer:
+            raise MachineError(f"ocr: {answer['exhausted']}. Mend that; the same command goes on.")
         if "error" in answer:
             raise ImageFault(OCR_FAILED, answer["error"])
         return [_parsed(table) for table in answer["tables"]]

@@ -16,7 +16,7 @@ from apache_beam.pvalue import TaggedOutput
 from pipeline.crawl.faults import REASONS
 from pipeline.crawl.fetch import Target
 from pipeline.crawl.hosts import host_of
-from pipeline.crawl.ledger import CrawlRow, read_table
+from pipeline.crawl.ledger import STABLE_SCHEMA, CrawlRow, read_table, write_table
 from pipeline.crawl.room import CrawlSummary, crawl_into
 from pipeline.crawl.rules import CrawlRules
 from pipeline.gate import gate_of
@@ -36,10 +36,12 @@ GROUPS = 64
 class CrawlJob:
     """A crawl into the image store of `dataset`. again: reasons for which a URL that failed is asked for again.
 
-    recrawl: ask for every URL whether its picture changed. progress: folder of the run's tallies.
+    ledgers: where they are written until the build is finished; earlier ones lie beside the pictures. recrawl: ask for
+    every URL whether its picture changed. progress: folder of the run's tallies.
     """
 
     dataset: Path
+    ledgers: Path
     rules: CrawlRules
     image: ImageRules
     again: frozenset[str] = frozenset()
@@ -55,6 +57,11 @@ class CrawlJob:
         """Of a group's ledger. Pictures that other rules let pass, or other sizes, are another crawl."""
         judged_by = canonical_json([self.image.model_dump(mode="json"), self.rules.image_size])
         return f"crawl-{hashlib.sha256(judged_by.encode()).hexdigest()[:8]}-{group:02d}"
+
+    def publish_ledgers(self, out: Path) -> None:
+        """Put what became of every URL beside the list of pictures of a finished crawl, without its times."""
+        for table in sorted(self.ledgers.glob("*.parquet")):
+            write_table(out / "images" / table.name, read_table(table).values(), STABLE_SCHEMA)
 
     @property
     def retried(self) -> list[str]:
@@ -95,10 +102,10 @@ def crawl_group(group: int, urls: Iterable[str], job: CrawlJob) -> Iterator[tupl
     reporter.begin()
     crawl_into(
         job.folder, targets, job.rules, gate_of(job.image).inspect,
-        recrawl=job.recrawl, retry=job.retried, name=name, summary=_Told(reporter),
+        recrawl=job.recrawl, retry=job.retried, name=name, ledgers=job.ledgers, summary=_Told(reporter),
     )  # fmt: skip
     reporter.end()
-    rows = read_table(job.folder / f"{name}.parquet")
+    rows = read_table(job.ledgers / f"{name}.parquet")
     yield from ((target.url, rows[target.url]) for target in targets)
 
 

@@ -9,11 +9,12 @@ import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
 from pipeline.folder import locate, read
-from pipeline.gate import gate_of
 from pipeline.images import StoredImage, keep
+from pipeline.judged import judge
 from pipeline.rules import ImageRules
 from pipeline.stages.doors import DROPPED, KEEP, Verdict, route
 from pipeline.stages.shuffle import Grouped
+from pipeline.state import BuildState
 from schemas.errors import ImageFault
 from schemas.posts import Dropped, ImageRef, Post
 
@@ -34,7 +35,7 @@ def take(reference: ImageRef, folders: Sequence[Path], dataset: Path, rules: Ima
     path = locate(reference, folders)
     try:
         data = read(path, rules.max_bytes)
-        stored = gate_of(rules).inspect(data)
+        stored = judge(data, rules, BuildState(dataset).judged)
     except ImageFault as fault:
         raise ImageFault(fault.reason, f"{path.name}: {fault.detail}") from fault
     keep(dataset, stored.image_sha256, data)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -17,7 +18,9 @@ from model.experiment import train_run, train_seeds
 from schemas.dataset import Dataset
 from schemas.errors import IntegrityError, UsageError
 from schemas.files import sha256_file
-from tests.commands import command, environment
+from schemas.lock import alone
+from tests.commands import command, environment, files_of
+from tests.kills import Victim, kill_again_and_again, temps, zygote
 
 EVERY_STEP = {"log_steps": 1, "checkpoint_steps": 3, "epochs": 3, "warmup_epochs": 1, "dropout": 0.2}
 TIMED = {"seconds", "pairs_per_second", "run"}
@@ -142,6 +145,42 @@ def test_ten_kills_at_random_steps_change_no_bit(tiny_dataset: Path, tmp_path: P
     assert codes == [-signal.SIGKILL] * 10
     train(tiny_dataset, config, out)
     assert result(out) == result(tmp_path / "unbroken")
+
+
+@pytest.mark.slow
+def test_kills_before_any_change_of_a_file_change_no_bit(tiny_dataset: Path, tmp_path: Path) -> None:
+    config = small(epochs=4, checkpoint_steps=5)
+    places = [tmp_path / name / "run" for name in ("whole", "killed")]
+    for place in places:
+        place.parent.mkdir()
+    with zygote("model") as model:
+        whole, killed = (Victim(model, words(tiny_dataset, config, place)[3:], place) for place in places)
+        assert not whole.run()
+        kill_again_and_again(killed, whole, kills=5, seed=8, after=lambda: None)
+    assert result(places[0]) == result(places[1])
+    assert sorted(files_of(places[0])) == sorted(files_of(places[1]))
+    assert temps(places[1]) == []
+
+
+def test_a_run_killed_while_it_tidied_up_is_finished_by_the_same_command(
+    unbroken: Path, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(unbroken, tmp_path / "run")
+    (out / "checkpoint").mkdir()
+    (out / ".lock").touch()
+    done = train_seeds({out: small()}, Dataset(tiny_dataset), StopAt(0))
+    assert done[0]["run"] == str(out)
+    assert sorted(files_of(out)) == sorted(files_of(unbroken))
+    with pytest.raises(UsageError, match="a finished run"):
+        train_seeds({out: small()}, Dataset(tiny_dataset), StopAt(0))
+
+
+def test_two_trainings_at_once_are_refused(tiny_dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with alone(out / ".lock", ""), pytest.raises(UsageError, match="another training is writing here"):
+        train(tiny_dataset, small(), out)
+    train(tiny_dataset, small(epochs=1), out)
+    assert not (out / ".lock").exists()
 
 
 def test_another_configuration_or_dataset_does_not_go_on(tiny_dataset: Path, tmp_path: Path) -> None:

@@ -54,9 +54,9 @@ def die_before(number: int) -> None:
         setattr(owner, name, dying(getattr(owner, name)))
 
 
-def what_matters(folder: Path) -> dict[str, bytes]:
-    """All but the salted list and the manifest that hashes it: the salt is drawn anew."""
-    own = ("forgotten.json", "manifest.json", "manifest.sha256")
+def what_matters(folder: Path, command: str) -> dict[str, bytes]:
+    """All; of `forget` not the salted list, nor the manifest that hashes it: the salt is drawn anew."""
+    own = ("forgotten.json", "manifest.json", "manifest.sha256") if command == "forget" else ()
     return {name: data for name, data in files_of(folder).items() if name not in own}
 
 
@@ -88,7 +88,7 @@ def main(name: str, dataset: Path, step: int, words: Sequence[str]) -> dict[str,
 
     fresh()
     assert in_child(whole_again) == 0
-    expected = what_matters(copy)
+    expected = what_matters(copy, name)
     number, killed, wrong = 0, 0, []
     while True:
         fresh()
@@ -102,7 +102,7 @@ def main(name: str, dataset: Path, step: int, words: Sequence[str]) -> dict[str,
             return {"killed": killed, "wrong": wrong}
         killed += os.WTERMSIG(status) == signal.SIGKILL
         whole = name not in ALWAYS_WHOLE or in_child(is_whole) == 0
-        if not whole or in_child(whole_again) != 0 or what_matters(copy) != expected:
+        if not whole or in_child(whole_again) != 0 or what_matters(copy, name) != expected:
             wrong.append(number)
         number += step
 

@@ -188,7 +188,7 @@ def _zeros(dataset: Path, extractor: Extractor, images: list[str]) -> BuiltFeatu
     spec, parts = extractor.spec, extractor.fingerprint_parts()
     task = ShardTask(spec.name, fingerprint(spec, parts), 0, 1)
     name = task.file_name(spec.suffix)
-    write_shard(dataset / name, spec, {image: zero_row(spec) for image in images})
+    write_shard(dataset / name, spec, {image: zero_row(spec) for image in images}, task.fingerprint)
     receipt = Receipt(name, sha256_file(dataset / name), len(images), images[0], slice_digest(images))
     return BuiltFeature(spec, task.fingerprint, parts, [receipt], settings=as_plain(extractor.settings))
 

@@ -15,7 +15,7 @@ from pipeline.parts import DROPPED, DROPPED_PER_FILE, IMAGE_LIST, IMAGES, POSTS
 from pipeline.publish import BuiltFeature, publish_dataset, record_counts
 from pipeline.rules import CleanRules, ShardRules
 from schemas.config import as_plain
-from schemas.features import ArraySpec, FeatureSpec
+from schemas.features import ArraySpec, FeatureSpec, fingerprint
 from schemas.files import sha256_file
 from schemas.posts import IMAGE_SCHEMA, Dropped, Post, dropped_row, post_row
 from schemas.shards import shard_count, shard_slice, write_shard
@@ -23,7 +23,9 @@ from schemas.shards import shard_count, shard_slice, write_shard
 CONFIG = BuildConfig(shards=ShardRules(images=4, posts=6), clean=CleanRules(near_text=0, near_images=0))
 GRID = FeatureSpec("grid", arrays=(ArraySpec("features", (2, 3)), ArraySpec("count", (), "int32")))
 WORDS = FeatureSpec("words", columns=(("words", pa.list_(pa.string())), ("boxes", pa.list_(pa.list_(pa.int32(), 4)))))
-VERSIONS = ((GRID, "0" * 16), (GRID, "1" * 16), (WORDS, "2" * 16))
+SEEDS = ((GRID, {"seed": 2}), (GRID, {"seed": 3}), (WORDS, {"seed": 4}))
+PARTS = {fingerprint(spec, parts): parts for spec, parts in SEEDS}
+VERSIONS = tuple((spec, version) for (spec, _), version in zip(SEEDS, PARTS, strict=True))
 """The features and their fingerprints; the last one of a feature is its current one."""
 
 POSTS_MADE = 20
@@ -94,7 +96,7 @@ def make(
 def _feature(
     dataset: Path,
     spec: FeatureSpec,
-    fingerprint: str,
+    version: str,
     images: list[str],
     per_shard: int,
     row_of: Callable[[FeatureSpec, str, str], dict[str, Any]],
@@ -108,16 +110,16 @@ def _feature(
     receipts = []
     for index in range(count):
         mine = images[shard_slice(index, per_shard)]
-        name = ShardTask(spec.name, fingerprint, index, count).file_name(spec.suffix)
-        rows = {image: row_of(spec, fingerprint, image) for image in mine if image not in lost}
-        write_shard(dataset / name, spec, rows)
+        name = ShardTask(spec.name, version, index, count).file_name(spec.suffix)
+        rows = {image: row_of(spec, version, image) for image in mine if image not in lost}
+        write_shard(dataset / name, spec, rows, version)
         dropped = sorted(lost[image] for image in mine if image in lost)
         receipts.append(Receipt(name, sha256_file(dataset / name), len(rows), mine[0], slice_digest(mine), dropped))
-    return BuiltFeature(spec, fingerprint, {"seed": fingerprint}, receipts)
+    return BuiltFeature(spec, version, PARTS[version], receipts)
 
 
-def _row(spec: FeatureSpec, fingerprint: str, image: str) -> dict[str, Any]:
-    values = np.random.default_rng([int(image[:8], 16), int(fingerprint[:1])])
+def _row(spec: FeatureSpec, version: str, image: str) -> dict[str, Any]:
+    values = np.random.default_rng([int(image[:8], 16), int(version[:8], 16)])
     if spec.is_table:
         return {"words": [image[:3], "tea"], "boxes": [[int(n) for n in values.integers(0, 99, 4)] for _ in range(2)]}
     return {"features": values.random((2, 3)), "count": values.integers(0, 9)}

@@ -251,7 +251,7 @@ def test_a_damaged_journal_is_named_with_its_line(tmp_path: Path) -> None:
 
 def test_a_table_of_something_else_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "crawl.parquet").write_bytes(b"PAR1 not a table PAR1")
-    with pytest.raises(IntegrityError, match=r"crawl\.parquet: not readable as Parquet"):
+    with pytest.raises(IntegrityError, match=r"crawl\.parquet: not a readable Parquet file"):
         began(tmp_path)
 
 

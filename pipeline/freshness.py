@@ -1,0 +1,136 @@
+"""Law 4 in a finished dataset: every row lies under its own fingerprint, in the shard of its picture, and once.
+
+What the manifest says of a version, what feature.json says, and what the shards themselves say must be one story.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from pipeline.engine import slice_digest
+from schemas.errors import IntegrityError
+from schemas.features import described_fingerprint
+from schemas.files import read_json
+from schemas.manifest import Manifest
+from schemas.shards import Outline, shard_outline
+
+
+def staleness(dataset: Path, manifest: Manifest, broken: AbstractSet[str]) -> Iterator[str]:
+    """A sentence for everything that contradicts the law. broken: files that are not what the manifest says."""
+    for name, known in sorted(manifest.features.items()):
+        if known["current"] not in known["versions"]:
+            yield f"feature {name}: its current fingerprint {known['current']} is not among its versions."
+        for version, described in sorted(known["versions"].items()):
+            yield from _Version(dataset, manifest, broken, name, version, described).breaches()
+    for file in sorted(manifest.files):
+        if file.startswith("features/") and not _has_version(manifest, file):
+            yield f"{dataset / file}: belongs to no version of a feature."
+
+
+def _has_version(manifest: Manifest, file: str) -> bool:
+    _, name, version, *rest = [*file.split("/"), "", ""]
+    return any(rest) and version in manifest.features.get(name, {"versions": {}})["versions"]
+
+
+@dataclass(frozen=True)
+class _Version:
+    """One fingerprint of a feature, as its entry in the manifest describes it."""
+
+    dataset: Path
+    manifest: Manifest
+    broken: AbstractSet[str]
+    name: str
+    version: str
+    described: Mapping[str, Any]
+
+    @property
+    def folder(self) -> str:
+        return f"features/{self.name}/{self.version}/"
+
+    def breaches(self) -> Iterator[str]:
+        shards, files = self.described["shards"], self.manifest.files
+        if strangers := [shard for shard in shards if not shard.startswith(self.folder)]:
+            yield f"{strangers[0]}: listed under {self.name} {self.version}."
+            return
+        listed = [file for file in sorted(files) if file.startswith(f"{self.folder}shard-")]
+        if sorted(shards) != listed or len(self.described["slices"]) != len(shards):
+            yield f"feature {self.name} {self.version}: its shards are not the files that the manifest lists."
+            return
+        yield from self._description_breaches()
+        lost = self._lost()
+        if lost is not None and self.broken.isdisjoint(shards):
+            yield from self._count_breaches(lost)
+        yield from self._shard_breaches(lost)
+
+    def _description_breaches(self) -> Iterator[str]:
+        """Whether the parts that are stated make this very fingerprint."""
+        file = f"{self.folder}feature.json"
+        if file not in self.manifest.files:
+            yield f"{self.dataset / file}: not in the manifest, which lists shards beside it."
+        elif file not in self.broken:
+            found = read_json(self.dataset / file)
+            made = described_fingerprint(found["spec"], found["parts"])
+            if {found["fingerprint"], made} != {self.version} or found["parts"] != self.described["parts"]:
+                yield f"{self.dataset / file}: what it describes is {made}, not {self.version}."
+
+    def _lost(self) -> list[tuple[str, str]] | None:
+        """Images without a row, with their reason; None where the list of them is broken."""
+        file = f"dropped/{self.name}-{self.version}.parquet"
+        if file in self.broken:
+            return None
+        if file not in self.manifest.files:
+            return []
+        rows = pq.read_table(self.dataset / file, columns=["record_id", "reason"]).to_pylist()
+        return sorted((row["record_id"], row["reason"]) for row in rows)
+
+    def _count_breaches(self, lost: list[tuple[str, str]]) -> Iterator[str]:
+        rows = sum(self.manifest.files[shard].rows for shard in self.described["shards"])
+        stated = self.described["rows"], self.described["dropped"]
+        if (rows, dict(Counter(reason for _, reason in lost))) != stated:
+            yield (
+                f"feature {self.name} {self.version}: {rows} rows and {len(lost)} images without one, the manifest "
+                f"says {stated[0]} and {sum(stated[1].values())}."
+            )
+
+    def _shard_breaches(self, lost: list[tuple[str, str]] | None) -> Iterator[str]:
+        """Each shard by itself, against the images of its slice."""
+        slices = self.described["slices"]
+        ends = [*(entry["first"] for entry in slices[1:]), "~"][: len(slices)]  # the last one is beyond every hash
+        for shard, entry, end in zip(self.described["shards"], slices, ends, strict=True):
+            if shard in self.broken:
+                continue
+            path = self.dataset / shard
+            try:
+                found = shard_outline(path)
+            except IntegrityError as error:
+                yield str(error)
+                continue
+            if found.fingerprint != self.version:
+                yield f"{path}: its rows are of {found.fingerprint or 'no fingerprint'}, it lies under {self.version}."
+            yield from self._layout_breaches(path, found)
+            if len(found.keys) != self.manifest.files[shard].rows:
+                yield f"{path}: {len(found.keys)} rows, the manifest says {self.manifest.files[shard].rows}."
+            if lost is not None:
+                without = [image for image, _ in lost if entry["first"] <= image < end]
+                if slice_digest(sorted([*found.keys, *without])) != entry["slice"]:
+                    yield f"{path}: its images are not those of its slice."
+
+    def _layout_breaches(self, path: Path, found: Outline) -> Iterator[str]:
+        file = f"{self.folder}feature.json"
+        if file in self.broken or file not in self.manifest.files:
+            return
+        spec = read_json(self.dataset / file)["spec"]
+        arrays = {array["name"]: (array["shape"], array["dtype"]) for array in spec["arrays"]}
+        columns = {name: _plain(kind) for name, kind in spec["columns"].items()}
+        if {name: _plain(kind) for name, kind in found.columns.items()} != (arrays or columns):
+            yield f"{path}: it holds {found.columns}, {file} says {arrays or columns}."
+
+
+def _plain(kind: Any) -> Any:
+    """A column's type without the name of a list's values, which Parquet changes."""
+    return kind.replace("element:", "item:") if isinstance(kind, str) else kind

@@ -1,0 +1,57 @@
+"""Faults of the machine, not of a command or its data: a full disk, a folder nobody may write to, too few open files.
+
+Libraries spell them differently; all of them name the system's number.
+"""
+
+import errno
+import os
+import re
+
+_ADVICE = {
+    errno.ENOSPC: "Make room there",
+    errno.EDQUOT: "Make room there, or have the quota raised",
+    errno.EROFS: "Mount it for writing, or choose another folder",
+    errno.EACCES: "Give this user the right to, or choose another folder",
+    errno.EPERM: "Give this user the right to, or choose another folder",
+    errno.EFBIG: "Raise the limit on file sizes (ulimit -f)",
+    errno.EMFILE: "Raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "Raise the machine's limit on open files",
+    errno.ENOMEM: "Free some memory, or use fewer workers",
+    errno.EAGAIN: "Raise the limit on processes (ulimit -u)",
+    errno.EIO: "Look after that disk",
+    errno.ENOTDIR: "Choose another folder",
+    errno.EISDIR: "Choose another name",
+    errno.EEXIST: "Choose another folder",
+}
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+_NUMBER = re.compile(r"\[errno (\d+)\]|errno = (\d+)|os error (\d+)", re.IGNORECASE)
+_FILE = re.compile(r"\[Errno \d+\] [^:\n]*: '([^'\n]+)'")
+
+
+def number_of(error: BaseException | str) -> int:
+    """The number of a fault that has a remedy, told from its text where a library hides it; else 0."""
+    number = getattr(error, "errno", None) if isinstance(error, OSError) else None
+    if number is None and (found := _NUMBER.search(str(error))):
+        number = int(next(filter(None, found.groups())))
+    return number if number in _ADVICE else 0
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Whether the machine lacks room, memory or open files: then it says nothing of the data that met it."""
+    return isinstance(error, OSError | RuntimeError) and number_of(error) in _EXHAUSTED
+
+
+def told(number: int, place: object) -> str:
+    """One line: where, what, what to do."""
+    return (
+        f"{place}: {os.strerror(number)}. {_ADVICE[number]}; what is finished stays, and the same command goes on from "
+        "there."
+    )
+
+
+def place_of(error: BaseException | str) -> str:
+    """The file that a fault names, or as much as is known."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
+    found = _FILE.search(str(error))
+    return found[1] if found else "this machine"
