@@ -53,15 +53,10 @@ def _run_elsewhere(wire: Callable[[beam.Pipeline], None], options: PipelineOptio
 
     M3hError where that lost a worker or is gone itself; a fault of ours keeps its traceback.
     """
-    root = beam.Pipeline(options=options)
     try:
-        with root:
+        with beam.Pipeline(options=options) as root:
             wire(root)
         return root.result
-    except KeyboardInterrupt:
-        if result := getattr(root, "result", None):  # else it would work on, beside whoever runs the same command again
-            result.cancel()
-        raise
     except (RuntimeError, grpc.RpcError) as error:
         said = error.details() if isinstance(error, grpc.Call) else str(error)
         if "Traceback" in said:

@@ -27,7 +27,10 @@ POOL = "workers"
 """The name by which every TaskManager finds its own pool."""
 
 POOL_PROGRAM = Path(__file__).with_name("pool.py").resolve()
-PATIENCE_SECONDS = 180
+JAVA = ("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""Quick to start, and sparing with processors: those are the workers', who do what takes long."""
+
+PATIENCE_SECONDS = 300
 LOG4J = """\
 rootLogger.level = INFO
 rootLogger.appenderRef.console.ref = console
@@ -54,7 +57,7 @@ class Cluster:
                 raise SystemExit(f"error: port {port} is taken; stop what listens there, or name another.")
         self._run.mkdir(exist_ok=True)
         self._configure()
-        java = ["java", "-Xmx512m", f"-Dlog4j.configurationFile={self._run / 'log4j.properties'}"]
+        java = [*JAVA, f"-Dlog4j.configurationFile={self._run / 'log4j.properties'}"]
         flink = ["--configDir", str(self._run)]
         self._process("jobmanager", [*java, "-jar", str(self._home / "jobmanager.jar"), *flink])
         for number in range(1, task_managers + 1):
@@ -66,7 +69,7 @@ class Cluster:
             self._process(f"taskmanager-{number}", [*java, *own, *flink])
         server = [f"--flink-master=localhost:{self._rest}", f"--job-port={self._jobs}", "--artifact-port=0"]
         server += ["--expansion-port=-1", f"--artifacts-dir={self._run / 'staged'}"]
-        self._process("job-server", ["java", "-Xmx512m", "-jar", str(self._home / "job-server.jar"), *server])
+        self._process("job-server", [*JAVA, "-jar", str(self._home / "job-server.jar"), *server])
         for number in range(1, task_managers + 1):
             self._wait(f"pool {number}", lambda at=f"127.0.0.{number + 1}": _answers(self._pool, at))
         self._wait("the TaskManagers", lambda: self._registered() == task_managers)
@@ -82,7 +85,7 @@ class Cluster:
             "taskmanager.numberOfTaskSlots": self._slots,
             "taskmanager.load-balance.mode": "SLOTS",
             "heartbeat.interval": 2000,
-            "heartbeat.timeout": 20000,
+            "heartbeat.timeout": 50000,
             "restart-strategy.type": "fixed-delay",
             "restart-strategy.fixed-delay.attempts": 10,
             "restart-strategy.fixed-delay.delay": "6 s",  # longer than workers are kept: a dead one must be forgotten
@@ -104,11 +107,8 @@ class Cluster:
         (self._run / "log4j.properties").write_text(LOG4J)
 
     def _process(self, name: str, words: Sequence[str]) -> None:
-        found = {
-            "PATH": str(Path(sys.executable).parent),
-            "PYTHONPATH": str(Path.cwd()),
-        }  # a worker is a plain `python`
-        paths = {name: f"{path}{os.pathsep}{os.environ.get(name, '')}" for name, path in found.items()}
+        ours = {"PATH": Path(sys.executable).parent, "PYTHONPATH": Path.cwd()}  # where a worker finds Python and m3h
+        paths = {key: f"{path}{os.pathsep}{os.environ.get(key, '')}" for key, path in ours.items()}
         with open(self._run / f"{name}.log", "ab") as log:
             process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -124,12 +124,11 @@ class Cluster:
     def _wait(self, what: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not ready():
-            dead = [path.stem for path in self._run.glob("*.pid") if not _group(path)]
+            dead = [f"{note.stem} ended" for note in self._run.glob("*.pid") if not _group(note)]
             if dead or time.monotonic() > deadline:
                 stop(self._home)
-                raise SystemExit(
-                    f"error: {what} did not come up ({', '.join(dead)} ended); see the logs in {self._run}."
-                )
+                why = ", ".join(dead) or f"waited {PATIENCE_SECONDS} s"
+                raise SystemExit(f"error: {what} did not come up ({why}); the logs are in {self._run}.")
             time.sleep(0.2)
 
     def flags(self, parallelism: int) -> str:
