@@ -58,7 +58,7 @@ def draw(runs: list[dict[str, Any]], path: Path) -> None:
     from matplotlib import pyplot
 
     posts = [run["posts"] for run in runs]
-    figure, (time_axis, memory_axis) = pyplot.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+    figure, (time_axis, memory_axis) = pyplot.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
     for step in ORDER:
         seconds = [run["steps"].get(step, [0])[0] for run in runs]
         time_axis.plot(posts, seconds, marker="o", label=step)
@@ -67,7 +67,7 @@ def draw(runs: list[dict[str, Any]], path: Path) -> None:
     linear = [total[-1] * number / posts[-1] for number in posts]
     time_axis.plot(posts, linear, "--", color="grey", label="linear")
     time_axis.set(xscale="log", yscale="log", xlabel="posts", ylabel="CPU seconds", title="Time")
-    time_axis.legend(fontsize=8)
+    time_axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     memory_axis.plot(posts, [run["peak"] / 1e9 for run in runs], color="black", marker="s", label="measured")
     law = [(runs[0]["peak"] + LAW_BYTES * (number - posts[0])) / 1e9 for number in posts]
     memory_axis.plot(posts, law, "--", color="grey", label="law: 10 KB each further post")

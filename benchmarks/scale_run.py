@@ -38,7 +38,7 @@ STEPS = (
     ("dedupe", r"duplicates"),
     ("clean", r"text|language"),
     ("pictures", r"image|places"),
-    ("read", r"read|dumps|tally"),
+    ("read", r"read|dumps|tally|Reshuffle"),
 )
 """What a Beam stage is counted as: the first whose words are in the name of its first transform."""
 
