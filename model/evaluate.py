@@ -14,12 +14,12 @@ from model.infer import predict
 from model.memory import keep_large_blocks
 from model.metrics import score
 from model.predictions import Record, read_records, records_of, write_records
-from model.run import Run, is_finished, load_run, told_of
+from model.run import Run, is_finished, load_run
 from model.subsets import scores_of_parts
 from model.systems import get_system, ranking_of
 from schemas.dataset import Dataset
 from schemas.errors import UsageError
-from schemas.files import read_json
+from schemas.files import read_json, told_of
 
 DEFINITION = "cmkp"
 

@@ -14,8 +14,7 @@ scores.json          written last: a run with it is finished
 
 import logging
 import platform
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ from model.evidence import Evidence, Experience
 from model.unified import KeyphraseModel
 from schemas.dataset import Dataset
 from schemas.errors import IntegrityError, UsageError
-from schemas.files import publish_json, read_json, sha256_file
+from schemas.files import publish_json, read_json, sha256_file, told_of
 from schemas.manifest import MANIFEST
 
 logger = logging.getLogger(__name__)
@@ -184,16 +183,6 @@ def load_run(folder: Path) -> Run:
     how = (config.candidates, "attributes" in facts.inputs)
     with told_of(folder / "grams.json"):
         return replace(run, experience=Experience.read(folder, vocabularies.labels, *how))
-
-
-@contextmanager
-def told_of(path: Path) -> Iterator[Path]:
-    """A file of a run folder while it is read: IntegrityError that names it, where it is not what a run writes."""
-    try:
-        yield path
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:  # pydantic's is a ValueError
-        said = " ".join(str(error).split())[:200]
-        raise IntegrityError(f"{path}: not what a run writes ({said}). Train again.") from error
 
 
 def _facts(raw: Mapping[str, Any]) -> Facts:

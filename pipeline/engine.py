@@ -23,7 +23,7 @@ from pipeline.images import image_path
 from pipeline.picture import Picture
 from schemas.errors import ImageFault, MachineError
 from schemas.features import Row
-from schemas.files import publish_json, read_json, sha256_file
+from schemas.files import publish_json, read_json, sha256_file, told_of
 from schemas.machine import is_exhausted
 from schemas.posts import Dropped
 from schemas.shards import shard_name, write_shard
@@ -75,8 +75,9 @@ class Receipt:
     @classmethod
     def read(cls, path: Path) -> "Receipt":
         """Inverse of `write`."""
-        raw = read_json(path)
-        return cls(**{**raw, "dropped": [Dropped(**row) for row in raw["dropped"]]})
+        with told_of(path):
+            raw = read_json(path)
+            return cls(**{**raw, "dropped": [Dropped(**row) for row in raw["dropped"]]})
 
     @property
     def is_clean(self) -> bool:

@@ -22,7 +22,7 @@ from schemas.config import as_plain, merged, read_yaml, resolve
 from schemas.dataset import Dataset
 from schemas.errors import UsageError
 from schemas.features import canonical_json, fingerprint
-from schemas.files import read_json
+from schemas.files import read_json, told_of
 from schemas.manifest import Manifest, rules_of
 
 STANDS, REDO, NEW, BLOCKED, IMPORTED = "stands", "redo", "new", "blocked", "imported"
@@ -172,8 +172,9 @@ def _why(old: str, new: str, earlier: Earlier, rows: int) -> str:
 
 def _described(data: Dataset, name: str, version: str) -> dict[str, Any]:
     """What a version's fingerprint stands for."""
-    described = read_json(data.checked(f"features/{name}/{version}/feature.json"))
-    return {"spec": described["spec"], **described["parts"]}
+    with told_of(data.checked(f"features/{name}/{version}/feature.json")) as path:
+        described = read_json(path)
+        return {"spec": described["spec"], **described["parts"]}
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:

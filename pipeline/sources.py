@@ -13,7 +13,7 @@ from pipeline.readers.find import find_dumps
 from pipeline.readers.formats import CMKP
 from pipeline.storage import is_remote
 from schemas.errors import UsageError
-from schemas.files import publish_json, read_json
+from schemas.files import publish_json, read_json, told_of
 from schemas.manifest import Manifest
 
 REMEMBERED = ".build.json"
@@ -63,9 +63,10 @@ def remembered_sources(dataset: Path) -> Sources:
     """What the last build of this dataset on this machine read; nothing where nobody knows."""
     if not (dataset / REMEMBERED).is_file():
         return Sources()
-    noted = read_json(dataset / REMEMBERED)
-    images = tuple(Path(folder) for folder in noted["images"])
-    return Sources(tuple(DumpFile(**dump) for dump in noted["dumps"]), images, noted["crawl"])
+    with told_of(dataset / REMEMBERED) as path:
+        noted = read_json(path)
+        images = tuple(Path(folder) for folder in noted["images"])
+        return Sources(tuple(DumpFile(**dump) for dump in noted["dumps"]), images, noted["crawl"])
 
 
 def joined_sources(dataset: Path, known: Manifest, given: Sources, replacing: bool = False) -> Sources:

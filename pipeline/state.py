@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.parts import IMAGE_LIST
 from schemas.errors import IntegrityError, UsageError
-from schemas.files import publish_bytes, publish_json, read_json, temp_files
+from schemas.files import publish_bytes, publish_json, read_json, temp_files, told_of
 from schemas.lock import alone
 from schemas.manifest import MANIFEST, Manifest
 
@@ -165,7 +165,9 @@ class BuildState:
 
     def _named(self, marker: Path) -> set[str]:
         names: list[str] = read_json(marker) if marker.is_file() else []
-        if any(Path(name).is_absolute() or ".." in Path(name).parts for name in names):
+        with told_of(marker):
+            outside = [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]
+        if outside:
             raise IntegrityError(f"{marker}: names a file that lies outside the dataset; remove {self.folder}.")
         return set(names)
 

@@ -5,7 +5,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,16 @@ def read_json(path: Path) -> Any:
         raise IntegrityError(f"{path}: no such file.") from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, or brackets within brackets, too
         raise IntegrityError(f"{path}: not readable as JSON ({error}).") from error
+
+
+@contextmanager
+def told_of(path: Path) -> Iterator[Path]:
+    """A JSON file of ours while its fields are taken: IntegrityError that names it where they are not what we write."""
+    try:
+        yield path
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:  # pydantic's is a ValueError
+        said = " ".join(str(error).split())[:200]
+        raise IntegrityError(f"{path}: not what m3h writes ({type(error).__name__}: {said}).") from error
 
 
 def _refuse_constant(name: str) -> Any:

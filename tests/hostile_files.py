@@ -31,6 +31,7 @@ TRAIN += ["--set", *SIZES]
 PREDICT = ["model", "predict", "{run}", "--text", "so excited for new music"]
 BUILD = ["pipeline", "build", "--dumps", "{dump}", "--images", "{images}", "--dataset", "{new}", "--workers", "1"]
 PLAIN = [*BUILD, "--features", "none"]
+AGAIN = [*PLAIN[:7], "{dataset}", *PLAIN[8:]]
 DUMP = [*PLAIN[:3], "{file}", *PLAIN[4:]]
 WEIGHTS = ["pipeline", "weights", "add", "hostile", "{file}"]
 CAPTIONS = [
@@ -251,7 +252,7 @@ RUN_CODE = "clean: !!python/object/apply:os.system ['touch mark']"
 OUTSIDE_PICTURE = '{"images": [{"id": 1, "file_name": "../../etc/x.jpg"}], "annotations": []}'
 NO_PLAIN = "is no plain array of numbers that lies in this file"
 NO_JSON = "not readable as JSON"
-NO_RUN = "not what a run writes"
+NO_RUN = "not what m3h writes"
 NO_YAML = "not readable as YAML"
 NO_WEIGHTS = "not this run's weights"
 NO_TENSORS = "not readable as tensors"
@@ -314,6 +315,7 @@ TABLE = [
         *("working state", "dataset/.build/leaving.json", GC, 1),
         ("a file outside, to be removed", leaving, "names a file that lies outside the dataset"),
     ),
+    *of("noted dumps", "dataset/.build.json", AGAIN, 1, ("other fields", text('{"dumps": 5}'), NO_RUN)),
     *of(
         *("run, config.json", "run/config.json", PREDICT, 2),
         ("brackets within brackets", text(DEEP), NO_YAML),
