@@ -1,6 +1,8 @@
 """The compose file for Flink: every pool beside its TaskManager, one set of versions, the flags that the tests run."""
 
 import re
+import runpy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,3 +49,12 @@ def test_one_version_of_flink_everywhere() -> None:
     (image,) = re.findall(r"FROM flink:([\d.]+)", recipe)
     assert f"apache-flink-libraries=={image}" in (FOLDER / "flink" / "install.py").read_text()
     assert re.findall(r"beam-runners-flink-([\d.]+)<", pom) == [image.rpartition(".")[0]]
+
+
+def test_the_page_and_the_compose_file_name_the_flags_that_start_prints() -> None:
+    cluster = runpy.run_path(str(FOLDER / "flink" / "cluster.py"))["Cluster"](Path("home"))
+    flags = cluster.flags(2).split()
+    page = (ROOT / "docs" / "flink.md").read_text()
+    assert [flag for flag in flags if flag not in page] == []
+    composed = set(re.findall(r"--[a-z_]+(?==)", (FOLDER / "compose.yaml").read_text().partition("\nname:")[0]))
+    assert composed == {flag.partition("=")[0] for flag in flags}
