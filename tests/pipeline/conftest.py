@@ -1,14 +1,15 @@
 """Hypothesis without deadlines: a slow machine is no failure. Datasets to begin from, and detectron2's code."""
 
 import shutil
-import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from tests.detectron2_folder import install
+from tests.kills import Zygote, zygote
 from tests.pipeline.made import POSTS_MADE, make
 
 settings.register_profile("no deadline", deadline=None)
@@ -27,12 +28,16 @@ def dataset(whole: Path, tmp_path: Path) -> Path:
     return shutil.copytree(whole, tmp_path / "dataset")
 
 
+@pytest.fixture(scope="module")
+def pipeline() -> Iterator[Zygote]:
+    """Commands of `python -m pipeline` that need not import it anew, and may be killed."""
+    with zygote("pipeline") as opened:
+        yield opened
+
+
 @pytest.fixture(scope="session")
 def detectron2() -> Path:
     """The folder of detectron2's Python code, on this process's path; `make test` has made it already."""
-    try:
-        folder = install()
-    except subprocess.CalledProcessError:
-        pytest.skip("detectron2's Python code is not here (make detectron2), and cannot be fetched")
+    folder = install()
     sys.path.append(str(folder))
     return folder

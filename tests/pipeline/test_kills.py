@@ -4,7 +4,7 @@ A place is a change of the file system, drawn from all those of a run that nobod
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from pipeline.forget import forget
 from pipeline.state import FOLDER, BuildState
 from pipeline.verify import verify
 from tests.commands import files_of
-from tests.kills import Victim, Zygote, kill_again_and_again, temps, zygote
+from tests.kills import Victim, Zygote, kill_again_and_again, temps
 from tests.pipeline.fakes import small_dump
 from tests.pipeline.made import POSTS_MADE, make, post_id
 from tests.pipeline.shop import crawled_dump, opened, words
@@ -22,12 +22,6 @@ POSTS = 9
 RULES = ["--set", "clean.min_hashtag_count=1", "clean.near_text=0", "shards.images=2", "shards.posts=4"]
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def pipeline() -> Iterator[Zygote]:
-    with zygote("pipeline") as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from pipeline.state import FOLDER, BuildState
 from pipeline.verify import verify
 from tests.commands import files_of, run
-from tests.kills import MORTAL, Zygote, temps, zygote
+from tests.kills import MORTAL, Zygote, temps
 from tests.pipeline.fakes import small_dump
 from tests.pipeline.made import POSTS_MADE, make, post_id
 
@@ -18,12 +18,6 @@ POSTS = 7
 RULES = ["--set", "clean.min_hashtag_count=1", "clean.near_text=0", "shards.images=2", "shards.posts=4"]
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def pipeline() -> Iterator[Zygote]:
-    with zygote("pipeline") as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
