@@ -73,7 +73,7 @@ def _whole(folder: Path) -> Iterator[Path]:
 def _fetch_flink(folder: Path) -> None:
     """The jars of a cluster alone: no SQL, no Python."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as temp:
-        source = ["--no-deps", "--no-binary=:all:", "--no-build-isolation"]
+        source = ["--no-deps", "--no-binary=apache-flink-libraries"]
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", f"--dest={temp}"]
         subprocess.run([*pip, *source, FLINK], check=True)
         (archive,) = Path(temp).glob("*.tar.gz")

@@ -115,7 +115,7 @@ def _feature(
         write_shard(dataset / name, spec, rows, version)
         dropped = sorted(lost[image] for image in mine if image in lost)
         receipts.append(Receipt(name, sha256_file(dataset / name), len(rows), mine[0], slice_digest(mine), dropped))
-    return BuiltFeature(spec, version, PARTS[version], receipts)
+    return BuiltFeature(spec, version, PARTS.get(version, {}), receipts)
 
 
 def _row(spec: FeatureSpec, version: str, image: str) -> dict[str, Any]:

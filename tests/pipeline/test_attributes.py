@@ -144,7 +144,7 @@ def test_a_head_whose_files_do_not_belong_together_is_refused(head: Path) -> Non
 
 def test_files_that_are_no_head_are_refused(head: Path) -> None:
     save_file({"weight": torch.zeros(2, 1024)}, head)
-    assert "expected metadata layout 'm3h attribute head 1', got None" in refusal(head)
+    assert "expected metadata of the layout 'm3h attribute head 1', got '{}'" in refusal(head)
     head.write_bytes(b"no tensors here")
     assert "not readable as safetensors" in refusal(head)
 

@@ -329,7 +329,11 @@ def test_a_killed_crawl_goes_on_and_asks_for_nothing_twice(server: Server, tmp_p
 
 
 def test_an_interrupted_crawl_says_that_the_same_command_goes_on(tmp_path: Path, words: list[object]) -> None:
-    process = subprocess.Popen(command("pipeline", *words), env=environment(), stderr=subprocess.PIPE)
+    def listen() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started deaf to it
+
+    started = command("pipeline", *words)
+    process = subprocess.Popen(started, env=environment(), stderr=subprocess.PIPE, preexec_fn=listen)
     journal = tmp_path / "out" / "crawl.journal.jsonl"
     while not journal.is_file() or journal.read_bytes().count(b"\n") < 4:
         assert process.poll() is None
