@@ -11,8 +11,9 @@ from benchmarks.scale import LAW_BYTES
 from tests.commands import ROOT, command, environment
 
 FEW, MANY = 4_000, 16_000
-GUARD_BYTES = 1.6 * LAW_BYTES
-"""A post takes 10.8 KB between these sizes in one process (benchmarks/README.md); as an object, far more."""
+GUARD_BYTES = 3 * LAW_BYTES
+"""A post takes 10.8 KB between these sizes in one quiet process (benchmarks/README.md), 19.3 KB was seen beside other
+processes: what these share with it counts for less, and they come and go. A post held for good takes far more."""
 
 
 @pytest.mark.slow

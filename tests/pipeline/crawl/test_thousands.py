@@ -39,13 +39,18 @@ class Ran:
     stalls: list[tuple[float, float]]
     grown: int
 
+    @property
+    def held_up(self) -> bool:
+        """Whether the machine stood still for so long that a server which answers may seem to have stalled."""
+        return max((end - begin for begin, end in self.stalls), default=0.0) >= HELD_UP_SECONDS
+
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """Server and crawler share this machine: a crawl in which others held them up for too long is no witness."""
     for _ in range(ATTEMPTS):
         found = crawl_all(tmp_path_factory.mktemp("server"))
-        if max((end - begin for begin, end in found.stalls), default=0.0) < HELD_UP_SECONDS:
+        if not found.held_up:
             break
     return found
 
@@ -107,7 +112,8 @@ class watching_memory:
 
 
 def test_every_picture_is_in_exactly_its_class(ran: Ran) -> None:
-    assert {name: set(reasons) for name, reasons in ran.reasons.items()} == {
+    excused = {"crawl_stalled"} if ran.held_up else set()
+    assert {name: set(reasons) - (excused - {EXPECTED[name]}) for name, reasons in ran.reasons.items()} == {
         name: {reason} for name, reason in EXPECTED.items()
     }
     assert {len(reasons) for reasons in ran.reasons.values()} == {TIMES}
