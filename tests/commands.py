@@ -1,5 +1,6 @@
 """Running the two programs as a user does: a process of its own, its exit code and what it printed."""
 
+import glob
 import json
 import os
 import subprocess
@@ -53,6 +54,12 @@ def run(
         check=False,
     )
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def seen_in(folder: Path, pattern: str) -> list[Path]:
+    """Files of a folder in which another process is at work: Path.glob fails when one vanishes under its eyes."""
+    names = glob.glob(pattern, root_dir=folder, recursive=True, include_hidden=True)  # noqa: PTH207
+    return [folder / name for name in names]
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

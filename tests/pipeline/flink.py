@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from tests.commands import ROOT, command, environment
+from tests.commands import ROOT, command, environment, seen_in
 from tests.flink_folder import SCRIPTS, install
 from tests.pipeline.helpers import gone, wait_for
 
@@ -109,7 +109,7 @@ def _endless(picture: Path) -> Iterator[Callable[[], set[int]]]:
 
     def readers() -> set[int]:
         found = set()
-        for link in Path("/proc").glob("[0-9]*/fd/*"):
+        for link in seen_in(Path("/proc"), "[0-9]*/fd/*"):
             with suppress(OSError):
                 if link.readlink() == picture:
                     found.add(int(link.parts[2]))
@@ -125,7 +125,7 @@ def _endless(picture: Path) -> Iterator[Callable[[], set[int]]]:
 def _shards(dataset: Path) -> dict[Path, int]:
     """The shards that wait to be installed, and when each was written."""
     waiting = dataset / ".build" / "next"
-    shards = waiting.glob("features/*/*/shard-*")
+    shards = seen_in(waiting, "features/*/*/shard-*")
     return {path.relative_to(waiting): path.stat().st_mtime_ns for path in shards}
 
 

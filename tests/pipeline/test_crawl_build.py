@@ -11,7 +11,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from tests.commands import ROOT, command, environment, files_of, run
+from tests.commands import ROOT, command, environment, files_of, run, seen_in
 from tests.pipeline.shop import Shop, crawled_dump, opened, words
 
 POSTS = 12
@@ -73,7 +73,7 @@ def test_a_crawl_killed_in_the_middle_goes_on_and_asks_for_no_stored_picture_aga
         command("pipeline", *words(dump, dataset, shop, workers=2, host_rate=2, host_concurrency=1)),
         env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT,
     )  # fmt: skip
-    while len(stored := {path.name for path in dataset.glob("images/*/[0-9a-f]*.jpg")}) < 3:
+    while len(stored := {path.name for path in seen_in(dataset, "images/*/[0-9a-f]*.jpg")}) < 3:
         assert build.poll() is None, "the build ended before it was killed"
         time.sleep(0.02)
     family = psutil.Process(build.pid).children(recursive=True)

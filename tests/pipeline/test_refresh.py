@@ -25,7 +25,7 @@ from pipeline.versions import collect_garbage, use
 from schemas.config import resolve
 from schemas.errors import UsageError
 from schemas.manifest import Manifest
-from tests.commands import ROOT, command, environment, files_of, run
+from tests.commands import ROOT, command, environment, files_of, run, seen_in
 from tests.pipeline.fakes import small_dump
 
 RULES = ["clean.min_hashtag_count=1", "clean.near_text=0", "shards.images=2"]
@@ -167,7 +167,7 @@ def test_killed_at_any_shard_the_same_command_goes_on_with_the_same_bytes(datase
             command("pipeline", *words),
             env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT,
         )  # fmt: skip
-        while len(list((dataset / ".build" / "receipts").rglob("[0-9]*.json"))) < shards:
+        while len(seen_in(dataset, ".build/receipts/**/[0-9]*.json")) < shards:
             assert going.poll() is None, "it ended before it was killed"
             time.sleep(0.01)
         going.send_signal(signal.SIGKILL)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.commands import ROOT, command, environment, files_of, run
+from tests.commands import ROOT, command, environment, files_of, run, seen_in
 from tests.pipeline.fakes import small_dump
 
 SETTINGS = [
@@ -65,7 +65,7 @@ def test_three_kills_and_a_resume_leave_no_trace(source: tuple[Path, Path], refe
     records = dataset / ".build" / "records.json"
     kill_when(source, dataset, lambda: (dataset / ".build" / "lock").exists())
     kill_when(source, dataset, records.exists)
-    kill_when(source, dataset, lambda: len(list(receipts.rglob("[0-9]*.json"))) >= 3)
+    kill_when(source, dataset, lambda: len(seen_in(receipts, "**/[0-9]*.json")) >= 3)
     waiting = dataset / ".build" / "next"
     finished = {p.relative_to(waiting): p.stat().st_mtime_ns for p in waiting.glob("features/*/*/shard-*")}
     assert finished
@@ -82,7 +82,7 @@ def test_three_kills_and_a_resume_leave_no_trace(source: tuple[Path, Path], refe
 def test_other_rules_after_a_kill_start_from_nothing(source: tuple[Path, Path], tmp_path: Path) -> None:
     """Receipts and pictures of the build that was killed belong to other posts: none may be taken for these."""
     rules = ["image.max_pixels=6000", "clean.max_hashtags=3"]
-    kill_when(source, tmp_path / "d", lambda: len(list((tmp_path / "d").rglob("receipts/*/*/[0-9]*.json"))) >= 3)
+    kill_when(source, tmp_path / "d", lambda: len(seen_in(tmp_path / "d", ".build/receipts/*/*/[0-9]*.json")) >= 3)
     posts = source[0].read_text().splitlines()[::2]
     half = tmp_path / "half" / source[0].name
     half.parent.mkdir()
@@ -128,7 +128,7 @@ def test_a_killed_worker_ends_the_build_with_one_line_and_the_same_command_resum
         env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT,
     )  # fmt: skip
     receipts = dataset / ".build" / "receipts"
-    while not list(receipts.rglob("[0-9]*.json")):
+    while not seen_in(receipts, "**/[0-9]*.json"):
         assert build.poll() is None, "the build ended before a worker was killed"
         time.sleep(0.02)
     workers = workers_of(build)

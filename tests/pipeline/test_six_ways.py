@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.commands import ROOT, command, environment, files_of, run
+from tests.commands import ROOT, command, environment, files_of, run, seen_in
 from tests.pipeline.fakes import small_dump
 from tests.pipeline.helpers import gone, wait_for
 from tests.prism_folder import install
@@ -92,7 +92,7 @@ def begin(words: Sequence[object], dataset: Path) -> "subprocess.Popen[bytes]":
 
     def shard_done() -> bool:
         assert build.poll() is None, build.communicate()[1].decode()
-        return any(dataset.glob(".build/receipts/*/*/[0-9]*.json"))
+        return bool(seen_in(dataset, ".build/receipts/*/*/[0-9]*.json"))
 
     wait_for(shard_done, seconds=300)
     return build

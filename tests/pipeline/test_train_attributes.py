@@ -26,7 +26,7 @@ from pipeline.picture import Picture
 from pipeline.verify import verify
 from schemas.config import resolve
 from schemas.dataset import Dataset
-from tests.commands import command, environment, files_of, run
+from tests.commands import command, environment, files_of, run, seen_in
 from tests.pipeline.scenes import COLOURS, SHAPES, draw_scenes, write_captions
 
 SETS = ["trunk.backbone=shufflenet_v2_x0_5", "trunk.weights=random", "fit.batch_size=32", "fit.learning_rate=0.003"]
@@ -252,7 +252,7 @@ def test_any_number_of_processes_and_a_sigkill_end_with_the_same_bytes(trained: 
     words = command("pipeline", *cli(trained, killed, tmp_path / "two", 2))
     for waits_for in (tmp_path / "two", tmp_path / "killed"):
         process = subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not any(path.suffix in {".h5", ".unfinished", ".safetensors"} for path in waits_for.rglob("[!.]*")):
+        while not any(path.suffix in {".h5", ".unfinished", ".safetensors"} for path in seen_in(waits_for, "**/[!.]*")):
             assert process.poll() in (None, 0)
             time.sleep(0.02)
         process.kill()  # SIGKILL
