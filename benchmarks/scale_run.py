@@ -105,7 +105,7 @@ def measured(posts: int, folder: Path, workers: int) -> dict[str, Any]:
     dumps = write_dump(folder / "raw", posts)
     made = cpu_seconds() - before
     pipeline.graph.Images = StandIn  # type: ignore[misc,assignment]
-    memory, stages, stop = PeakMemory(), Stages(), threading.Event()
+    memory, stages, stop = PeakMemory(share=1.0), Stages(), threading.Event()
     (folder / "none").mkdir()
 
     def watch() -> None:

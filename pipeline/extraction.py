@@ -119,7 +119,8 @@ class Extraction:
         groups = grouped(tasks, {e.spec.name: e.accelerated for e in self.extractors}, self.workers)
 
         def wire(root: beam.Pipeline) -> None:
-            root | beam.Create(groups) | beam.Reshuffle() | ExtractShards(job, self.extractors)
+            shards = ExtractShards(job, self.extractors, hinted=not embedded(self.beam_flags))
+            root | beam.Create(groups) | beam.Reshuffle() | shards
 
         pictures: Counter[str] = Counter()
         for task in tasks:

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -12,11 +13,16 @@ MEASURE = "PSS" if sys.platform == "linux" else "RSS"
 
 
 class PeakMemory:
-    """The largest sum seen. bytes: of this process and its descendants; processes: the most at once."""
+    """The largest sum seen. bytes: of this process and its descendants; processes: the most at once.
 
-    def __init__(self) -> None:
+    share: of a processor's time, for looking: to add up the pages of a process with gigabytes takes a while.
+    """
+
+    def __init__(self, share: float = 0.01) -> None:
         self.bytes = 0
         self.processes = 0
+        self._share = share
+        self._rests_until = 0.0
 
     @staticmethod
     def now() -> list[int]:
@@ -29,8 +35,13 @@ class PeakMemory:
         return sizes
 
     def look(self) -> None:
-        """Measure once more."""
+        """Measure once more, unless the time for it is used up."""
+        started = time.monotonic()
+        if started < self._rests_until:
+            return
         sizes = self.now()
+        ended = time.monotonic()
+        self._rests_until = ended + (ended - started) / self._share
         self.bytes = max(self.bytes, sum(sizes))
         self.processes = max(self.processes, len(sizes))
 

@@ -167,8 +167,11 @@ def publish_dataset(
     known: Manifest | None,
 ) -> Manifest:
     """Write what describes the rows, then the manifest. Features of an earlier build of the same posts stay listed."""
-    _write_mapping(dataset, config)
-    manifest = Manifest(files=_record_files(dataset), counts=counts)
+    files = _record_files(dataset)
+    if known is None or _of_posts(files) != _of_posts(known.files):
+        files.pop(MAPPING, None)
+        files |= _write_mapping(dataset, config)
+    manifest = Manifest(files=files, counts=counts)
     if known is not None:
         manifest.files |= {name: entry for name, entry in known.files.items() if _is_features(name)}
         manifest.features = dict(known.features)
@@ -227,6 +230,11 @@ def _record_files(dataset: Path) -> dict[str, FileEntry]:
     return {str(path.relative_to(dataset)): file_entry(path) for path in sorted(paths)}
 
 
+def _of_posts(files: Mapping[str, FileEntry]) -> dict[str, FileEntry]:
+    """The files of the posts, and the mapping made from them."""
+    return {name: entry for name, entry in files.items() if name.startswith("posts/") or name == MAPPING}
+
+
 def file_entry(path: Path) -> FileEntry:
     """A file of the dataset with the rows of a table."""
     return FileEntry.of(path, pq.read_metadata(path).num_rows if path.suffix == ".parquet" else 0)
@@ -235,13 +243,18 @@ def file_entry(path: Path) -> FileEntry:
 MAPPING = "hashtags.tsv"
 
 
-def _write_mapping(dataset: Path, config: BuildConfig) -> None:
-    """The hashtags of kept posts with their keyphrases: to be reviewed, corrected, and given back."""
+def _write_mapping(dataset: Path, config: BuildConfig) -> dict[str, FileEntry]:
+    """The hashtags of kept posts with their keyphrases: to be reviewed, corrected, and given back. No hashtag, no file.
+
+    Returns the file's entry in the manifest.
+    """
     mapping = read_mapping(config.text.hashtag_map) if config.text.hashtag_map else {}
     rows = columns(dataset, "posts", ("hashtags", "keyphrases"))
     pairs = [pair for tags, keyphrases in rows if tags for pair in pairs_of(tags, keyphrases, mapping)]
-    if pairs:
-        publish_text(dataset / MAPPING, mapping_table(pairs, Segmenter(config.text.word_statistics).certainty))
+    if not pairs:
+        return {}
+    publish_text(dataset / MAPPING, mapping_table(pairs, Segmenter(config.text.word_statistics).certainty))
+    return {MAPPING: file_entry(dataset / MAPPING)}
 
 
 def _add_feature(dataset: Path, manifest: Manifest, feature: BuiltFeature) -> None:

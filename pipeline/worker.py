@@ -46,3 +46,4 @@ if __name__ == "__main__":
     sdk_worker.print = lambda *_, **__: None  # tracebacks, which the process that serves us gets and tells anyway
 
     main(sys.argv)
+    os._exit(0)  # all is written; to take gigabytes of models apart takes seconds

@@ -9,8 +9,9 @@ from pipeline.extractors import weights as weight_files
 from pipeline.extractors.compute import ComputeSettings
 from pipeline.extractors.imagenet import PREPROCESSING, imagenet_input
 from pipeline.extractors.network import NetworkExtractor
+from pipeline.extractors.published import label, published, refuse_unknown
 from pipeline.picture import Picture
-from schemas.errors import UsageError, unknown_name
+from schemas.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -24,10 +25,7 @@ class BackboneSettings(ComputeSettings):
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network by name, and its weights: `default` (torchvision's), `random` by seed, or a file in their layout.
-
-    Of several that torchvision publishes the first version is taken, as it was at the paper's time.
-    """
+    """A network by name, and its weights: `default` (torchvision's), `random` by seed, or a file in their layout."""
 
     name: str
     weights: str
@@ -40,12 +38,12 @@ class Backbone:
 
     def identity(self) -> str:
         """What the weights are, without loading them. UsageError where the name or the file is unknown."""
-        return weight_files.identity(self.weights, self.seed, self._published)
+        return weight_files.identity(self.weights, self.seed, label(self.name))
 
     def fetch(self) -> None:
         """torchvision's weights, where the network allows."""
         if self.weights == weight_files.DEFAULT:
-            weight_files.state_dict(self.weights, self._published)
+            weight_files.state_dict(self.weights, published(self.name))
 
     def network(self) -> "torch.nn.Module":
         """Pictures (B, 3, H, W) -> vectors (B, width); fp32, on CPU."""
@@ -66,27 +64,12 @@ class Backbone:
         return self._last[1]
 
     def _tensors(self) -> Mapping[str, "torch.Tensor"]:
-        return weight_files.state_dict(self.weights, self._published)
-
-    @property
-    def _published(self) -> Any:
-        from torchvision import models
-
-        self._refuse_unknown()
-        every = models.get_model_weights(self.name)
-        return getattr(every, "IMAGENET1K_V1", every.DEFAULT)
-
-    def _refuse_unknown(self) -> None:
-        from torchvision import models
-
-        known = models.list_models(module=models)
-        if self.name not in known:
-            raise unknown_name("backbone", self.name, known)
+        return weight_files.state_dict(self.weights, published(self.name))
 
     def _whole(self) -> "torch.nn.Module":
         from torchvision import models
 
-        self._refuse_unknown()
+        refuse_unknown(self.name)
         return models.get_model(self.name, weights=None)
 
     @cached_property

@@ -70,7 +70,7 @@ class ButdObjects(NetworkExtractor):
                 "features.butd_objects.weights=default: there is no address left to fetch them from. Get a file as "
                 "docs/weights.md tells and name it, or use `random` for a trial."
             )
-        found = weight_files.identity(options.weights, options.seed, None)
+        found = weight_files.identity(options.weights, options.seed, "")
         if options.weights_sha256 and found != f"sha256:{options.weights_sha256.lower()}":
             raise UsageError(
                 f"features.butd_objects.weights={options.weights}: expected sha256 {options.weights_sha256}, "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.extractors import weights as weight_files
 from pipeline.extractors.imagenet import PREPROCESSING, imagenet_input
 from pipeline.extractors.network import NetworkExtractor
+from pipeline.extractors.published import label, published
 from pipeline.picture import Picture
 from schemas.features import ArraySpec, FeatureSpec, Row
 
@@ -13,20 +14,17 @@ if TYPE_CHECKING:
     import torch
 
 
+MODEL = "vgg16"
+
+
 class VggGrid(NetworkExtractor):
     """(49, 512) a picture, cell 7*y + x: torchvision's VGG-16 up to its adaptive pooling, input of 224 x 224."""
 
     spec = FeatureSpec("vgg_grid", arrays=(ArraySpec("features", (49, 512)),), version=3)  # Winograd's filtering
 
-    @property
-    def _default(self) -> Any:
-        from torchvision.models import VGG16_Weights
-
-        return VGG16_Weights.IMAGENET1K_V1
-
     def weights_identity(self) -> Any:
         """torchvision's, a file's sha256, or a seed."""
-        return weight_files.identity(self.settings.weights, self.settings.seed, self._default)
+        return weight_files.identity(self.settings.weights, self.settings.seed, label(MODEL))
 
     def fingerprint_parts(self) -> Mapping[str, Any]:
         """Weights, preprocessing, precision, layout and batch size."""
@@ -35,7 +33,7 @@ class VggGrid(NetworkExtractor):
     def fetch(self) -> None:
         """torchvision's weights, where the network allows."""
         if self.settings.weights == weight_files.DEFAULT:
-            weight_files.state_dict(self.settings.weights, self._default)
+            weight_files.state_dict(self.settings.weights, published(MODEL))
 
     def network(self) -> "torch.nn.Module":
         """All of VGG-16 but its classifier."""
@@ -49,7 +47,7 @@ class VggGrid(NetworkExtractor):
         trunk = torch.nn.Sequential()
         trunk.add_module("features", whole.features if random else whole.features.to_empty(device="cpu"))
         if not random:
-            tensors = weight_files.state_dict(self.settings.weights, self._default)
+            tensors = weight_files.state_dict(self.settings.weights, published(MODEL))
             weight_files.load_strictly(trunk, tensors, self.settings.weights)
         return trunk.append(whole.avgpool)
 

@@ -17,21 +17,24 @@ if TYPE_CHECKING:
 RANDOM, DEFAULT = "random", "default"
 
 
-def identity(weights: str, seed: int, default: Any) -> str:
-    """What the weights are, without loading them. default: torchvision's weights enum member.
+def identity(weights: str, seed: int, default: str) -> str:
+    """What the weights are, without loading them. default: what torchvision's are called.
 
     Raises UsageError where a file is named that is not there.
     """
     if weights == RANDOM:
         return f"random seed {seed} torch {version('torch').split('+')[0]}"
     if weights == DEFAULT:
-        return f"torchvision {default} {Path(default.url).name}"
+        return f"torchvision {default}"
     path = existing(weights)
     return f"sha256:{_digest(path, *_stamp(path))}"
 
 
 def state_dict(weights: str, default: Any) -> Mapping[str, "torch.Tensor"]:
-    """The tensors of a file or of torchvision's download, by name. Nothing is ever unpickled but tensors."""
+    """The tensors of a file or of torchvision's download, by name. Nothing is ever unpickled but tensors.
+
+    default: member of torchvision's enum.
+    """
     if weights == DEFAULT:
         try:
             return default.get_state_dict(progress=False, check_hash=True)

@@ -64,10 +64,14 @@ def grouped(tasks: Iterable[ShardTask], accelerated: Mapping[str, bool], workers
 
 @dataclass
 class ExtractShards(beam.PTransform):
-    """Groups of ShardTasks -> nothing; shards and receipts are files. A finished shard costs one checksum."""
+    """Groups of ShardTasks -> nothing; shards and receipts are files. A finished shard costs one checksum.
+
+    hinted: say what memory and accelerators are needed; Beam starts worker processes of their own for what says so.
+    """
 
     job: ExtractJob
     extractors: Sequence[Extractor]
+    hinted: bool = True
 
     def expand(self, groups: Any) -> Any:
         """What computes on a GPU is placed apart from what does not, where the runner heeds such hints."""
@@ -81,6 +85,9 @@ class ExtractShards(beam.PTransform):
         ]
 
     def _hinted(self, on_gpu: bool) -> beam.PTransform:
+        extract = beam.ParDo(ExtractShard(self.job))
+        if not self.hinted:
+            return extract
         mine = [e for e in self.extractors if e.accelerated == on_gpu]
         hints = {"min_ram": f"{sum(e.memory_gb for e in mine):g}GB"}
         named = sorted({e.settings.accelerator for e in mine if on_gpu and e.settings.accelerator})
@@ -88,7 +95,7 @@ class ExtractShards(beam.PTransform):
             raise UsageError(f"features: expected one accelerator for all that run together, found {', '.join(named)}.")
         if named:
             hints["accelerator"] = named[0]
-        return beam.ParDo(ExtractShard(self.job)).with_resource_hints(**hints)
+        return extract.with_resource_hints(**hints)
 
 
 class ExtractShard(beam.DoFn):

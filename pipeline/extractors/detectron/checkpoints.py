@@ -21,7 +21,7 @@ def identity(settings: Any) -> str:
             "features.detectron2_objects.weights: expected a checkpoint of the configuration, or `random` for a trial; "
             "there is no default."
         )
-    return weight_files.identity(settings.weights, settings.seed, None)
+    return weight_files.identity(settings.weights, settings.seed, "")
 
 
 def tensors(weights: str) -> Mapping[str, "torch.Tensor"]:
