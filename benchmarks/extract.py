@@ -12,7 +12,7 @@ For all features together: the models alone (a process a core that loads them an
 beforehand, nothing written) against the whole command. What the command takes longer is the overhead of Beam, decoding,
 checks and shards.
 
-Wall seconds tell of a quiet machine only; processor seconds (of all processes) are printed beside them.
+Wall seconds tell of a quiet machine only; for features alone processor seconds (of all processes) stand beside them.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import json
 import multiprocessing
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -146,8 +147,8 @@ def answers(dataset: Path, feature: str) -> list[Any] | None:
     return None
 
 
-def _bare(share: tuple[Sequence[Path], Sequence[str]]) -> tuple[float, float, float]:
-    """What the models of one process cost for its share of the pictures: wall, processor and loading seconds."""
+def _bare(share: tuple[Sequence[Path], Sequence[str]]) -> tuple[float, float]:
+    """Wall seconds of the models of one process for its share of the pictures, and those of loading among them."""
     from pipeline.config import BuildConfig
     from pipeline.extractors import extractor_class
     from pipeline.picture import Picture
@@ -155,7 +156,7 @@ def _bare(share: tuple[Sequence[Path], Sequence[str]]) -> tuple[float, float, fl
 
     images, features = share
     config = resolve(BuildConfig, None, [one for name in features for one in RANDOM[name]])
-    wall = cpu = loading = 0.0
+    wall = loading = 0.0
     for name in features:
         extractor = extractor_class(name)(getattr(config.features, name))
         loaded, _ = Cost.of(extractor.load)
@@ -164,17 +165,17 @@ def _bare(share: tuple[Sequence[Path], Sequence[str]]) -> tuple[float, float, fl
         inputs += inputs[:1] * (-len(inputs) % size)
         batches = [inputs[i : i + size] for i in range(0, len(inputs), size)]
         computed, _ = Cost.of(lambda: [extractor.extract(batch) for batch in batches])  # noqa: B023 (called at once)
-        wall, cpu, loading = wall + loaded.wall + computed.wall, cpu + loaded.cpu + computed.cpu, loading + loaded.wall
-    return wall, cpu, loading
+        wall, loading = wall + loaded.wall + computed.wall, loading + loaded.wall
+    return wall, loading
 
 
-def bare(images: Sequence[Path], features: Sequence[str]) -> tuple[Cost, float]:
-    """What the models alone cost, a process a core, the slowest counted; and the seconds of loading among them."""
+def bare(images: Sequence[Path], features: Sequence[str]) -> tuple[float, float]:
+    """Wall seconds of the models alone, a process a core, the slowest counted; and those of loading among them."""
     cores = os.cpu_count() or 1
     shares = [(images[i::cores], features) for i in range(cores)]
     with multiprocessing.get_context("spawn").Pool(cores) as pool:
-        walls, cpus, loading = zip(*pool.map(_bare, shares, chunksize=1), strict=True)
-    return Cost(max(walls), sum(cpus)), max(loading)
+        walls, loading = zip(*pool.map(_bare, shares, chunksize=1), strict=True)
+    return max(walls), max(loading)
 
 
 def compare(images: Sequence[Path], dataset: Path, words: Sequence[object], feature: str) -> None:
@@ -196,6 +197,19 @@ def compare(images: Sequence[Path], dataset: Path, words: Sequence[object], feat
         print(f"{feature}: {same} of {len(images)} answers equal")
 
 
+def together(chosen: Sequence[Path], features: Sequence[str], folder: Path) -> tuple[float, float]:
+    """All features by the models alone, and by a build: wall seconds of both."""
+    folder.mkdir()
+    words = store(chosen, folder / "dataset")
+    images = stored(folder / "dataset")
+    sets = [one for name in features for one in RANDOM[name]]
+    alone, loading = bare(images, features)
+    whole, _ = Cost.of(lambda: pipeline("build", *words, "--set", *sets, "--features", ",".join(features)))
+    print(f"{', '.join(features)} together, {len(images)} pictures: models alone {alone:.1f} s ", end="")
+    print(f"({loading:.1f} s to load), build {whole.wall:.1f} s: {100 * (whole.wall / alone - 1):.1f} % more")
+    return alone, whole.wall
+
+
 def _same(a: Any, b: Any) -> bool:
     """Equal words; tensors equal to what float16 keeps."""
     return a == b if isinstance(a, list) else bool(np.allclose(a, b, rtol=2e-3, atol=2e-3))
@@ -208,30 +222,21 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=96)
     parser.add_argument("--features", nargs="+", default=["vgg_grid", "ocr"], choices=sorted(RANDOM))
     parser.add_argument("--only", choices=("alone", "together"))
+    parser.add_argument("--rounds", type=int, default=1, help="of all together: machines are not equally fast all day")
     options = parser.parse_args()
     chosen = sorted(options.images.glob("*.jpg"))[: options.number]
     with tempfile.TemporaryDirectory() as folder:
-        base = Path(folder) / "dataset"
-        words = store(chosen, base)
-        images = stored(base)
         if options.only != "together":
+            base = Path(folder) / "dataset"
+            words = store(chosen, base)
+            images = stored(base)
             for feature in options.features:
                 if feature in (*NETWORKS, "ocr"):
                     compare(images, base, words, feature)
         if options.only != "alone":
-            together = Path(folder) / "together" / "dataset"
-            together.parent.mkdir()
-            words = store(chosen, together)
-            sets = [one for name in options.features for one in RANDOM[name]]
-            alone, loading = bare(images, options.features)
-            whole, _ = Cost.of(
-                lambda: pipeline("build", *words, "--set", *sets, "--features", ",".join(options.features))
-            )
-            told = ", ".join(options.features)
-            print(f"{told} together, {len(images)} pictures: models alone {alone.wall:.1f} s ({alone.cpu:.1f} s of")
-            print(f"processors; {loading:.1f} s to load), build {whole.wall:.1f} s ({whole.cpu:.1f}): ", end="")
-            more = [f"{100 * (b / a - 1):.1f} %" for a, b in ((alone.wall, whole.wall), (alone.cpu, whole.cpu))]
-            print(f"{more[0]} more, {more[1]} of processors")
+            walls = [together(chosen, options.features, Path(folder) / str(i)) for i in range(options.rounds)]
+            alone, whole = (statistics.median(column) for column in zip(*walls, strict=True))
+            print(f"medians: {alone:.1f} s, {whole:.1f} s, {100 * (whole / alone - 1):.1f} % more")
 
 
 if __name__ == "__main__":
