@@ -3,20 +3,21 @@
 What the manifest says of a version, what feature.json says, and what the shards themselves say must be one story.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import pyarrow.parquet as pq
 
 from pipeline.engine import slice_digest
 from schemas.errors import IntegrityError
 from schemas.features import described_fingerprint
 from schemas.files import read_json
 from schemas.manifest import Manifest
+from schemas.parquet import read_parquet
 from schemas.shards import Outline, shard_outline
 
 
@@ -52,6 +53,18 @@ class _Version:
     def folder(self) -> str:
         return f"features/{self.name}/{self.version}/"
 
+    @property
+    def description_file(self) -> str:
+        return f"{self.folder}feature.json"
+
+    @cached_property
+    def description(self) -> Mapping[str, Any] | None:
+        """What it says; None where it is broken or not listed."""
+        if self.description_file in self.broken or self.description_file not in self.manifest.files:
+            return None
+        found: Mapping[str, Any] = read_json(self.dataset / self.description_file)
+        return found
+
     def breaches(self) -> Iterator[str]:
         shards, files = self.described["shards"], self.manifest.files
         if strangers := [shard for shard in shards if not shard.startswith(self.folder)]:
@@ -69,14 +82,13 @@ class _Version:
 
     def _description_breaches(self) -> Iterator[str]:
         """Whether the parts that are stated make this very fingerprint."""
-        file = f"{self.folder}feature.json"
-        if file not in self.manifest.files:
-            yield f"{self.dataset / file}: not in the manifest, which lists shards beside it."
-        elif file not in self.broken:
-            found = read_json(self.dataset / file)
+        file, found = self.dataset / self.description_file, self.description
+        if self.description_file not in self.manifest.files:
+            yield f"{file}: not in the manifest, which lists shards beside it."
+        elif found is not None:
             made = described_fingerprint(found["spec"], found["parts"])
             if {found["fingerprint"], made} != {self.version} or found["parts"] != self.described["parts"]:
-                yield f"{self.dataset / file}: what it describes is {made}, not {self.version}."
+                yield f"{file}: what it describes is {made}, not {self.version}."
 
     def _lost(self) -> list[tuple[str, str]] | None:
         """Images without a row, with their reason; None where the list of them is broken."""
@@ -85,7 +97,7 @@ class _Version:
             return None
         if file not in self.manifest.files:
             return []
-        rows = pq.read_table(self.dataset / file, columns=["record_id", "reason"]).to_pylist()
+        rows = read_parquet(self.dataset / file, columns=["record_id", "reason"]).to_pylist()
         return sorted((row["record_id"], row["reason"]) for row in rows)
 
     def _count_breaches(self, lost: list[tuple[str, str]]) -> Iterator[str]:
@@ -100,6 +112,7 @@ class _Version:
     def _shard_breaches(self, lost: list[tuple[str, str]] | None) -> Iterator[str]:
         """Each shard by itself, against the images of its slice."""
         slices = self.described["slices"]
+        without = None if lost is None else [image for image, _ in lost]
         ends = [*(entry["first"] for entry in slices[1:]), "~"][: len(slices)]  # the last one is beyond every hash
         for shard, entry, end in zip(self.described["shards"], slices, ends, strict=True):
             if shard in self.broken:
@@ -115,20 +128,19 @@ class _Version:
             yield from self._layout_breaches(path, found)
             if len(found.keys) != self.manifest.files[shard].rows:
                 yield f"{path}: {len(found.keys)} rows, the manifest says {self.manifest.files[shard].rows}."
-            if lost is not None:
-                without = [image for image, _ in lost if entry["first"] <= image < end]
-                if slice_digest(sorted([*found.keys, *without])) != entry["slice"]:
+            if without is not None:
+                mine = without[bisect_left(without, entry["first"]) : bisect_left(without, end)]
+                if slice_digest(sorted([*found.keys, *mine])) != entry["slice"]:
                     yield f"{path}: its images are not those of its slice."
 
     def _layout_breaches(self, path: Path, found: Outline) -> Iterator[str]:
-        file = f"{self.folder}feature.json"
-        if file in self.broken or file not in self.manifest.files:
+        if self.description is None:
             return
-        spec = read_json(self.dataset / file)["spec"]
+        spec = self.description["spec"]
         arrays = {array["name"]: (array["shape"], array["dtype"]) for array in spec["arrays"]}
         columns = {name: _plain(kind) for name, kind in spec["columns"].items()}
         if {name: _plain(kind) for name, kind in found.columns.items()} != (arrays or columns):
-            yield f"{path}: it holds {found.columns}, {file} says {arrays or columns}."
+            yield f"{path}: it holds {found.columns}, {self.description_file} says {arrays or columns}."
 
 
 def _plain(kind: Any) -> Any:

@@ -1,6 +1,6 @@
 """The image door: exactly one picture, found, whole, a colour JPEG; its bytes go into the store."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,33 +30,6 @@ def count_reason(post: Post) -> Verdict:
     return post
 
 
-def take(reference: ImageRef, folders: Sequence[Path], dataset: Path, rules: ImageRules) -> StoredImage:
-    """Find the picture, let the gate look at its bytes, and keep them. ImageFault where it may not be kept."""
-    path = locate(reference, folders)
-    try:
-        data = read(path, rules.max_bytes)
-        stored = judge(data, rules, BuildState(dataset).judged)
-    except ImageFault as fault:
-        raise ImageFault(fault.reason, f"{path.name}: {fault.detail}") from fault
-    keep(dataset, stored.image_sha256, data)
-    return stored
-
-
-def settle(
-    reference: ImageRef, posts: Iterable[Post], folders: Sequence[Path], dataset: Path, rules: ImageRules
-) -> Iterator[Any]:
-    """All posts of one picture: read and stored once, then every post carries its hash or leaves with its fault."""
-    try:
-        stored = take(reference, folders, dataset, rules)
-    except ImageFault as fault:
-        for post in posts:
-            yield TaggedOutput(DROPPED, Dropped.of(post, "image", fault.reason, fault.detail))
-        return
-    yield TaggedOutput(IMAGE_ROWS, {"status": "stored", "path": reference.path, "url": reference.url, **vars(stored)})
-    for post in posts:
-        yield post.having(image_sha256=stored.image_sha256)
-
-
 @dataclass
 class Images(beam.PTransform):
     """Post -> (Posts with their picture's hash, rows of images.parquet, and a list of those who are Dropped).
@@ -68,17 +41,39 @@ class Images(beam.PTransform):
     dataset: Path
     rules: ImageRules
 
+    def take(self, reference: ImageRef) -> StoredImage:
+        """Find the picture, let the gate look at its bytes, and keep them. ImageFault where it may not be kept."""
+        path = locate(reference, self.folders)
+        try:
+            data = read(path, self.rules.max_bytes)
+            stored = judge(data, self.rules, BuildState(self.dataset).judged)
+        except ImageFault as fault:
+            raise ImageFault(fault.reason, f"{path.name}: {fault.detail}") from fault
+        keep(self.dataset, stored.image_sha256, data)
+        return stored
+
+    def _settled(self, key: tuple[str, str], posts: Iterable[Post]) -> Iterator[Any]:
+        """All posts of one picture: it is read and stored once, then each carries its hash or leaves with its fault."""
+        reference = ImageRef(*key)
+        try:
+            stored = self.take(reference)
+        except ImageFault as fault:
+            for post in posts:
+                yield TaggedOutput(DROPPED, Dropped.of(post, "image", fault.reason, fault.detail))
+            return
+        row = {"status": "stored", "path": reference.path, "url": reference.url, **vars(stored)}
+        yield TaggedOutput(IMAGE_ROWS, row)
+        for post in posts:
+            yield post.having(image_sha256=stored.image_sha256)
+
     def expand(self, posts: Any) -> Any:
         """Group the posts by the picture they name."""
         counted = (
             posts | "count" >> beam.Map(count_reason) | "route" >> beam.FlatMap(route).with_outputs(DROPPED, main=KEEP)
         )
-        folders, dataset, rules = self.folders, self.dataset, self.rules
         settled = (
             counted[KEEP]
             | Grouped(lambda post: (post.images[0].path, post.images[0].url))
-            | beam.FlatMapTuple(lambda key, group: settle(ImageRef(*key), group, folders, dataset, rules)).with_outputs(
-                DROPPED, IMAGE_ROWS, main=KEEP
-            )
+            | beam.FlatMapTuple(self._settled).with_outputs(DROPPED, IMAGE_ROWS, main=KEEP)
         )
         return settled[KEEP], settled[IMAGE_ROWS], [counted[DROPPED], settled[DROPPED]]
