@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import psutil
+import pyarrow as pa
 
 MEASURE = "PSS" if sys.platform == "linux" else "RSS"
 """Linux tells each process's share of what several map; elsewhere shared pages count once for each process."""
@@ -61,14 +62,23 @@ _ARENAS = 2
 """Heaps that glibc may divide allocations among; by default eight a core, each of which keeps what was freed in it."""
 
 
-def use_few_heaps() -> None:
-    """Early in a process that is going to have many threads."""
+_IDLE_SECONDS = 1
+"""After which Beam may let go what a stage worked with. It keeps that, with all its buffers, for a minute, for more of
+the same work; the embedded runner runs every stage once."""
+
+
+def keep_little() -> None:
+    """Early in a process that runs stages, before it has many threads."""
     if _GLIBC is not None:
         _GLIBC.mallopt(_M_ARENA_MAX, _ARENAS)
+    from apache_beam.runners.worker import sdk_worker
+
+    sdk_worker.DEFAULT_BUNDLE_PROCESSOR_CACHE_SHUTDOWN_THRESHOLD_S = _IDLE_SECONDS
 
 
 def give_back() -> None:
-    """Hand freed memory back to the system, which glibc does only at the end of a heap."""
+    """Hand freed memory back to the system, which glibc does only at the end of a heap, and Arrow when it likes."""
+    pa.default_memory_pool().release_unused()
     if _GLIBC is not None:
         _GLIBC.malloc_trim(0)
 

@@ -20,7 +20,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from pipeline.beam_flags import beam_options, embedded
-from pipeline.memory import use_few_heaps
+from pipeline.memory import keep_little
 from pipeline.stages.report import NAMESPACE
 from schemas.console import FAILED
 from schemas.errors import M3hError
@@ -33,7 +33,7 @@ def run_pipeline(wire: Callable[[beam.Pipeline], None], beam_flags: Sequence[str
 
     An exception of a stage is raised here. Returns our counters as the runner has them in the end.
     """
-    use_few_heaps()
+    keep_little()
     options = beam_options(beam_flags)
     if not embedded(beam_flags):
         return _counters(_run_elsewhere(wire, options))

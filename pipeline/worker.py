@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from pipeline.memory import use_few_heaps
+from pipeline.memory import keep_little
 
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
@@ -34,7 +34,7 @@ def die_with_parent(by: signal.Signals = signal.SIGKILL) -> None:
 
 if __name__ == "__main__":
     die_with_parent()
-    use_few_heaps()
+    keep_little()
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
     logging.getLogger().handlers[0].setLevel(logging.ERROR)
     from apache_beam.runners.worker import sdk_worker
