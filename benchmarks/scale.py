@@ -28,9 +28,9 @@ def measure(posts: int, folder: Path, workers: int) -> dict[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def slopes(runs: list[dict[str, Any]]) -> list[float]:
+def slopes(runs: list[dict[str, Any]], measure: str = "peak") -> list[float]:
     """Bytes that each further post costs, from one run to the next larger one."""
-    return [(more["peak"] - less["peak"]) / (more["posts"] - less["posts"]) for less, more in pairwise(runs)]
+    return [(more[measure] - less[measure]) / (more["posts"] - less["posts"]) for less, more in pairwise(runs)]
 
 
 def tables(runs: list[dict[str, Any]]) -> str:

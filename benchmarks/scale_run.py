@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class Stages(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
-        self.marks: list[tuple[str, float, float, list[int]]] = []
+        self.marks: list[tuple[str, float, float]] = []
         logger = logging.getLogger(_STAGE_LOG)
         logger.setLevel(logging.DEBUG)
         logger.propagate = False
@@ -77,12 +78,12 @@ class Stages(logging.Handler):
 
     def mark(self, name: str) -> None:
         """Something begins."""
-        self.marks.append((name, cpu_seconds(), time.monotonic(), PeakMemory.now()))
+        self.marks.append((name, cpu_seconds(), time.monotonic()))
 
     def steps(self) -> dict[str, list[float]]:
         """step -> [CPU seconds, seconds]."""
         found: dict[str, list[float]] = {}
-        for (name, cpu, moment, _), (_, cpu_after, after, _) in zip(self.marks, self.marks[1:], strict=False):
+        for (name, cpu, moment), (_, cpu_after, after) in pairwise(self.marks):
             both = found.setdefault(step_of(name), [0.0, 0.0])
             both[0] += cpu_after - cpu
             both[1] += after - moment
@@ -98,6 +99,19 @@ def step_of(name: str) -> str:
     return next((step for step, words in STEPS if re.search(words, first)), "other")
 
 
+def private_bytes() -> int:
+    """Of this process and of each it started, without the files they map: what other programs map as well counts less
+    for each, and those come and go.
+    """
+    found = 0
+    me = psutil.Process()
+    for process in (me, *me.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            info = process.memory_info()
+            found += info.rss - getattr(info, "shared", 0)
+    return found
+
+
 def measured(posts: int, folder: Path, workers: int) -> dict[str, Any]:
     """Make the dump, build it, plan shards; what that cost."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -107,10 +121,13 @@ def measured(posts: int, folder: Path, workers: int) -> dict[str, Any]:
     pipeline.graph.Images = StandIn  # type: ignore[misc,assignment]
     memory, stages, stop = PeakMemory(share=1.0), Stages(), threading.Event()
     (folder / "none").mkdir()
+    private = 0
 
     def watch() -> None:
+        nonlocal private
         while not stop.wait(0.5):
             memory.look()
+            private = max(private, private_bytes())
 
     memory.look()
     base = memory.bytes
@@ -131,8 +148,8 @@ def measured(posts: int, folder: Path, workers: int) -> dict[str, Any]:
     dropped = Counter({why: n for reasons in counts["dropped"].values() for why, n in reasons.items()})
     return {
         "posts": posts, "workers": workers, "generator": made, "steps": stages.steps(), "base": base,
-        "peak": memory.bytes, "measure": MEASURE, "kept": counts["kept"], "dropped": dropped, "shards": len(planned),
-        "stages": stages.marks,
+        "peak": memory.bytes, "measure": MEASURE, "private": private, "kept": counts["kept"], "dropped": dropped,
+        "shards": len(planned),
     }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -107,32 +107,28 @@ def record_counts(dataset: Path, read: int) -> dict[str, Any]:
 
     read: records as the readers tallied them. M3hError where the sums differ: a record was lost.
     """
-    posts = columns(dataset, "posts", ("split", "group"))
-    dropped = columns(dataset, "dropped", ("stage", "reason"), "part-*.parquet")
-    if read != len(posts) + len(dropped):
-        raise M3hError(
-            f"{dataset}: {read} records read, but {len(posts)} kept and {len(dropped)} dropped: records were lost."
-        )
+    posts = Counter(columns(dataset, "posts", ("split", "own_split")))
+    dropped = Counter(columns(dataset, "dropped", ("stage", "reason"), "part-*.parquet"))
+    kept, gone = posts.total(), dropped.total()
+    if read != kept + gone:
+        raise M3hError(f"{dataset}: {read} records read, but {kept} kept and {gone} dropped: records were lost.")
     by_door: dict[str, dict[str, int]] = {}
-    for (stage, reason), number in sorted(Counter(dropped).items()):
+    for (stage, reason), number in sorted(dropped.items()):
         by_door.setdefault(stage, {})[reason] = number
-    splits = Counter(split for split, _ in posts)
     return {
         "read": read,
-        "kept": len(posts),
+        "kept": kept,
         "dropped": by_door,
-        "splits": {split: splits[split] for split in SPLITS},
-        "leaks": _leaks(posts),
+        "splits": {name: sum(n for (split, _), n in posts.items() if split == name) for name in SPLITS},
+        "leaks": _leaks(dataset) if any(own for _, own in posts) else {"groups": 0, "posts": 0},
     }
 
 
-def columns(dataset: Path, folder: str, names: Sequence[str], pattern: str = "*.parquet") -> list[tuple[Any, ...]]:
-    """Rows of some columns, of all Parquet files of a folder of the dataset."""
-    rows: list[tuple[Any, ...]] = []
+def columns(dataset: Path, folder: str, names: Sequence[str], pattern: str = "*.parquet") -> Iterator[tuple[Any, ...]]:
+    """Rows of some columns, of all Parquet files of a folder of the dataset, one file in memory at a time."""
     for part in sorted((dataset / folder).glob(pattern)):
         table = read_parquet(part, columns=list(names))
-        rows += zip(*(table[name].to_pylist() for name in names), strict=True)
-    return rows
+        yield from zip(*(table[name].to_pylist() for name in names), strict=True)
 
 
 def stored_images(records: Path) -> list[str]:
@@ -142,14 +138,11 @@ def stored_images(records: Path) -> list[str]:
     return sorted({image for image, status in known if status == "stored"} & shown)
 
 
-def _leaks(posts: Iterable[tuple[Any, ...]]) -> dict[str, int]:
+def _leaks(dataset: Path) -> dict[str, int]:
     """Groups that stand in more than one split, and their posts: only a source's own splits can have any."""
-    posts = list(posts)
-    splits: dict[str, set[str]] = {}
-    for split, group in posts:
-        splits.setdefault(group, set()).add(split)
-    crossing = {group for group, found in splits.items() if len(found) > 1}
-    return {"groups": len(crossing), "posts": sum(group in crossing for _, group in posts)}
+    posts = Counter(columns(dataset, "posts", ("group", "split")))
+    crossing = {group for group, splits in Counter(group for group, _ in posts).items() if splits > 1}
+    return {"groups": len(crossing), "posts": sum(n for (group, _), n in posts.items() if group in crossing)}
 
 
 def leak_notes(counts: Mapping[str, Any]) -> list[str]:
@@ -250,10 +243,10 @@ def _write_mapping(dataset: Path, config: BuildConfig) -> dict[str, FileEntry]:
     """
     mapping = read_mapping(config.text.hashtag_map) if config.text.hashtag_map else {}
     rows = columns(dataset, "posts", ("hashtags", "keyphrases"))
-    pairs = [pair for tags, keyphrases in rows if tags for pair in pairs_of(tags, keyphrases, mapping)]
+    pairs = Counter(pair for tags, keyphrases in rows if tags for pair in pairs_of(tags, keyphrases, mapping))
     if not pairs:
         return {}
-    publish_text(dataset / MAPPING, mapping_table(pairs, Segmenter(config.text.word_statistics).certainty))
+    publish_text(dataset / MAPPING, mapping_table(pairs.elements(), Segmenter(config.text.word_statistics).certainty))
     return {MAPPING: file_entry(dataset / MAPPING)}
 
 
