@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.summary import read_runs
 from tests.commands import files_of, run
 from tests.flink_folder import install
 from tests.pipeline.fakes import small_dump
@@ -13,6 +14,7 @@ from tests.pipeline.flink import Cluster, cluster, run_and_strike
 
 pytestmark = pytest.mark.slow
 
+POSTS = 18
 SETTINGS = [
     *("--set", "clean.min_hashtag_count=1", "features.vgg_grid.weights=random", "features.vgg_grid.batch_size=4"),
     *("shards.images=3", "shards.posts=7"),
@@ -22,7 +24,7 @@ OTHER_WEIGHTS = ["--set", "features.vgg_grid.seed=5"]
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return small_dump(tmp_path_factory.mktemp("source"), posts=18)
+    return small_dump(tmp_path_factory.mktemp("source"), POSTS)
 
 
 def build_words(source: tuple[Path, Path], dataset: Path) -> list[object]:
@@ -51,6 +53,8 @@ def test_two_task_managers_write_what_one_process_writes(
     done = run("pipeline", *build_words(source, tmp_path / "d"), "--", *flink.flags)
     assert done.code == 0, done.err
     assert files_of(tmp_path / "d") == files_of(reference)
+    counters = read_runs(tmp_path / "d")[-1]["counters"]
+    assert {counters[f"{stage}.rows"] for stage in ("read", "language", "write", "ocr", "vgg_grid")} == {POSTS}
 
 
 def test_a_refresh_survives_the_death_of_a_worker(reference: Path, flink: Cluster, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipeline.summary import read_runs
 from tests.commands import ROOT, command, environment, files_of, run, seen_in
 from tests.pipeline.fakes import small_dump
 from tests.pipeline.helpers import gone, wait_for
@@ -143,6 +144,7 @@ def test_prism_whose_build_was_killed_and_refreshed(
     finish(["refresh", "--dataset", tmp_path / "embedded", *setting, "--workers", 1])
     assert sums(tmp_path / "d") == sums(tmp_path / "embedded")
     assert sums(tmp_path / "d") != sums(reference)
+    assert read_runs(tmp_path / "d")[-1]["counters"] == {"ocr.rows": POSTS}
 
 
 def test_prism_that_lost_a_worker_says_so_and_the_same_command_resumes(
