@@ -23,7 +23,7 @@ from pipeline.stages.near import PictureLinks, TextLinks
 from pipeline.stages.rare import RareHashtags
 from pipeline.stages.read import READY, TALLY, ReadDumps
 from pipeline.stages.report import Report
-from pipeline.stages.shuffle import Grouped, pack, unpack
+from pipeline.stages.shuffle import Grouped, pack, pack_post, unpack, unpack_post
 from pipeline.stages.split import Split
 from pipeline.stages.write import WriteJson, WriteOne, WriteParts
 from schemas.posts import IMAGE_SCHEMA, Post, dropped_row, post_row
@@ -85,7 +85,8 @@ def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
     routed = posts | "rare hashtags" >> RareHashtags(config.clean.min_hashtag_count)
     posts = told("rare_hashtags", routed[KEEP], routed[DROPPED])
 
-    posts = (posts, ready) | "all kept" >> beam.Flatten()
+    both = [some | f"pack {i}" >> beam.Map(pack_post) for i, some in enumerate((posts, ready))]
+    posts = both | "all kept" >> beam.Flatten() | "unpack" >> beam.Map(unpack_post)
     kept = told("split", (posts, near_links(posts, pictures, config.clean)) | "split" >> Split(config.split))
     known = ready | "url only" >> beam.Map(url_only_row)
     images = (image_rows, known) | "all images" >> beam.Flatten() | "one row an image" >> FirstOfEach("image_sha256")

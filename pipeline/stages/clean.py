@@ -11,6 +11,7 @@ from pipeline.hashtags import telling_writings
 from pipeline.language import language_of
 from pipeline.rules import CleanRules, TextRules
 from pipeline.stages.doors import DROPPED, KEEP, Door, Verdict, route
+from pipeline.stages.shuffle import pack_post, unpack_post
 from pipeline.text import Tokenizer
 from schemas.posts import Dropped, Post
 
@@ -55,8 +56,12 @@ class Text(beam.PTransform):
             | "most" >> beam.CombinePerKey(max)
             | "usual" >> beam.MapTuple(lambda hashtag, most: (hashtag, most[1]))
         )
-        read = posts | "read" >> beam.Map(self.decide, beam.pvalue.AsDict(written))
+        waiting = posts | "pack" >> beam.Map(pack_post)  # until all are counted
+        read = waiting | "read" >> beam.Map(self._read, beam.pvalue.AsDict(written))
         return read | beam.FlatMap(route).with_outputs(DROPPED, main=KEEP)
+
+    def _read(self, data: bytes, written: Mapping[str, str]) -> Verdict:
+        return self.decide(unpack_post(data), written)
 
 
 @dataclass
