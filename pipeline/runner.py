@@ -52,7 +52,7 @@ def run_pipeline(wire: Callable[[beam.Pipeline], None], beam_flags: Sequence[str
 
 _NEVER = 0
 """When the clock flushes what is being sent to a worker process. Beam does so each second, in another thread: what is
-written between its copying and its wiping is lost, silently (seen with 500 MB for a process)."""
+written between its copying and its wiping is lost, silently (seen with 1 GB for a process)."""
 
 
 def _run_elsewhere(wire: Callable[[beam.Pipeline], None], options: PipelineOptions) -> Any:
