@@ -14,9 +14,11 @@ LABELS = {
 
 def label(model: str) -> str:
     """Member of torchvision's enum, and its file. UsageError where torchvision has no such classification network."""
-    if model in LABELS:
-        return LABELS[model]
-    member = published(model)
+    return LABELS.get(model) or label_of(published(model))
+
+
+def label_of(member: Any) -> str:
+    """The name of a member of torchvision's enum, and its file."""
     return f"{member} {Path(member.url).name}"
 
 

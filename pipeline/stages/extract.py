@@ -79,15 +79,12 @@ class ExtractShards(beam.PTransform):
         return [
             groups
             | f"{label} groups" >> beam.Filter(lambda group, on=on: gpu[group[0].feature] == on)
-            | f"extract on {label}" >> self._hinted(on)
+            | f"extract on {label}" >> self._extract(on)
             for label, on in (("CPU", False), ("GPU", True))
             if on in gpu.values()
         ]
 
-    def _hinted(self, on_gpu: bool) -> beam.PTransform:
-        extract = beam.ParDo(ExtractShard(self.job))
-        if not self.hinted:
-            return extract
+    def _extract(self, on_gpu: bool) -> beam.PTransform:
         mine = [e for e in self.extractors if e.accelerated == on_gpu]
         hints = {"min_ram": f"{sum(e.memory_gb for e in mine):g}GB"}
         named = sorted({e.settings.accelerator for e in mine if on_gpu and e.settings.accelerator})
@@ -95,7 +92,8 @@ class ExtractShards(beam.PTransform):
             raise UsageError(f"features: expected one accelerator for all that run together, found {', '.join(named)}.")
         if named:
             hints["accelerator"] = named[0]
-        return extract.with_resource_hints(**hints)
+        extract = beam.ParDo(ExtractShard(self.job))
+        return extract.with_resource_hints(**hints) if self.hinted else extract
 
 
 class ExtractShard(beam.DoFn):

@@ -14,6 +14,7 @@ from pipeline.extractors.attribute_head import RANDOM_WORDS, Head, _same, read_h
 from pipeline.extractors.attributes import Attributes, AttributeSettings
 from pipeline.extractors.backbone import Backbone, BackboneSettings
 from pipeline.extractors.imagenet import imagenet_input
+from pipeline.extractors.published import LABELS, label_of, published
 from pipeline.picture import Picture
 from schemas.errors import UsageError
 from schemas.features import fingerprint
@@ -189,6 +190,10 @@ def test_weights_of_a_file_fill_the_backbone(tmp_path: Path, inputs: list[np.nda
     batch = torch.from_numpy(np.stack(inputs))
     with torch.inference_mode():
         torch.testing.assert_close(trunk(batch), whole(batch), rtol=0, atol=0)
+
+
+def test_labels_that_are_stated_are_those_of_torchvision() -> None:
+    assert {model: label_of(published(model)) for model in LABELS} == LABELS
 
 
 def test_what_is_random_is_said() -> None:
