@@ -26,6 +26,7 @@ from pipeline.stages.report import Report
 from pipeline.stages.shuffle import Grouped, pack, pack_post, unpack, unpack_post
 from pipeline.stages.split import Split
 from pipeline.stages.write import WriteJson, WriteOne, WriteParts
+from pipeline.state import BuildState
 from schemas.posts import IMAGE_SCHEMA, Post, dropped_row, post_row
 
 
@@ -47,6 +48,9 @@ class RecordsJob:
     crawl: CrawledImages | None = None
     progress: Path | None = None
 
+
+_SHARD_BYTES = 1 << 21
+"""Of dumps: a thousand posts, more or less."""
 
 STAGES = ("read", CRAWL, "image", "text", "language", "duplicates", "rare_hashtags", "split", WRITE)
 """As they report, in their order; those at which records leave bear the name that `dropped` has."""
@@ -77,7 +81,8 @@ def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
     posts, image_rows, dropped = posts | "images" >> images
     posts = told("image", posts, *dropped)
     pictures = image_rows | "places" >> beam.Map(lambda row: (row["image_sha256"], row["places"]))
-    for name, stage in (("text", Text(config.clean, config.text)), ("language", Language(config.clean))):
+    text = Text(config.clean, config.text, BuildState(job.dataset).readings, text_shards(job.sources))
+    for name, stage in (("text", text), ("language", Language(config.clean))):
         routed = posts | name >> stage
         posts = told(name, routed[KEEP], routed[DROPPED])
     posts, dropped = (posts, pictures) | "duplicates" >> Dedup(config.clean)
@@ -91,6 +96,11 @@ def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
     known = ready | "url only" >> beam.Map(url_only_row)
     images = (image_rows, known) | "all images" >> beam.Flatten() | "one row an image" >> FirstOfEach("image_sha256")
     _write(kept, gone, images, job)
+
+
+def text_shards(sources: Sources) -> int:
+    """So many that the texts of one take seconds to read."""
+    return 1 + sum(dump.size() for dump in sources.dumps) // _SHARD_BYTES
 
 
 def near_links(posts: Any, pictures: Any, rules: CleanRules) -> Any:

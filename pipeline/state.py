@@ -31,6 +31,7 @@ class BuildState:
         self.next = self.folder / "next"
         self.crawl = self.folder / "crawl"
         self.judged = self.folder / "judged"
+        self.readings = self.folder / "readings"
         self.forgetting = self.folder / "forget.json"
         self._signature = self.folder / "signature.json"
         self._records = self.folder / "records.json"
@@ -70,7 +71,8 @@ class BuildState:
         if not self._signature.is_file() or read_json(self._signature) != signature:
             self._records.unlink(missing_ok=True)
             self.forget_records()
-            shutil.rmtree(self.receipts, ignore_errors=True)
+            for kept in (self.receipts, self.readings):
+                shutil.rmtree(kept, ignore_errors=True)
         publish_json(self._signature, signature)
 
     def _refuse_changing(self) -> None:
@@ -101,7 +103,8 @@ class BuildState:
     def mark_records_done(self) -> None:
         """Written last of the records' phase."""
         publish_json(self._records, True)
-        shutil.rmtree(self.judged, ignore_errors=True)
+        for kept in (self.judged, self.readings):
+            shutil.rmtree(kept, ignore_errors=True)
 
     def forget_records(self) -> None:
         """Before the records' phase is done anew: no rows of an unfinished one may stay."""

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import IO, Any
 
 from schemas.errors import M3hError, UsageError
@@ -61,7 +62,21 @@ def read_blocks(path: str) -> Iterator[bytes]:
     except OSError as error:
         if not is_remote(path):
             raise
-        raise M3hError(f"{path}: cannot be read ({_one_line(error)}). The same command tries again.") from error
+        raise _interrupted(path, error) from error
+
+
+def size_of(path: str) -> int:
+    """Bytes of a file. M3hError where a remote one cannot be asked for."""
+    if not is_remote(path):
+        return Path(path).stat().st_size
+    try:
+        return int(_filesystems(path).get_filesystem(path).metadata(path).size_in_bytes)
+    except OSError as error:
+        raise _interrupted(path, error) from error
+
+
+def _interrupted(path: str, error: OSError) -> M3hError:
+    return M3hError(f"{path}: cannot be read ({_one_line(error)}). The same command tries again.")
 
 
 def sha256_of(path: str) -> str:

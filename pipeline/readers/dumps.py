@@ -17,7 +17,7 @@ from pipeline.readers.framing import Piece, pieces_of
 from pipeline.readers.record import RecordFault, valid_text
 from pipeline.readers.streams import BROKEN, TORN, Unreadable, buffered, decompressed
 from pipeline.rules import ReadRules
-from pipeline.storage import is_remote, read_blocks, sha256_of
+from pipeline.storage import is_remote, read_blocks, sha256_of, size_of
 from schemas.errors import UsageError
 from schemas.posts import Dropped, Post
 
@@ -49,8 +49,8 @@ class DumpFile:
         return {"name": self.name, "format": self.format or "detected", "sha256": sha256_of(self.path)}
 
     def size(self) -> int:
-        """Bytes of it; 0 for a remote one, which nobody asks."""
-        return 0 if is_remote(self.path) else Path(self.path).stat().st_size
+        """Bytes of it, as it lies there."""
+        return size_of(self.path)
 
     def absolute(self) -> "DumpFile":
         """The same file for a worker that runs in another folder."""

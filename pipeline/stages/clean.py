@@ -1,16 +1,19 @@
 """Rules that look at one post: tokens, hashtags, language (§4). Each is a pure function with a name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import apache_beam as beam
 
 from pipeline.hashtags import telling_writings
 from pipeline.language import language_of
+from pipeline.readings import Asked, Reading, read_once
 from pipeline.rules import CleanRules, TextRules
-from pipeline.stages.doors import DROPPED, KEEP, Door, Verdict, route
+from pipeline.stages.doors import DROPPED, KEEP, Door, Verdict, record_key, route
 from pipeline.stages.shuffle import pack_post, unpack_post
 from pipeline.text import Tokenizer
 from schemas.posts import Dropped, Post
@@ -35,19 +38,18 @@ def tokenizer(rules: TextRules) -> Tokenizer:
 
 @dataclass
 class Text(beam.PTransform):
-    """Post -> Posts with tokens and keyphrases, and Dropped."""
+    """Post -> Posts with tokens and keyphrases, and Dropped.
+
+    kept: where a build that goes on finds what was read before. shards: in how many parts it is kept.
+    """
 
     clean: CleanRules
     text: TextRules
-
-    def decide(self, post: Post, written: Mapping[str, str] | None = None) -> Verdict:
-        """Tokenise, then judge. written: how hashtags are usually written."""
-        read = tokenizer(self.text).read(post, written)
-        reason = text_reason(read, self.clean)
-        return Dropped.of(post, "text", *reason) if reason else read
+    kept: Path
+    shards: int = 1
 
     def expand(self, posts: Any) -> Any:
-        """One post at a time; how hashtags are written is counted over all of them first."""
+        """A shard of posts at a time; how hashtags are written is counted over all of them first."""
         written = (
             posts
             | "writings" >> beam.FlatMap(lambda post: telling_writings(post.text))
@@ -56,12 +58,34 @@ class Text(beam.PTransform):
             | "most" >> beam.CombinePerKey(max)
             | "usual" >> beam.MapTuple(lambda hashtag, most: (hashtag, most[1]))
         )
-        waiting = posts | "pack" >> beam.Map(pack_post)  # until all are counted
-        read = waiting | "read" >> beam.Map(self._read, beam.pvalue.AsDict(written))
+        read = (
+            posts
+            | "shard" >> beam.Map(lambda post: (self.shard_of(post), pack_post(post)))
+            | beam.GroupByKey()
+            | "read" >> beam.FlatMap(self._read, beam.pvalue.AsDict(written))
+        )
         return read | beam.FlatMap(route).with_outputs(DROPPED, main=KEEP)
 
-    def _read(self, data: bytes, written: Mapping[str, str]) -> Verdict:
-        return self.decide(unpack_post(data), written)
+    def shard_of(self, post: Post) -> int:
+        """The same in every run."""
+        return crc32(record_key(post).encode()) % self.shards
+
+    def _read(self, group: tuple[int, Iterable[bytes]], written: Mapping[str, str]) -> Iterator[Verdict]:
+        shard = sorted(group[1])
+        posts = [unpack_post(data) for data in shard]
+
+        def read(asked: Asked) -> Iterator[Reading]:
+            for post in posts:
+                found = tokenizer(self.text).read(post, asked)
+                yield found.hashtags, found.tokens, found.keyphrases
+
+        readings = read_once(shard, written, self.kept, read)
+        for post, (hashtags, tokens, keyphrases) in zip(posts, (map(tuple, one) for one in readings), strict=True):
+            yield self._judged(post.having(hashtags=hashtags, tokens=tokens, keyphrases=keyphrases))
+
+    def _judged(self, post: Post) -> Verdict:
+        reason = text_reason(post, self.clean)
+        return Dropped.of(post, "text", *reason) if reason else post
 
 
 @dataclass

@@ -89,7 +89,7 @@ def survives(
     assert files_of(killed.folder) == files_of(whole.folder)
     assert temps(killed.folder) == []
     assert not (killed.folder / FOLDER).exists()
-    for part in ("/shard-", "judged/"):  # shards; and what was found out of pictures
+    for part in ("/shard-", "judged/", "readings/"):  # shards; what was found out of pictures, and of texts
         redone = killed.made(part) - whole.made(part)
         assert redone.total() <= kills * workers, redone
 

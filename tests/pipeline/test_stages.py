@@ -196,10 +196,10 @@ def test_of_an_edited_post_the_last_version_stays_whatever_the_order(root, turne
     assert_that(dropped | beam.Map(lambda d: d.detail.partition(" ")[0]), equal_to(["9", "9", "7"]), "what stayed")
 
 
-def test_how_most_posts_write_a_hashtag_decides_for_all(root):
+def test_how_most_posts_write_a_hashtag_decides_for_all(root, tmp_path):
     texts = ["#AvengersEndGame", "#AvengersEndGame", "#AvengersEndgame", "#avengersendgame"]
     posts = [Post(str(i), f"we watch {tag} today", hashtags=("avengersendgame",)) for i, tag in enumerate(texts)]
-    read = root | beam.Create(posts) | Text(CleanRules(), TextRules())
+    read = root | beam.Create(posts) | Text(CleanRules(), TextRules(), tmp_path, shards=2)
     assert_that(read[KEEP] | beam.FlatMap(lambda post: post.keyphrases), equal_to(["avengers end game"] * 4))
 
 
@@ -211,13 +211,13 @@ def test_rare_hashtags_take_their_posts_along(root):
     assert_that(out[DROPPED] | beam.Map(lambda d: d.detail), equal_to(["#b"]), "detail")
 
 
-def test_texts_are_read_and_judged(root):
+def test_texts_are_read_and_judged(root, tmp_path):
     posts = [
         post(1, "a walk by the river #sun", hashtags=("sun",)),
         post(2, "too short #sun", hashtags=("sun",)),
         post(3, "a walk by the river", hashtags=()),
     ]
-    out = root | beam.Create(posts) | Text(CleanRules(), TextRules())
+    out = root | beam.Create(posts) | Text(CleanRules(), TextRules(), tmp_path, shards=2)
     check(out[KEEP], out[DROPPED], ["1"], [("2", "too_few_tokens"), ("3", "no_hashtag")])
     assert_that(out[KEEP] | beam.Map(lambda p: p.tokens), equal_to([("a", "walk", "by", "the", "river")]), "tokens")
 

@@ -105,6 +105,7 @@ def test_a_remote_file_is_read_hashed_and_searched_as_a_local_one(shelf, tmp_pat
         local = DumpFile(remote.name, str(Shelf.root / "bucket" / remote.name))
         assert list(read_dump(remote)) == list(read_dump(local))
         assert remote.identity() == local.identity()
+        assert remote.size() == local.size() > 0
         assert raw_record(remote, 1) == raw_record(local, 1)
     assert sha256_of(f"{shelf}/a.jsonl") == hashlib.sha256(record(1) + record(2)).hexdigest()
 

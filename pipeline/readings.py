@@ -1,0 +1,61 @@
+"""What was read out of texts, kept while a build is unfinished: however often killed, it reads a shard once."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.stages.shuffle import pack
+from schemas.files import publish_bytes
+
+Reading = tuple[Sequence[str], Sequence[str], Sequence[str]]
+"""Of a post: hashtags, tokens, keyphrases."""
+
+
+class Asked(Mapping[str, str]):
+    """How hashtags are usually written, and which of them somebody asked for: with what answer (None: not known)."""
+
+    def __init__(self, written: Mapping[str, str]) -> None:
+        self.answers: dict[str, str | None] = {}
+        self._written = written
+
+    def __getitem__(self, hashtag: str) -> str:
+        answer = self.answers[hashtag] = self._written.get(hashtag)
+        if answer is None:
+            raise KeyError(hashtag)
+        return answer
+
+    def __iter__(self) -> Any:
+        return iter(self._written)
+
+    def __len__(self) -> int:
+        return len(self._written)
+
+
+def read_once(
+    shard: list[bytes], written: Mapping[str, str], folder: Path, read: Callable[[Asked], Iterable[Reading]]
+) -> list[Reading]:
+    """What `read` finds in the posts of a shard, in their order, or what it found there before.
+
+    shard: the posts packed. It is the same shard if it has the same posts, of which those hashtags that were asked for
+    are usually written as before: a picture that came meanwhile may have brought posts that write them otherwise.
+    """
+    digest = hashlib.sha256(pack(shard)).hexdigest()
+    path = folder / f"{digest}.json"
+    known = _known(path, written)
+    if known is None:
+        asked = Asked(written)
+        known = list(read(asked))
+        publish_bytes(path, json.dumps({"asked": asked.answers, "read": known}).encode(), lasting=False)
+    return known
+
+
+def _known(path: Path, written: Mapping[str, str]) -> list[Reading] | None:
+    try:
+        kept = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):  # not yet, or a power cut took what was not on the disk
+        return None
+    if any(written.get(hashtag) != answer for hashtag, answer in kept["asked"].items()):
+        return None
+    return list(kept["read"])
