@@ -12,6 +12,7 @@ from pipeline.beam_flags import embedded
 from pipeline.earlier import Earlier, earlier_feature, is_whole
 from pipeline.engine import Receipt, ShardTask, slice_digest
 from pipeline.extractors.base import Extractor
+from pipeline.image_list import ImageList
 from pipeline.publish import BuiltFeature, stored_images
 from pipeline.run import Run
 from pipeline.runner import run_pipeline
@@ -19,9 +20,7 @@ from pipeline.stages.extract import ExtractJob, ExtractShards, grouped
 from pipeline.state import BuildState
 from schemas.config import as_plain
 from schemas.features import fingerprint
-from schemas.files import publish_text
 from schemas.manifest import Manifest
-from schemas.shards import shard_count, shard_slice
 
 log = logging.getLogger(__name__)
 
@@ -53,21 +52,18 @@ class Extraction:
         """Do what is not done. UsageError, before any work, where an extractor lacks what it needs."""
         if not self.extractors:
             return []
-        images = stored_images(self.state.records)
-        publish_text(self.state.image_list, "\n".join(images) + "\n")
+        images = ImageList(self.state.image_list.absolute(), self.per_shard)
+        images.write(stored_images(self.state.records))
         parts = {e.spec.name: e.fingerprint_parts() for e in self.extractors}
         prints = {e.spec.name: fingerprint(e.spec, parts[e.spec.name]) for e in self.extractors}
-        count = shard_count(len(images), self.per_shard)
-        tasks = [ShardTask(name, prints[name], i, count) for i in range(count) for name in prints]
-        job = self._job(
-            slice_digest(images), {name: earlier_feature(self.known, name, p, self.again) for name, p in prints.items()}
-        )
-        open_tasks = [task for task in tasks if not self._stands(task, job, images)]
+        tasks = [ShardTask(name, prints[name], i, images.shards) for i in range(images.shards) for name in prints]
+        job = self._job(images, {name: earlier_feature(self.known, name, p, self.again) for name, p in prints.items()})
+        open_tasks = [task for task in tasks if not self._stands(task, job)]
         log.info("extracting %s: %d of %d shards to do", ", ".join(prints), len(open_tasks), len(tasks))
         if open_tasks:
             for extractor in self.extractors:
                 extractor.fetch()
-            self._do(open_tasks, job, images)
+            self._do(open_tasks, job)
         receipts = {task: Receipt.read(job.receipt(task)) for task in tasks}
         for name in prints:
             mine = [task for task in tasks if task.feature == name]
@@ -84,23 +80,21 @@ class Extraction:
             for e in self.extractors
         ]  # fmt: skip
 
-    def _job(self, images: str, earlier: dict[str, Earlier]) -> ExtractJob:
+    def _job(self, images: ImageList, earlier: dict[str, Earlier]) -> ExtractJob:
         state = self.state
         return ExtractJob(
             dataset=state.dataset.absolute(),
             out=state.next.absolute(),
-            image_list=state.image_list.absolute(),
             images=images,
             receipts=state.receipts.absolute(),
-            per_shard=self.per_shard,
             settings={e.spec.name: e.settings for e in self.extractors},
             earlier=earlier,
             progress=self.run.folder,
         )
 
-    def _stands(self, task: ShardTask, job: ExtractJob, images: Sequence[str]) -> bool:
+    def _stands(self, task: ShardTask, job: ExtractJob) -> bool:
         """Whether a shard is done: by its receipt, or because the manifest vouches for this very file."""
-        mine = images[shard_slice(task.index, self.per_shard)]
+        mine = job.images.shard(task.index)
         if job.done(task, mine):
             return True
         earlier = job.earlier[task.feature]
@@ -115,7 +109,7 @@ class Extraction:
         Receipt(shard.name, shard.sha256, shard.rows, shard.first, shard.slice, dropped).write(job.receipt(task))
         return True
 
-    def _do(self, tasks: Sequence[ShardTask], job: ExtractJob, images: Sequence[str]) -> None:
+    def _do(self, tasks: Sequence[ShardTask], job: ExtractJob) -> None:
         groups = grouped(tasks, {e.spec.name: e.accelerated for e in self.extractors}, self.workers)
 
         def wire(root: beam.Pipeline) -> None:
@@ -124,6 +118,6 @@ class Extraction:
 
         pictures: Counter[str] = Counter()
         for task in tasks:
-            pictures[task.feature] += len(images[shard_slice(task.index, self.per_shard)])
+            pictures[task.feature] += len(job.images.shard(task.index))
         self.run.extracts(pictures)
         self.run.counted(run_pipeline(wire, self.beam_flags, min(self.workers, len(groups))))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.config import BuildConfig
@@ -133,9 +134,13 @@ def columns(dataset: Path, folder: str, names: Sequence[str], pattern: str = "*.
 
 def stored_images(records: Path) -> list[str]:
     """Hashes of the pictures that kept posts show and whose bytes are here, sorted."""
-    known = columns(records, "images", ("image_sha256", "status"), Path(IMAGE_LIST).name)
-    shown = {image for (image,) in columns(records, "posts", ("image_sha256",), "part-*.parquet")}
-    return sorted({image for image, status in known if status == "stored"} & shown)
+    parts = sorted((records / "posts").glob("part-*.parquet"))
+    shown = [pc.unique(read_parquet(part, columns=["image_sha256"])["image_sha256"]) for part in parts]
+    if not shown or not (records / IMAGE_LIST).is_file():
+        return []
+    known = read_parquet(records / IMAGE_LIST, columns=["image_sha256", "status"])
+    here = pc.and_(pc.equal(known["status"], "stored"), pc.is_in(known["image_sha256"], pa.chunked_array(shown)))
+    return sorted(known["image_sha256"].filter(here).to_pylist())
 
 
 def _leaks(dataset: Path) -> dict[str, int]:

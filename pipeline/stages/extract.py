@@ -14,12 +14,12 @@ from pipeline.earlier import Earlier
 from pipeline.engine import Receipt, ShardTask, Work, finished, run_shards
 from pipeline.extractors import extractor_class
 from pipeline.extractors.base import Extractor
+from pipeline.image_list import ImageList
 from pipeline.stages.report import Reporter
 from schemas.config import Settings
 from schemas.errors import UsageError
 from schemas.features import Row
 from schemas.posts import Dropped
-from schemas.shards import shard_slice
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,13 @@ class ExtractJob:
     """What every task of a run shares.
 
     dataset: where pictures and earlier shards lie; out: where new shards wait to be installed.
-    image_list: file with the dataset's image hashes, sorted, one a line; images: digest of them. earlier: by feature.
-    progress: folder of the run's tallies.
+    images: the dataset's. earlier: by feature. progress: folder of the run's tallies.
     """
 
     dataset: Path
     out: Path
-    image_list: Path
-    images: str
+    images: ImageList
     receipts: Path
-    per_shard: int
     settings: Mapping[str, Settings]
     earlier: Mapping[str, Earlier]
     progress: Path | None = None
@@ -105,7 +102,7 @@ class ExtractShard(beam.DoFn):
     def process(self, group: tuple[ShardTask, ...]) -> None:
         """Features whose rows are all known need no model."""
         job = self._job
-        images = _image_list(job.image_list, job.images)[shard_slice(group[0].index, job.per_shard)]
+        images = job.images.shard(group[0].index)
         reporters = {task.feature: Reporter(task.feature, job.progress) for task in group}
         for reporter in reporters.values():
             reporter.begin()
@@ -140,8 +137,3 @@ def _loaded(name: str, settings: Settings, _fingerprint: str) -> Extractor:
     extractor = extractor_class(name)(settings)
     extractor.load()
     return extractor
-
-
-@lru_cache(maxsize=1)
-def _image_list(path: Path, _digest: str) -> list[str]:
-    return path.read_text(encoding="ascii").split()

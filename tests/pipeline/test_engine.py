@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.engine import UNEXPECTED, Receipt, ShardTask, Work, finished, run_shards
 from pipeline.extractors.compute import ComputeSettings
+from pipeline.image_list import ImageList
 from pipeline.images import decode, image_path
 from pipeline.picture import Picture
 from pipeline.stages.extract import ExtractJob, ExtractShards, grouped
@@ -196,7 +197,7 @@ class OnGpu(Grey):
 
 def test_a_cluster_is_told_where_a_gpu_is_needed_and_how_much_memory(tmp_path: Path) -> None:
     root = beam.Pipeline()
-    job = ExtractJob(tmp_path, tmp_path, tmp_path / "list", "", tmp_path, 4, {}, {})
+    job = ExtractJob(tmp_path, tmp_path, ImageList(tmp_path / "list", 4), tmp_path, {}, {})
     root | beam.Create([(TASK,), (ShardTask("grey", "e" * 16, 0, 1),)]) | ExtractShards(job, [Probe(), OnGpu()])
     placed = root.to_runner_api().components
     hints = {
