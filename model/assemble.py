@@ -48,8 +48,9 @@ def build_model(
     system = get_system(config.system)
     if not system.learns:
         return KeyphraseModel(0, 0, None)
-    if system.fusion == "evidence":
-        return KeyphraseModel(0, 0, None, ranker=Ranker(config.clue_width, config.dropout))
+    ranker = Ranker(config.clue_width, config.dropout) if system.recalls else None
+    if system.recalls and not system.generates:
+        return KeyphraseModel(0, 0, None, ranker=ranker)
     seen = modalities(inputs)
     _check(system, seen, config)
     topics = _topic_model(config, sizes) if system.topics else None
@@ -61,12 +62,13 @@ def build_model(
         VisionEncoder(sizes.channels, d) if "vision" in seen else None,
         AttributeEncoder(sizes.attributes, e, d) if "attributes" in seen else None,
         _fusion(system, config, seen),
-        Classifier(d, sizes.labels, config.classifier_layers, config.dropout) if system.classifies else None,
+        _classifier(config, sizes) if system.classifies and not system.recalls else None,
         _decoder(system, config, sizes) if system.generates else None,
         _aggregation(config, sizes, label_words_nw) if system.aggregates else None,
         config.embedding_dropout,
         topics,
         TopicMemory(topics.counted, e, d, config.dropout) if topics and system.fusion == "topics" else None,
+        ranker,
     )
 
 
@@ -115,6 +117,10 @@ def _m3h(config: Config, seen: list[str]) -> M3HAttention:
         config.pairs,
         config.attention == "released",
     )
+
+
+def _classifier(config: Config, sizes: Sizes) -> Classifier:
+    return Classifier(config.width, sizes.labels, config.classifier_layers, config.dropout)
 
 
 def _decoder(system: System, config: Config, sizes: Sizes) -> Decoder:

@@ -37,6 +37,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "cls-recall": {"clue_width": 0, "learning_rate": 0.01},
     "cls-recall+clues": {"learning_rate": 0.01},
+    "gen-cls-m3h+recall": {"warmup_epochs": 3},
 }
 """Fields whose defaults a system changes. Whatever a file or the command line says comes before them."""
 
@@ -88,7 +89,7 @@ class Config(Settings):
     topic_stop_words: NonNegativeInt = 100  # but for so many of the very most frequent; a tenth of all at most (open)
     topic_weight: NonNegativeFloat = 1.0  # of its loss
 
-    # labels by the training posts, which is ours
+    # labels by the training posts, which is ours (cls-recall, cls-recall+clues, gen-cls-m3h+recall)
     grams: tuple[Gram, ...] = Gram.__args__  # type: ignore[attr-defined]  # what texts are compared by
     recall_penalty: PositiveFloat = 0.3  # of the ridge regression
     candidates: PositiveInt = (

@@ -6,7 +6,7 @@ words.json labels.json attributes.json   vocabularies of the training posts
 log.jsonl            run.json's content as a header, then lines of steps and epochs
 checkpoint/          where an unfinished run goes on
 model.safetensors    the best epoch's weights
-grams.json experience.safetensors   what cls-recall remembers of the training posts
+grams.json experience.safetensors   what a system that recalls remembers of the training posts
 keyphrases.json      how many training posts have each keyphrase
 predictions/         SPLIT.jsonl, see `predictions.py`
 scores.json          written last: a run with it is finished

@@ -9,7 +9,7 @@ from schemas.errors import UsageError, unknown_name
 
 MODALITIES = ("text", "vision", "attributes")
 INPUTS = ("text", "ocr", "vision", "objects", "attributes")
-Fusion = Literal["max", "avg", "m3h", "stacked", "alternating", "bilinear", "topics", "evidence"]
+Fusion = Literal["max", "avg", "m3h", "stacked", "alternating", "bilinear", "topics"]
 FUSES = {
     None: {"text"},
     "max": set(MODALITIES),
@@ -19,19 +19,20 @@ FUSES = {
     "alternating": {"text", "vision"},
     "bilinear": {"text", "vision"},
     "topics": {"text"},
-    "evidence": {"text", "attributes"},
 }
 """What each way to make c_fuse has a part for."""
+COMPARES = {"text", "attributes"}
+"""What posts are likened by, where labels are ranked by the training posts."""
 NEEDS_VISION = ("stacked", "alternating", "bilinear")
 
 
 @dataclass(frozen=True)
 class System:
-    """One row. inputs: of INPUTS. fusion: how c_fuse is made, or None: without it; `max` and `avg` pool, and with
-    `evidence` labels are ranked by the training posts instead.
+    """One row. inputs: of INPUTS. fusion: how c_fuse is made, or None: without it; `max` and `avg` pool.
 
     copies: the generator has a pointer to the text. aggregates: and, in a second phase, to the words of the
-    classifier's best labels. topics: with a neural topic model. ranks: whose list is the system's.
+    classifier's best labels. topics: with a neural topic model. recalls: the classifier does not see c_fuse, but ranks
+    labels by the training posts (`Evidence`). ranks: whose list is the system's.
     """
 
     name: str
@@ -44,6 +45,7 @@ class System:
     copies: bool = True
     aggregates: bool = False
     topics: bool = False
+    recalls: bool = False
     ranks: Literal["classifier", "generator"] = "classifier"
 
     @property
@@ -69,11 +71,17 @@ def _generator(
     copies: bool = True,
     aggregates: bool = False,
     topics: bool = False,
+    recalls: bool = False,
 ) -> System:
     words = tuple(inputs.split())
     return System(
-        *(name, row, words, description, fusion, classifies, True, copies, aggregates, topics), ranks="generator"
+        *(name, row, words, description, fusion, classifies, True, copies, aggregates, topics, recalls),
+        ranks="generator",
     )
+
+
+def _recall(name: str, description: str) -> System:
+    return System(name, "ours", tuple(RECALLED.split()), description, classifies=True, recalls=True)
 
 
 WORDING = "text ocr vision attributes"
@@ -116,10 +124,16 @@ SYSTEMS = {
             classifies=True,
             aggregates=True,
         ),
-        _classifier(
-            "cls-recall", "ours", RECALLED, "labels of similar training posts, by ridge regression", "evidence"
+        _recall("cls-recall", "labels of similar training posts, by ridge regression"),
+        _recall("cls-recall+clues", "and of what stands in the post itself"),
+        _generator(
+            *("gen-cls-m3h+recall", "ours", WORDING),
+            "the full model with cls-recall+clues for its classifier",
+            "m3h",
+            classifies=True,
+            aggregates=True,
+            recalls=True,
         ),
-        _classifier("cls-recall+clues", "ours", RECALLED, "and of what stands in the post itself", "evidence"),
     )
 }
 
@@ -138,7 +152,8 @@ def wanted_inputs(system: System, config: Config) -> list[str]:
     """
     extra = set(config.add_inputs) - set(system.inputs)
     chosen = (set(system.inputs) | extra) - set(config.drop_inputs)
-    without_part = [name for name in sorted(extra) if _modality(name) not in FUSES[system.fusion]]
+    parts = FUSES[system.fusion] | (COMPARES if system.recalls else set())
+    without_part = [name for name in sorted(extra) if _modality(name) not in parts]
     if without_part:
         raise UsageError(f"{system.name} has no part for {', '.join(without_part)}.")
     if "ocr" in chosen and "text" not in chosen:

@@ -185,3 +185,20 @@ def test_the_second_phase_of_the_released_code_trains_its_decoder_alone(name: st
     everything = {n.split(".")[0] for n, _ in model.named_parameters()}
     assert learning == ({"decoder", "aggregation"} if name == "released" else everything)
     assert model.aggregate is SYSTEMS[name].aggregates
+
+
+def test_the_unified_model_may_recall_its_labels() -> None:
+    """Their words are what the generator can copy; the classifier's own network is not there."""
+    model, batch = random_model("gen-cls-m3h+recall"), random_posts()
+    encoding = model(batch)
+    assert model.classifier is None
+    assert model.ranker is not None
+    assert model.aggregation is not None
+    ranked_bn = model.ranker(batch.score_bn, batch.candidate_bc, batch.candidate_mask_bc, batch.clue_bcf)
+    torch.testing.assert_close(encoding.logit_bn, ranked_bn)
+    memory = model.remember(batch, encoding)
+    assert memory.beta_bj is not None
+    offered_bj = memory.slot_bs[:, -memory.beta_bj.size(1) :]
+    for b, best in enumerate(ranked_bn.argmax(-1).tolist()):
+        words = set(offered_bj[b][memory.beta_bj[b] > 0].tolist())
+        assert set(model.aggregation.label_words_nw[best].tolist()) <= words

@@ -31,8 +31,9 @@ class Effort:
     rate: float = 0.01
 
 
-LONGER = {"gen-m3h+wording": Effort(posts=256, epochs=30, rate=0.003)}
-"""A generator alone, with a picture's words behind the text, takes 300 steps or so before it looks past them."""
+LONGER = dict.fromkeys(("gen-m3h+wording", "gen-cls-m3h+recall"), Effort(posts=256, epochs=30, rate=0.003))
+"""A generator whose encoder learns of no classifier, with a picture's words behind the text, takes 300 steps or so
+before it looks past them."""
 SMALL = {
     **{"word_width": 24, "width": 32, "heads": 2, "head_width": 8, "encoder_layers": 1, "dropout": 0.0},
     **{"topics": 4, "topic_width": 16, "topic_stop_words": 0, "glimpses": 2, "beam": 4, "n_best": 2},
@@ -86,7 +87,7 @@ def trial(name: str, place: str) -> Trial:
     vocabularies = Vocabularies.learn(posts, config.vocab_size)
     inputs = wanted_inputs(SYSTEMS[name], config)
     train, test = (encode(one, vocabularies, 40, 15, inputs, CHANNELS) for one in (posts, held))
-    if SYSTEMS[name].fusion == "evidence":
+    if SYSTEMS[name].recalls:
         how = (vocabularies.labels, config.recall_penalty, config.candidates, "attributes" in inputs, config.grams)
         experience, others = Experience.learn(posts, train.sources, *how)
         train = train.with_evidence(others)
