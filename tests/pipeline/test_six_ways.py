@@ -144,7 +144,9 @@ def test_prism_whose_build_was_killed_and_refreshed(
     finish(["refresh", "--dataset", tmp_path / "embedded", *setting, "--workers", 1])
     assert sums(tmp_path / "d") == sums(tmp_path / "embedded")
     assert sums(tmp_path / "d") != sums(reference)
-    assert read_runs(tmp_path / "d")[-1]["counters"] == {"ocr.rows": POSTS}
+    last = read_runs(tmp_path / "d")[-1]
+    assert [(stage["stage"], stage["rows"]) for stage in last["stages"]] == [("ocr", POSTS)]
+    assert 0 < last["counters"]["ocr.rows"] <= POSTS  # Prism leaves some out where it split a bundle
 
 
 def test_prism_that_lost_a_worker_says_so_and_the_same_command_resumes(
