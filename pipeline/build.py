@@ -222,7 +222,7 @@ def _records(
         forgotten=forgotten,
         progress=run.folder,
     )
-    run.reads(STAGES, sum(dump.size() for dump in sources.dumps))
+    run.reads(STAGES, sources.bytes)
     run.counted(run_pipeline(lambda root: build_records(root, job), options.beam_flags, options.workers))
     if sources.crawl:
         crawl.publish_ledgers(state.next)

@@ -56,7 +56,8 @@ class Extraction:
         images.write(stored_images(self.state.records))
         parts = {e.spec.name: e.fingerprint_parts() for e in self.extractors}
         prints = {e.spec.name: fingerprint(e.spec, parts[e.spec.name]) for e in self.extractors}
-        tasks = [ShardTask(name, prints[name], i, images.shards) for i in range(images.shards) for name in prints]
+        count = images.shards
+        tasks = [ShardTask(name, prints[name], i, count) for i in range(count) for name in prints]
         job = self._job(images, {name: earlier_feature(self.known, name, p, self.again) for name, p in prints.items()})
         open_tasks = [task for task in tasks if not self._stands(task, job)]
         log.info("extracting %s: %d of %d shards to do", ", ".join(prints), len(open_tasks), len(tasks))

@@ -100,7 +100,7 @@ def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
 
 def text_shards(sources: Sources) -> int:
     """So many that the texts of one take seconds to read."""
-    return 1 + sum(dump.size() for dump in sources.dumps) // _SHARD_BYTES
+    return 1 + sources.bytes // _SHARD_BYTES
 
 
 def near_links(posts: Any, pictures: Any, rules: CleanRules) -> Any:

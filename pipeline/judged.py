@@ -1,7 +1,6 @@
 """What the gate said of pictures, kept while a build is unfinished: however often killed, it decodes a picture once."""
 
 import hashlib
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from pipeline.images import StoredImage
 from pipeline.rules import ImageRules
 from schemas.errors import ImageFault
 from schemas.features import canonical_json
-from schemas.files import json_text, publish_bytes
+from schemas.files import json_text, publish_bytes, read_json_if_whole
 
 _PASSING = "image_gate_"
 """How reasons begin that another try may do without."""
@@ -21,7 +20,7 @@ def judge(data: bytes, rules: ImageRules, folder: Path) -> StoredImage:
     """As the gate's `inspect`, of a picture that may have been looked at before. folder: of the verdicts."""
     digest = hashlib.sha256(data).hexdigest()
     path = folder / _of_rules(rules) / digest[:2] / f"{digest}.json"
-    verdict = _known(path)
+    verdict: dict[str, Any] | None = read_json_if_whole(path)
     if verdict is None:
         verdict = _asked(data, rules)
         if not verdict.get("reason", "").startswith(_PASSING):
@@ -36,13 +35,6 @@ def _asked(data: bytes, rules: ImageRules) -> dict[str, Any]:
         return vars(gate_of(rules).inspect(data))
     except ImageFault as fault:
         return {"reason": fault.reason, "detail": fault.detail}
-
-
-def _known(path: Path) -> dict[str, Any] | None:
-    try:
-        return dict(json.loads(path.read_bytes()))
-    except (FileNotFoundError, ValueError):  # not yet, or a power cut took what was not on the disk
-        return None
 
 
 @lru_cache(maxsize=4)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.stages.shuffle import pack
-from schemas.files import publish_bytes
+from schemas.files import publish_bytes, read_json_if_whole
 
 Reading = tuple[Sequence[str], Sequence[str], Sequence[str]]
 """Of a post: hashtags, tokens, keyphrases."""
@@ -52,10 +52,7 @@ def read_once(
 
 
 def _known(path: Path, written: Mapping[str, str]) -> list[Reading] | None:
-    try:
-        kept = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):  # not yet, or a power cut took what was not on the disk
-        return None
-    if any(written.get(hashtag) != answer for hashtag, answer in kept["asked"].items()):
+    kept = read_json_if_whole(path)
+    if kept is None or any(written.get(hashtag) != answer for hashtag, answer in kept["asked"].items()):
         return None
     return list(kept["read"])

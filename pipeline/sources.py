@@ -6,6 +6,7 @@ not name them again: a build that adds a dump, `retry`. It belongs to this machi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pipeline.readers.dumps import DumpFile
@@ -30,6 +31,11 @@ class Sources:
     images: tuple[Path, ...] = ()
     crawl: bool = False
     inputs: tuple[dict[str, str], ...] = ()
+
+    @cached_property
+    def bytes(self) -> int:
+        """Of all dumps, as they lie there; a remote one's filesystem is asked once."""
+        return sum(dump.size() for dump in self.dumps)
 
     @property
     def released(self) -> tuple[DumpFile, ...]:

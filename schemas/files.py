@@ -115,6 +115,14 @@ def read_json(path: Path) -> Any:
         raise IntegrityError(f"{path}: not readable as JSON ({error}).") from error
 
 
+def read_json_if_whole(path: Path) -> Any:
+    """A JSON file that need not last; None where it is not there yet, or a power cut took what was not on the disk."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
 @contextmanager
 def told_of(path: Path) -> Iterator[Path]:
     """A JSON file of ours while its fields are taken: IntegrityError that names it where they are not what we write."""

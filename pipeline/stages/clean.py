@@ -46,7 +46,7 @@ class Text(beam.PTransform):
     clean: CleanRules
     text: TextRules
     kept: Path
-    shards: int = 1
+    shards: int
 
     def expand(self, posts: Any) -> Any:
         """A shard of posts at a time; how hashtags are written is counted over all of them first."""

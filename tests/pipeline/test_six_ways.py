@@ -146,7 +146,7 @@ def test_prism_whose_build_was_killed_and_refreshed(
     assert sums(tmp_path / "d") != sums(reference)
     last = read_runs(tmp_path / "d")[-1]
     assert [(stage["stage"], stage["rows"]) for stage in last["stages"]] == [("ocr", POSTS)]
-    assert 0 < last["counters"]["ocr.rows"] <= POSTS  # Prism leaves some out where it split a bundle
+    assert 0 < last["counters"]["ocr.rows"] <= POSTS  # on a busy machine Prism leaves some out
 
 
 def test_prism_that_lost_a_worker_says_so_and_the_same_command_resumes(
