@@ -48,6 +48,10 @@ def build_model(
     system = get_system(config.system)
     if not system.learns:
         return KeyphraseModel(0, 0, None)
+    if config.taught and system.recalls:
+        raise UsageError(
+            f"taught: {system.name} has its labels by the training posts already; there is nothing to teach."
+        )
     ranker = Ranker(config.clue_width, config.dropout) if system.recalls else None
     if system.recalls and not system.generates:
         return KeyphraseModel(0, 0, None, ranker=ranker)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from model.data import Posts, Vocabularies
 from model.evidence import Evidence
+from model.lessons import Lessons
 from model.ragged import Ragged
 from schemas.vocab import EOS, PAD, SEP, UNK, WORD_SPECIALS, Vocabulary
 from schemas.wording import wording
@@ -47,12 +48,17 @@ class Batch:
 
 @dataclass(frozen=True)
 class Pairs:
-    """B post-keyphrase pairs. target_bt: extended ids, `<eos>` behind the last word. label_b: 0 for an unknown one."""
+    """B post-keyphrase pairs. target_bt: extended ids, `<eos>` behind the last word. label_b: 0 for an unknown one.
+
+    suggested_bk: labels that are learned beside it, share_bk: how much of the classification each is; or None.
+    """
 
     batch: Batch
     target_bt: Tensor
     target_mask_bt: Tensor
     label_b: Tensor
+    suggested_bk: Tensor | None = None
+    share_bk: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,8 @@ class Encoded:
     """All posts of a split as ids.
 
     sources: the words of each post as the model reads them. oov: of each post, its words outside the vocabulary that
-    can still be copied, in order of first appearance. pair_post, labels, targets: one entry a post-keyphrase pair.
+    can still be copied, in order of first appearance. pair_post, labels, targets: one entry a post-keyphrase pair; of
+    posts that are taught, targets go on with one entry a label. lessons: of these posts, or None; taught: their share.
     """
 
     posts: Posts
@@ -77,10 +84,21 @@ class Encoded:
     reads_attributes: bool = False
     device: str = "cpu"
     evidence: Evidence | None = None
+    lessons: Lessons | None = None
+    taught: float = 0.0
 
     def with_evidence(self, evidence: Evidence) -> "Encoded":
         """Beside them what the training posts say; a label that is no candidate of its post becomes an unknown one."""
         return replace(self, evidence=evidence, labels=evidence.within(self.pair_post, self.labels))
+
+    def with_lessons(self, lessons: Lessons, vocabularies: Vocabularies, taught: float) -> "Encoded":
+        """A share `taught` of what is learned of a pair is what `lessons` suggest for its post.
+
+        A classifier learns both at once; a generator writes now the pair's own keyphrase, now a suggested label.
+        """
+        words = vocabularies.words
+        of_labels = Ragged.of([[*words.encode(label.split()), EOS_ID] for label in vocabularies.labels.words])
+        return replace(self, targets=self.targets.then(of_labels), lessons=lessons, taught=taught)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
@@ -90,9 +108,14 @@ class Encoded:
         return Batch(rows_b, **self._source(rows_b))
 
     def pairs_batch(self, pairs_b: np.ndarray) -> Pairs:
-        """These post-keyphrase pairs."""
-        batch = self.posts_batch(self.pair_post[pairs_b])
-        return Pairs(batch, *map(self._tensor, (*self.targets.padded(pairs_b), self.labels[pairs_b])))
+        """These post-keyphrase pairs; what a generator is taught in their place is drawn from torch's random state."""
+        rows_b, lessons = self.pair_post[pairs_b], self.lessons
+        batch, target_b, suggested = self.posts_batch(rows_b), pairs_b, []
+        if lessons:
+            is_taught_b = torch.rand(len(rows_b)).numpy() < self.taught
+            target_b = np.where(is_taught_b, len(self.labels) + lessons.choice(rows_b), pairs_b)
+            suggested = [lessons.label_pk[rows_b], self.taught * lessons.chance_pk[rows_b]]
+        return Pairs(batch, *map(self._tensor, (*self.targets.padded(target_b), self.labels[pairs_b], *suggested)))
 
     def _source(self, rows_b: np.ndarray) -> dict[str, Tensor]:
         source_bl, mask_bl = self.source.padded(rows_b)

@@ -1,8 +1,9 @@
-"""A run that was killed goes on where it was: everything the trainer knows, in three files.
+"""A run that was killed goes on where it was: everything the trainer knows, in a few files.
 
 checkpoint/state.json           the trainer's numbers, and the names and sha256 of the other two; written last
 checkpoint/step-N.safetensors   weights and optimizer after step N of the run
 checkpoint/best-N.safetensors   the weights of the best epoch, N
+checkpoint/lessons.safetensors  what the training posts are taught, if they are; written once, before the first step
 
 There are no random states to keep: a batch's order and its dropout depend on seed, epoch, step and process alone.
 """
@@ -29,6 +30,7 @@ class Checkpoints:
 
     def __init__(self, run: Path) -> None:
         self.folder = run / "checkpoint"
+        self.lessons = self.folder / "lessons.safetensors"
 
     @property
     def exists(self) -> bool:
@@ -45,7 +47,7 @@ class Checkpoints:
         hashes = {name: known.get(name) or sha256_file(self.folder / name) for name in files.values()}
         publish_json(self.folder / "state.json", {"numbers": numbers, **files, "files": hashes})
         for path in self.folder.iterdir():
-            if path.name not in {*hashes, "state.json"}:
+            if path.name not in {*hashes, "state.json", self.lessons.name}:
                 path.unlink()
 
     def load(self) -> tuple[dict[str, Any], Tensors, Tensors]:

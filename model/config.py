@@ -38,6 +38,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "cls-recall": {"clue_width": 0, "learning_rate": 0.01},
     "cls-recall+clues": {"learning_rate": 0.01},
     "gen-cls-m3h+recall": {"warmup_epochs": 3},
+    "gen-cls-m3h+taught": {"taught": 0.5},
 }
 """Fields whose defaults a system changes. Whatever a file or the command line says comes before them."""
 
@@ -89,7 +90,7 @@ class Config(Settings):
     topic_stop_words: NonNegativeInt = 100  # but for so many of the very most frequent; a tenth of all at most (open)
     topic_weight: NonNegativeFloat = 1.0  # of its loss
 
-    # labels by the training posts, which is ours (cls-recall, cls-recall+clues, gen-cls-m3h+recall)
+    # labels by the training posts, which is ours (cls-recall, cls-recall+clues, gen-cls-m3h+recall, and who teaches)
     grams: tuple[Gram, ...] = Gram.__args__  # type: ignore[attr-defined]  # what texts are compared by
     recall_penalty: PositiveFloat = 0.3  # of the ridge regression
     candidates: PositiveInt = (
@@ -98,6 +99,9 @@ class Config(Settings):
     clue_width: NonNegativeInt = 32  # hidden units that weigh the clues; 0: by the scores alone
 
     # training
+    taught: Share = Field(
+        default=0.0, ge=0, le=1
+    )  # of what is learned, what similar training posts suggest, see `lessons`
     batch_size: PositiveInt = 64  # post-keyphrase pairs (open)
     epochs: PositiveInt = 15  # both phases together (open)
     warmup_epochs: NonNegativeInt = 5  # with a = 1, b = 0, before aggregation begins, §3.4 ("several")

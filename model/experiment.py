@@ -22,6 +22,7 @@ from model.parallel import ALONE, World, join
 from model.progress import Epoch
 from model.run import Facts, Run, finish, fresh_run, is_finished, pick_device, with_embeddings, with_experience
 from model.systems import get_system, wanted_inputs
+from model.teacher import lessons
 from model.train import Progress, Trainer
 from schemas.dataset import Dataset
 from schemas.errors import UsageError
@@ -58,7 +59,11 @@ def train_run(
         world.wait()
         checkpoints = Checkpoints(folder)
         journal = Journal(folder / "log.jsonl", {"run": asdict(run.facts)}, config.tensorboard) if world.first else None
-        data = (run.encode(train, left_out), run.encode(selection), run.vocabularies)
+        encoded = run.encode(train, left_out)
+        if config.taught:
+            told = lessons(run, checkpoints.lessons, train, selection, progress, world)
+            encoded = encoded.with_lessons(told, run.vocabularies, config.taught)
+        data = (encoded, run.encode(selection), run.vocabularies)
         best = None
         if get_system(config.system).learns:
             best = Trainer(run.model, *data, config, progress, world, checkpoints, journal).run(_report)
@@ -156,13 +161,13 @@ def claim(run: Run, overwrite: bool) -> None:
             raise UsageError(f"{folder}: not empty, and no run of ours. Give another --out.")
         if overwrite:
             (folder / "scores.json").unlink(missing_ok=True)
-            checkpoints.remove()
             shutil.rmtree(folder / "predictions", ignore_errors=True)
         elif checkpoints.exists:
             refuse_another(folder, run.config)
             _refuse_other_data(folder, run.facts)
             logger.info(f"{folder}: going on where it was stopped")
             return
+    checkpoints.remove()
     publish_json(folder / "config.json", run.config.model_dump(mode="json"))
     publish_json(folder / "run.json", asdict(run.facts))
 

@@ -20,6 +20,11 @@ class Ragged:
         values = np.fromiter((value for row in rows for value in row), np.int64, lengths.sum())
         return cls(values, np.concatenate([[0], lengths.cumsum()]))
 
+    def then(self, other: "Ragged") -> "Ragged":
+        """These rows, and behind them the other's."""
+        values = np.concatenate([self.values, other.values])
+        return Ragged(values, np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]]))
+
     def lengths(self) -> np.ndarray:
         """Of every row."""
         return np.diff(self.offsets)

@@ -129,6 +129,11 @@ def fresh_run(folder: Path, config: Config, dataset: Dataset, reader: Reader, in
     return Run(folder, config, facts, vocabularies, _model(config, facts, vocabularies))
 
 
+def with_model(run: Run) -> Run:
+    """With fresh weights for its configuration and what it reads."""
+    return replace(run, model=_model(run.config, run.facts, run.vocabularies))
+
+
 def with_embeddings(run: Run) -> Run:
     """The word embeddings as the configuration says: from a file or random, frozen or not."""
     config, words, model = run.config, run.vocabularies.words, run.model

@@ -134,6 +134,13 @@ SYSTEMS = {
             aggregates=True,
             recalls=True,
         ),
+        _generator(
+            *("gen-cls-m3h+taught", "ours", WORDING),
+            "the full model, taught also what cls-recall+clues says of its training posts",
+            "m3h",
+            classifies=True,
+            aggregates=True,
+        ),
     )
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from model.checkpoint import Checkpoints
 from model.config import Config
 from model.experiment import train_run, train_seeds
 from schemas.dataset import Dataset
@@ -107,6 +108,39 @@ def test_a_ranker_of_evidence_goes_on_too(tiny_dataset: Path, tmp_path: Path) ->
     train(tiny_dataset, config, tmp_path / "unbroken")
     for stop in (11, None):
         train(tiny_dataset, config, tmp_path / "run", stop)
+    assert result(tmp_path / "run") == result(tmp_path / "unbroken")
+
+
+@pytest.mark.parametrize("stop", [0, 9])
+@pytest.mark.parametrize("who", ["teacher", "pupil"])
+def test_a_taught_run_goes_on_too(who: str, stop: int, tiny_dataset: Path, tmp_path: Path) -> None:
+    """Whether its teacher still learned, or it was taught already."""
+    config, out = small(system="gen-cls-m3h+taught", epochs=2), tmp_path / "run"
+    train(tiny_dataset, config, tmp_path / "unbroken")
+    at = StopAt(stop)
+
+    def stopping(batches: list[np.ndarray], title: str) -> Iterable[np.ndarray]:
+        is_pupil = Checkpoints(out).lessons.exists()
+        return at(batches, title) if is_pupil == (who == "pupil") else batches
+
+    with pytest.raises(Stop):
+        train_run(config, Dataset(tiny_dataset), out, stopping)
+    train(tiny_dataset, config, out)
+    assert result(out) == result(tmp_path / "unbroken")
+
+
+def test_lessons_of_a_run_that_was_given_up_are_not_another_ones(tiny_dataset: Path, tmp_path: Path) -> None:
+    """Stopped before its first checkpoint, a run can be begun anew with another configuration."""
+    first, other = (small(system="cls-max", epochs=1, taught=0.5, recall_penalty=by) for by in (0.3, 30.0))
+    train(tiny_dataset, other, tmp_path / "unbroken")
+    taught = StopAt(0)
+
+    def stopping(batches: list[np.ndarray], title: str) -> Iterable[np.ndarray]:
+        return taught(batches, title) if Checkpoints(tmp_path / "run").lessons.exists() else batches
+
+    with pytest.raises(Stop):
+        train_run(first, Dataset(tiny_dataset), tmp_path / "run", stopping)
+    train(tiny_dataset, other, tmp_path / "run")
     assert result(tmp_path / "run") == result(tmp_path / "unbroken")
 
 
