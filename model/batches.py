@@ -154,30 +154,37 @@ def encode(
 
     inputs: of ocr, vision, objects, attributes, what is read; channels: the grid's, needed where `posts` have none.
     """
-    words, size = vocabularies.words, len(vocabularies.words)
+    words = vocabularies.words
     sources = sources_of(posts, words, max_source, inputs)
     oov = [list(dict.fromkeys(w for w in source if w not in words))[:max_oov] for source in sources]
-    tables = [{word: size + i for i, word in enumerate(types)} for types in oov]
     pairs = [(i, phrase) for i, phrases in enumerate(posts.keyphrases) for phrase in phrases]
-
-    def ids(tokens: Sequence[str], table: dict[str, int]) -> list[int]:
-        return [table.get(token, known) for token, known in zip(tokens, words.encode(tokens), strict=True)]
 
     return Encoded(
         posts=posts,
         sources=sources,
         oov=oov,
         source=Ragged.of([words.encode(source) for source in sources]),
-        copy=Ragged.of([ids(source, table) for source, table in zip(sources, tables, strict=True)]),
+        copy=Ragged.of([extended(source, words, own) for source, own in zip(sources, oov, strict=True)]),
         attributes=Ragged.of([vocabularies.attributes.encode(labels) for labels in posts.attributes]),
         pair_post=np.array([post for post, _ in pairs], np.int64),
         labels=np.array(vocabularies.labels.encode(phrase for _, phrase in pairs), np.int64),
-        targets=Ragged.of([[*ids(phrase.split(), tables[post]), EOS_ID] for post, phrase in pairs]),
+        targets=Ragged.of([target_of(phrase, words, oov[post]) for post, phrase in pairs]),
         grid=_grid(posts, channels) if {"vision", "objects"} & set(inputs) else None,
         grid_row=np.array(posts.image, np.int64),
         reads_attributes="attributes" in inputs,
         device=device,
     )
+
+
+def extended(tokens: Sequence[str], words: Vocabulary, oov: Sequence[str]) -> list[int]:
+    """Ids of the vocabulary and, from its size on, of a post's own words `oov`; `<unk>` for what is in neither."""
+    own = {word: len(words) + i for i, word in enumerate(oov)}
+    return [own.get(token, known) for token, known in zip(tokens, words.encode(tokens), strict=True)]
+
+
+def target_of(phrase: str, words: Vocabulary, oov: Sequence[str]) -> list[int]:
+    """What a generator writes for a phrase of that post."""
+    return [*extended(phrase.split(), words, oov), EOS_ID]
 
 
 def _grid(posts: Posts, channels: int) -> Tensor:

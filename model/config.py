@@ -15,7 +15,7 @@ Pair = Literal["vision_to_text", "attributes_to_text", "text_to_vision", "text_t
 Gram = Literal["words", "pairs", "stems", "pieces"]
 Style = Literal["paper", "released"]
 """As the paper says, or as the code that its authors released does."""
-Ranking = Literal["system", "classifier", "generator", "probabilities", "turns", "ranks"]
+Ranking = Literal["system", "classifier", "generator", "product", "probabilities", "turns", "ranks"]
 Share = float
 """A probability, 0 to 1."""
 
@@ -39,6 +39,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "cls-recall+clues": {"learning_rate": 0.01},
     "gen-cls-m3h+recall": {"warmup_epochs": 3},
     "gen-cls-m3h+taught": {"taught": 0.5},
+    "gen-cls-m3h+taught+product": {"taught": 0.7, "epochs": 25, "patience": 8, "generator_weight": 0.85},
 }
 """Fields whose defaults a system changes. Whatever a file or the command line says comes before them."""
 
@@ -122,8 +123,8 @@ class Config(Settings):
     max_steps: PositiveInt = 6  # words and <eos> together (open)
     length_power: NonNegativeFloat = 1.0  # a score is the sum of log P over length^this: 1 the mean, 0 the sum
     search: Literal["per-post", "released"] = "per-post"  # released: see `search`
-    ranking: Ranking = "system"  # whose list is given, or how both are merged: see `merge`
-    generator_weight: Share = Field(default=0.5, ge=0, le=1)  # in a merged list; the classifier has the rest
+    ranking: Ranking = "system"  # whose list is given, or how both are joined: `product`, see `weigh`; else see `merge`
+    generator_weight: Share = Field(default=0.5, ge=0, le=1)  # where both are joined; the classifier has the rest
     drop_duplicates: bool = True  # phrases equal after stemming, in favour of the next ones
     search_batch: PositiveInt = 32  # posts searched together; no effect on what is found
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from model.metrics import is_present, stem, stem_phrase
 from model.search import Rules, search
 from model.systems import get_system, ranking_of
 from model.unified import KeyphraseModel
+from model.weigh import weigh
 
 
 @dataclass(frozen=True)
@@ -59,18 +61,27 @@ def oracle(posts: Posts) -> list[list[Ranked]]:
 def _ranked(
     model: KeyphraseModel, batch: Batch, encoded: Encoded, vocabularies: Vocabularies, config: Config
 ) -> Iterator[Iterable[Candidate]]:
-    """The phrases of each post, best first, by the part that ranks, or merged."""
-    how = ranking_of(get_system(config.system), config)
+    """The phrases of each post, best first, by the part that ranks, or by both."""
+    how, n = ranking_of(get_system(config.system), config), config.n_best
     if how == "generator":
         return _generated(model, batch, encoded, vocabularies, config)
     if how == "classifier":
-        return _classified(model, batch, vocabularies, config.n_best)
+        return _classified(model, batch, vocabularies, n)
     both = zip(
         _generated(model, batch, encoded, vocabularies, config),
-        _classified(model, batch, vocabularies, config.n_best),
+        _classified(model, batch, vocabularies, n),
         strict=True,
     )
+    if how == "product":
+        lists = [(_likeliest(islice(one, 2 * n)), dict(other)) for one, other in both]
+        generated, labels = [one for one, _ in lists], [other for _, other in lists]
+        return iter(weigh(model, batch, encoded, vocabularies, generated, labels, config.generator_weight))
     return (merge(list(one), list(other), how, config.generator_weight) for one, other in both)
+
+
+def _likeliest(candidates: Iterable[Candidate]) -> dict[str, float]:
+    """Each phrase once; two hypotheses may have the same words, one of them copied as `<unk>`."""
+    return dict(sorted(candidates, key=lambda one: one[1]))
 
 
 @torch.inference_mode()

@@ -6,14 +6,14 @@ them by what they added. A phrase is of the part with the largest mean share ove
 Axes: B phrases (each with its post), T target, L source, S slots.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.batches import BOS_ID, EOS_ID, Batch, Encoded
+from model.batches import BOS_ID, EOS_ID, Batch, Encoded, target_of
 from model.config import Config
 from model.data import Vocabularies
 from model.infer import Ranked
@@ -41,24 +41,14 @@ def origins(
     if model.decoder is None or config.ranking == "classifier" or system.ranks == "classifier":
         return [["classifier"] * len(post) for post in ranked]
     rows = np.repeat(np.arange(len(ranked)), [len(post) for post in ranked])
-    targets = Ragged.of(list(_targets(encoded, vocabularies, ranked)))
+    posts = zip(ranked, encoded.oov, strict=True)
+    targets = Ragged.of([target_of(one.phrase, vocabularies.words, oov) for post, oov in posts for one in post])
     told: list[list[str]] = [[] for _ in ranked]
     for start in range(0, len(rows), PHRASES):
         part = np.arange(start, min(start + PHRASES, len(rows)))
         for row, best in zip(rows[part], _best(model, encoded, rows[part], targets, part), strict=True):
             told[row].append(ORIGINS[best])
     return told
-
-
-def _targets(
-    encoded: Encoded, vocabularies: Vocabularies, ranked: Sequence[Sequence[Ranked]]
-) -> Iterator[Sequence[int]]:
-    words = vocabularies.words
-    for post, oov in zip(ranked, encoded.oov, strict=True):
-        own = {word: len(words) + i for i, word in enumerate(oov)}
-        for one in post:
-            tokens = one.phrase.split()
-            yield [*(own.get(t, i) for t, i in zip(tokens, words.encode(tokens), strict=True)), EOS_ID]
 
 
 @torch.inference_mode()

@@ -62,6 +62,7 @@ TABLE_2 = (
     Row("  +clues", "cls-recall+clues"),
     Row("ours: GEN-CLS-M3H-ATT + recall", "gen-cls-m3h+recall"),
     Row("ours: GEN-CLS-M3H-ATT + taught", "gen-cls-m3h+taught"),
+    Row("  +product", "gen-cls-m3h+taught+product"),
 )
 """The paper's systems, its authors' code, and what we put beside them."""
 

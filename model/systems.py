@@ -32,7 +32,7 @@ class System:
 
     copies: the generator has a pointer to the text. aggregates: and, in a second phase, to the words of the
     classifier's best labels. topics: with a neural topic model. recalls: the classifier does not see c_fuse, but ranks
-    labels by the training posts (`Evidence`). ranks: whose list is the system's.
+    labels by the training posts (`Evidence`). ranks: whose list is the system's, or both halves' by `weigh`.
     """
 
     name: str
@@ -46,7 +46,7 @@ class System:
     aggregates: bool = False
     topics: bool = False
     recalls: bool = False
-    ranks: Literal["classifier", "generator"] = "classifier"
+    ranks: Literal["classifier", "generator", "product"] = "classifier"
 
     @property
     def learns(self) -> bool:
@@ -72,11 +72,11 @@ def _generator(
     aggregates: bool = False,
     topics: bool = False,
     recalls: bool = False,
+    ranks: Literal["generator", "product"] = "generator",
 ) -> System:
     words = tuple(inputs.split())
     return System(
-        *(name, row, words, description, fusion, classifies, True, copies, aggregates, topics, recalls),
-        ranks="generator",
+        *(name, row, words, description, fusion, classifies, True, copies, aggregates, topics, recalls, ranks)
     )
 
 
@@ -140,6 +140,13 @@ SYSTEMS = {
             "m3h",
             classifies=True,
             aggregates=True,
+        ),
+        _generator(
+            *("gen-cls-m3h+taught+product", "ours", WORDING),
+            "taught generator and classifier on M3H-Att, joined by the product of what both say of a phrase",
+            "m3h",
+            classifies=True,
+            ranks="product",
         ),
     )
 }

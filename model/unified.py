@@ -129,8 +129,11 @@ class KeyphraseModel(nn.Module):
     def log_likelihood(self, pairs: Pairs, encoding: Encoding) -> Tensor:
         """(N,) log P of every real target word, each given those before it."""
         memory = self.remember(pairs.batch, encoding)
-        words_bt = F.pad(pairs.target_bt[:, :-1], (1, 0), value=BOS_ID)
+        return self.follow(memory, encoding.start()[1], pairs.target_bt, pairs.target_mask_bt)
+
+    def follow(self, memory: Memory, state_bd: Tensor, target_bt: Tensor, mask_bt: Tensor) -> Tensor:
+        """(N,) log P of every real word of these targets, one a post of `memory`, each given those before it."""
+        words_bt = F.pad(target_bt[:, :-1], (1, 0), value=BOS_ID)
         u_bte = self.generator.inputs(self.embed(words_bt), memory)
-        s_btd = self.generator.states(u_bte, encoding.start()[1])
-        emission = self.generator.emit(u_bte, s_btd, memory)
-        return self.generator.log_likelihood(emission, memory, pairs.target_bt, pairs.target_mask_bt)
+        emission = self.generator.emit(u_bte, self.generator.states(u_bte, state_bd), memory)
+        return self.generator.log_likelihood(emission, memory, target_bt, mask_bt)

@@ -90,7 +90,7 @@ def test_the_classification_loss_by_hand() -> None:
     loss = joint_loss(model, pairs, 1.0)
     assert loss.classify == pytest.approx(float(-first - second), rel=1e-5)
     assert loss.labels == 2
-    assert float(loss.joint) == pytest.approx(loss.classify / 2)
+    assert float(loss.joint.detach()) == pytest.approx(loss.classify / 2)
 
 
 def test_lessons_of_logits_by_hand() -> None:
