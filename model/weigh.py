@@ -3,12 +3,11 @@
 Each half's own list leaves out what the other one may have found: a merged list has to guess there. Here the generator
 reads back the labels that it did not write, the classifier looks up the phrases that are labels, and a phrase is worth
 
-    w log P(phrase by the generator) + (1 - w) log P(label)
+    P(phrase by the generator)^w P(label)^(1 - w)
 
 Axes: B posts, M phrases of all posts, n labels, T words.
 """
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -42,20 +41,16 @@ def weigh(
     generated: phrases that the generator wrote, with their P. labels: that the classifier proposes. weight: w.
     """
     encoding = model(batch)
-    phrases = [[*dict.fromkeys([*one, *other])] for one, other in zip(generated, labels, strict=True)]
-    wanting = [[label for label in other if label not in one] for one, other in zip(generated, labels, strict=True)]
-    read = _read_back(model, batch, encoding, wanting, encoded, vocabularies.words)
-    known = [{**one, **dict(zip(w, r, strict=True))} for one, w, r in zip(generated, wanting, read, strict=True)]
-    p_bn = encoding.logit_bn.softmax(-1).cpu()
+    unwritten = [[label for label in listed if label not in one] for listed, one in zip(labels, generated, strict=True)]
+    read = _read_back(model, batch, encoding, unwritten, encoded, vocabularies.words)
     ranked: list[list[Candidate]] = []
-    for listed, by_generator, p_n in zip(phrases, known, p_bn, strict=True):
-        ids = vocabularies.labels.encode(listed)
-        by_classifier = [float(p_n[i]) if i != vocabularies.labels.unk else 0.0 for i in ids]
-        worth = [
-            weight * math.log(max(by_generator[phrase], LEAST)) + (1 - weight) * math.log(max(p, LEAST))
-            for phrase, p in zip(listed, by_classifier, strict=True)
-        ]
-        ranked.append(sorted(zip(listed, worth, strict=True), key=lambda one: -one[1]))
+    for one, other, p_n in zip(generated, read, encoding.logit_bn.softmax(-1).tolist(), strict=True):
+        worth = {}
+        for phrase, p in {**one, **other}.items():
+            label = vocabularies.labels.index.get(phrase, vocabularies.labels.unk)
+            label_p = p_n[label] if label != vocabularies.labels.unk else 0.0
+            worth[phrase] = max(p, LEAST) ** weight * max(label_p, LEAST) ** (1 - weight)
+        ranked.append(sorted(worth.items(), key=lambda item: -item[1]))
     return ranked
 
 
@@ -66,19 +61,19 @@ def _read_back(
     phrases: Sequence[Sequence[str]],
     encoded: Encoded,
     words: Vocabulary,
-) -> list[list[float]]:
+) -> list[dict[str, float]]:
     """P of each of these phrases of each post, `<eos>` included, by the generator."""
     memory, state_bd = model.remember(batch, encoding), encoding.start()[1]
     post_m = np.repeat(np.arange(len(phrases)), [len(listed) for listed in phrases])
     oov = (encoded.oov[row] for row in batch.rows_b)
     targets = Ragged.of([target_of(p, words, own) for listed, own in zip(phrases, oov, strict=True) for p in listed])
-    told: list[list[float]] = [[] for _ in phrases]
+    chances: list[float] = []
     for start in range(0, len(post_m), AT_ONCE):
         part = np.arange(start, min(start + AT_ONCE, len(post_m)))
         rows = torch.from_numpy(post_m[part]).to(state_bd.device)
         target_bt, mask_bt = (torch.from_numpy(array).to(state_bd.device) for array in targets.padded(part))
         log_p_bt = state_bd.new_zeros(mask_bt.shape)
         log_p_bt[mask_bt] = model.follow(memory.take(rows), state_bd[rows], target_bt, mask_bt)
-        for post, p in zip(post_m[part], log_p_bt.sum(1).exp().tolist(), strict=True):
-            told[post].append(p)
-    return told
+        chances += log_p_bt.sum(1).exp().tolist()
+    left = iter(chances)
+    return [{phrase: next(left) for phrase in listed} for listed in phrases]

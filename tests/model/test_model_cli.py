@@ -176,7 +176,13 @@ def test_a_finished_run_s_lists_can_be_merged_and_searched_otherwise(
 ) -> None:
     before = (finished / "predictions" / "test.jsonl").read_bytes()
     scores = {}
-    for sets in ([], ["ranking=classifier"], ["ranking=turns"], ["ranking=generator", "beam=2", "search=released"]):
+    for sets in (
+        [],
+        ["ranking=classifier"],
+        ["ranking=turns"],
+        ["ranking=product"],
+        ["ranking=generator", "beam=2", "search=released"],
+    ):
         options = ["--set", *sets] if sets else []
         assert main(["evaluate", str(finished), "--json", *options]) == 0
         scores[str(sets)] = only_json(capsys)["all"]["recall@5"]
