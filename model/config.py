@@ -100,9 +100,7 @@ class Config(Settings):
     clue_width: NonNegativeInt = 32  # hidden units that weigh the clues; 0: by the scores alone
 
     # training
-    taught: Share = Field(
-        default=0.0, ge=0, le=1
-    )  # of what is learned, what similar training posts suggest, see `lessons`
+    taught: Share = Field(default=0.0, ge=0, le=1)  # of what is learned, how much is taught: see `lessons`
     batch_size: PositiveInt = 64  # post-keyphrase pairs (open)
     epochs: PositiveInt = 15  # both phases together (open)
     warmup_epochs: NonNegativeInt = 5  # with a = 1, b = 0, before aggregation begins, §3.4 ("several")

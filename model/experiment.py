@@ -59,14 +59,14 @@ def train_run(
         world.wait()
         checkpoints = Checkpoints(folder)
         journal = Journal(folder / "log.jsonl", {"run": asdict(run.facts)}, config.tensorboard) if world.first else None
-        encoded = run.encode(train, left_out)
-        if config.taught:
-            told = lessons(run, checkpoints.lessons, train, selection, progress, world)
-            encoded = encoded.with_lessons(told, run.vocabularies, config.taught)
-        data = (encoded, run.encode(selection), run.vocabularies)
         best = None
         if get_system(config.system).learns:
-            best = Trainer(run.model, *data, config, progress, world, checkpoints, journal).run(_report)
+            encoded = run.encode(train, left_out)
+            if config.taught:
+                told = lessons(run, checkpoints.lessons, train, selection, progress, world)
+                encoded = encoded.with_lessons(told, run.vocabularies, config.taught)
+            data = (encoded, run.encode(selection), run.vocabularies, config)
+            best = Trainer(run.model, *data, progress, world, checkpoints, journal).run(_report)
         if journal:
             journal.close()
         if world.first:

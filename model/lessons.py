@@ -47,6 +47,7 @@ class Lessons:
         label_pk, chance_pk = tensors.get("labels", torch.empty(0)), tensors.get("chances", torch.empty(0))
         right = label_pk.dtype == torch.int64 and chance_pk.dtype == torch.float32
         right = right and label_pk.dim() == 2 and label_pk.shape == chance_pk.shape and len(label_pk) == posts
-        if not right or not bool(((label_pk >= 0) & (label_pk < labels)).all()):
+        right = right and bool(((label_pk >= 0) & (label_pk < labels) & (chance_pk >= 0)).all())
+        if not right or not torch.allclose(chance_pk.sum(1), torch.ones(posts), atol=1e-4):
             raise IntegrityError(f"{file}: not what this run wrote. Delete it: the teacher then learns again.")
         return cls(label_pk.numpy(), chance_pk.numpy())

@@ -17,7 +17,7 @@ from model.train import Progress, Trainer
 logger = logging.getLogger(__name__)
 TEACHER = "cls-recall+clues"
 SHARED = (
-    *("seed", "vocab_size", "max_source", "max_oov", "grams", "recall_penalty", "candidates", "clue_width", "dropout"),
+    *("seed", "max_source", "max_oov", "grams", "recall_penalty", "candidates", "clue_width", "dropout"),
     *("batch_size", "lr_decay", "select_on", "search_batch", "threads", "device"),
 )
 """What a teacher does as its pupil is told to."""

@@ -104,11 +104,13 @@ def test_lessons_of_logits_by_hand() -> None:
     "tensors",
     [
         {"labels": torch.zeros(3, 2, dtype=torch.long)},
-        {"labels": torch.zeros(2, 2, dtype=torch.long), "chances": torch.ones(2, 2)},
-        {"labels": torch.full((3, 2), 9), "chances": torch.ones(3, 2)},
-        {"labels": torch.zeros(3, 2), "chances": torch.ones(3, 2)},
+        {"labels": torch.zeros(2, 2, dtype=torch.long), "chances": torch.full((2, 2), 0.5)},
+        {"labels": torch.full((3, 2), 9), "chances": torch.full((3, 2), 0.5)},
+        {"labels": torch.zeros(3, 2), "chances": torch.full((3, 2), 0.5)},
+        {"labels": torch.zeros(3, 2, dtype=torch.long), "chances": torch.full((3, 2), torch.nan)},
+        {"labels": torch.zeros(3, 2, dtype=torch.long), "chances": torch.tensor([[2.0, -1.0]] * 3)},
     ],
-    ids=["none", "of other posts", "of other labels", "no ids"],
+    ids=["none", "of other posts", "of other labels", "no ids", "no numbers", "no chances"],
 )
 def test_a_file_of_other_lessons_is_refused_by_name(tensors: dict[str, torch.Tensor], tmp_path: Path) -> None:
     LESSONS.write(tmp_path / "right.safetensors")
