@@ -1,7 +1,8 @@
 """Where a predicted phrase came from: written from the vocabulary, copied from text or OCR, or from the classifier.
 
 Eq. (11) adds these up for each word; here a generator's phrases are read back to it, and each word is divided among
-them by what they added. A phrase is of the part with the largest mean share over its words.
+them by what they added. A phrase is of the part with the largest mean share over its words. Where a list is joined of
+both halves' (`merge`, `weigh`), it is the classifier's if as a label it is likelier than the generator is to write it.
 
 Axes: B phrases (each with its post), T target, L source, S slots.
 """
@@ -18,7 +19,7 @@ from model.config import Config
 from model.data import Vocabularies
 from model.infer import Ranked
 from model.ragged import Ragged
-from model.systems import get_system
+from model.systems import get_system, ranking_of
 from model.unified import KeyphraseModel
 from schemas.vocab import SEP
 
@@ -27,6 +28,7 @@ PHRASES = 160
 """Read back at once."""
 
 
+@torch.inference_mode()
 def origins(
     model: KeyphraseModel,
     encoded: Encoded,
@@ -38,28 +40,39 @@ def origins(
     system = get_system(config.system)
     if not system.learns:
         return [["text"] * len(post) for post in ranked]
-    if model.decoder is None or config.ranking == "classifier" or system.ranks == "classifier":
+    how = ranking_of(system, config)
+    if how == "classifier":
         return [["classifier"] * len(post) for post in ranked]
     rows = np.repeat(np.arange(len(ranked)), [len(post) for post in ranked])
     posts = zip(ranked, encoded.oov, strict=True)
     targets = Ragged.of([target_of(one.phrase, vocabularies.words, oov) for post, oov in posts for one in post])
+    labels = np.array(vocabularies.labels.encode(one.phrase for post in ranked for one in post), np.int64)
     told: list[list[str]] = [[] for _ in ranked]
     for start in range(0, len(rows), PHRASES):
         part = np.arange(start, min(start + PHRASES, len(rows)))
-        for row, best in zip(rows[part], _best(model, encoded, rows[part], targets, part), strict=True):
+        batch, target = encoded.posts_batch(rows[part]), targets.padded(part)
+        target_bt, mask_bt = (torch.from_numpy(array).to(batch.source_bl.device) for array in target)
+        shares_btp = added(model, batch, target_bt, _text_lengths(encoded, rows[part]).to(target_bt.device))
+        best_b = _best(shares_btp, mask_bt & (target_bt != EOS_ID))
+        if how != "generator":
+            written_b = shares_btp.sum(-1).masked_fill(~mask_bt, 1.0).prod(-1)
+            likelier_b = _as_label(model, batch, labels[part]) > written_b
+            best_b = best_b.masked_fill(likelier_b, ORIGINS.index("classifier"))
+        for row, best in zip(rows[part], best_b.tolist(), strict=True):
             told[row].append(ORIGINS[best])
     return told
 
 
-@torch.inference_mode()
-def _best(model: KeyphraseModel, encoded: Encoded, rows_b: np.ndarray, targets: Ragged, part: np.ndarray) -> list[int]:
-    """The index in ORIGINS of every phrase of `part`, which belong to the posts `rows_b`."""
-    batch = encoded.posts_batch(rows_b)
-    target_bt, mask_bt = (torch.from_numpy(array).to(batch.source_bl.device) for array in targets.padded(part))
-    word_bt = mask_bt & (target_bt != EOS_ID)
-    shares_btp = added(model, batch, target_bt, _text_lengths(encoded, rows_b).to(target_bt.device))
+def _best(shares_btp: Tensor, word_bt: Tensor) -> Tensor:
+    """(B,) the part with the largest mean share of the words."""
     shares_btp = shares_btp / shares_btp.sum(-1, keepdim=True).clamp_min(1e-12)
-    return [int(best) for best in (shares_btp * word_bt[..., None]).sum(1).argmax(-1)]
+    return (shares_btp * word_bt[..., None]).sum(1).argmax(-1)
+
+
+def _as_label(model: KeyphraseModel, batch: Batch, label_b: np.ndarray) -> Tensor:
+    """(B,) P of these labels, each of its post; zero of what is none."""
+    p_bn, ids_b = model(batch).logit_bn.softmax(-1), torch.from_numpy(label_b).to(batch.source_bl.device)
+    return p_bn.gather(1, ids_b[:, None]).squeeze(1) * (ids_b != 0)
 
 
 def added(model: KeyphraseModel, batch: Batch, target_bt: Tensor, text_b: Tensor) -> Tensor:

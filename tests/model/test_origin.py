@@ -71,3 +71,29 @@ def test_every_phrase_of_the_full_model_has_an_origin(tiny_dataset: Path, tiny_c
     ranked = predict(run.model, encoded, run.vocabularies, run.config)
     told = origins(run.model, encoded, run.vocabularies, run.config, ranked)
     assert [len(post) for post in told] == [len(post) for post in ranked]
+
+
+def test_of_a_joined_list_a_label_that_the_generator_would_hardly_write_is_the_classifier_s(
+    tiny_dataset: Path, tiny_config: Config
+) -> None:
+    """The classifier is sure of `kca`; `look` is no label, and `maga` it thinks all but impossible."""
+    run, _ = run_of(tiny_dataset, tiny_config, system="gen-m3h+wording+joint", ranking="product")
+    kca = run.vocabularies.labels.index["kca"]
+    with torch.no_grad():
+        run.model.classifier.mlp[-1].bias[kca] = 30.0
+    posts = Posts(["a"], [["look", "at", "this"]], [[]], [[]], [[]], [-1])
+    encoded = run.encode(posts)
+    run.model.eval()
+    both = [[Ranked("kca", 0.5), Ranked("look", 0.2), Ranked("maga", 0.1)]]
+    told = origins(run.model, encoded, run.vocabularies, run.config, both)[0]
+    assert [origin == "classifier" for origin in told] == [True, False, False]
+    alone = run.config.model_copy(update={"ranking": "generator"})
+    assert "classifier" not in origins(run.model, encoded, run.vocabularies, alone, both)[0]
+
+
+def test_a_joint_classifier_s_generator_may_rank_instead(tiny_dataset: Path, tiny_config: Config) -> None:
+    run, reader = run_of(tiny_dataset, tiny_config, system="cls-m3h+wording+joint", ranking="generator")
+    encoded = run.encode(reader.split("test"))
+    ranked = predict(run.model, encoded, run.vocabularies, run.config)
+    told = origins(run.model, encoded, run.vocabularies, run.config, ranked)
+    assert "classifier" not in {origin for post in told for origin in post}
