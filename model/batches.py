@@ -67,7 +67,7 @@ class Encoded:
 
     sources: the words of each post as the model reads them. oov: of each post, its words outside the vocabulary that
     can still be copied, in order of first appearance. pair_post, labels, targets: one entry a post-keyphrase pair; of
-    posts that are taught, targets go on with one entry a label. lessons: of these posts, or None; taught: their share.
+    posts that are taught, targets go on with one entry a suggestion. lessons: theirs, or None; taught: their share.
     """
 
     posts: Posts
@@ -96,9 +96,10 @@ class Encoded:
 
         A classifier learns both at once; a generator writes now the pair's own keyphrase, now a suggested label.
         """
-        words = vocabularies.words
-        of_labels = Ragged.of([[*words.encode(label.split()), EOS_ID] for label in vocabularies.labels.words])
-        return replace(self, targets=self.targets.then(of_labels), lessons=lessons, taught=taught)
+        words, labels = vocabularies.words, vocabularies.labels.words
+        posts = zip(lessons.label_pk.tolist(), self.oov, strict=True)
+        suggested = Ragged.of([target_of(labels[i], words, oov) for ids, oov in posts for i in ids])
+        return replace(self, targets=self.targets.then(suggested), lessons=lessons, taught=taught)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
@@ -113,7 +114,8 @@ class Encoded:
         batch, target_b, suggested = self.posts_batch(rows_b), pairs_b, []
         if lessons:
             is_taught_b = torch.rand(len(rows_b)).numpy() < self.taught
-            target_b = np.where(is_taught_b, len(self.labels) + lessons.choice(rows_b), pairs_b)
+            suggestion_b = len(self.labels) + rows_b * lessons.label_pk.shape[1] + lessons.choice(rows_b)
+            target_b = np.where(is_taught_b, suggestion_b, pairs_b)
             suggested = [lessons.label_pk[rows_b], self.taught * lessons.chance_pk[rows_b]]
         return Pairs(batch, *map(self._tensor, (*self.targets.padded(target_b), self.labels[pairs_b], *suggested)))
 

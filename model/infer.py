@@ -23,8 +23,8 @@ from model.weigh import weigh
 class Ranked:
     """A predicted keyphrase.
 
-    score: its probability; of merged lists what `merge` ranks by. A generator ranks by the mean log P of the words, so
-    its scores need not fall.
+    score: its probability; of joined lists what `merge` or `weigh` ranks by. A generator ranks by the mean log P of
+    the words, so its scores need not fall.
     """
 
     phrase: str
@@ -80,8 +80,11 @@ def _ranked(
 
 
 def _likeliest(candidates: Iterable[Candidate]) -> dict[str, float]:
-    """Each phrase once; two hypotheses may have the same words, one of them copied as `<unk>`."""
-    return dict(sorted(candidates, key=lambda one: one[1]))
+    """Each finished phrase once; two hypotheses may have the same words, one of them copied as `<unk>`.
+
+    An unfinished one, whose P is zero here, only fills up a list that is too short.
+    """
+    return dict(sorted(((phrase, p) for phrase, p in candidates if p), key=lambda one: one[1]))
 
 
 @torch.inference_mode()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from model.checkpoint import load_tensors, save_tensors
+from model.classifier import best_labels
 from schemas.errors import IntegrityError
 
 
@@ -26,15 +27,13 @@ class Lessons:
 
     @classmethod
     def of(cls, logit_pn: Tensor, k: int) -> "Lessons":
-        """The k likeliest by a teacher's logits."""
-        best = logit_pn.topk(min(k, logit_pn.size(1)), -1)
-        return cls(best.indices.numpy(), best.values.softmax(-1).numpy())
+        """The k likeliest by a teacher's logits; `<unk>`, label 0, is not among them."""
+        logit_pk, label_pk = best_labels(logit_pn, k)
+        return cls(label_pk.numpy(), logit_pk.softmax(-1).numpy())
 
     def choice(self, rows_b: np.ndarray) -> np.ndarray:
-        """(B,) a label of each of these posts, drawn by its chance from torch's random state."""
-        chance_bk = torch.from_numpy(self.chance_pk[rows_b])
-        place_b = torch.multinomial(chance_bk, 1).squeeze(1).numpy()
-        return self.label_pk[rows_b, place_b]
+        """(B,) the place of a label of each of these posts, drawn by its chance from torch's random state."""
+        return torch.multinomial(torch.from_numpy(self.chance_pk[rows_b]), 1).squeeze(1).numpy()
 
     def write(self, file: Path) -> None:
         """A safetensors file."""
@@ -42,12 +41,12 @@ class Lessons:
 
     @classmethod
     def read(cls, file: Path, posts: int, labels: int) -> "Lessons":
-        """Inverse of `write`; IntegrityError unless it tells of so many posts, and of labels below `labels`."""
+        """Inverse of `write`; IntegrityError unless it tells of so many posts, and of labels from 1 to `labels` - 1."""
         tensors = load_tensors(file)
         label_pk, chance_pk = tensors.get("labels", torch.empty(0)), tensors.get("chances", torch.empty(0))
         right = label_pk.dtype == torch.int64 and chance_pk.dtype == torch.float32
         right = right and label_pk.dim() == 2 and label_pk.shape == chance_pk.shape and len(label_pk) == posts
-        right = right and bool(((label_pk >= 0) & (label_pk < labels) & (chance_pk >= 0)).all())
+        right = right and bool(((label_pk > 0) & (label_pk < labels) & (chance_pk >= 0)).all())
         if not right or not torch.allclose(chance_pk.sum(1), torch.ones(posts), atol=1e-4):
             raise IntegrityError(f"{file}: not what this run wrote. Delete it: the teacher then learns again.")
         return cls(label_pk.numpy(), chance_pk.numpy())

@@ -5,7 +5,7 @@
 `turns`          by turns from both lists, the generator's first
 
 Phrases that are equal after stemming are one. The paper's way is another: the labels' words are aggregated while the
-generator writes (Eq. 11), and its list is the system's. So is `weigh`, where both halves judge every phrase.
+generator writes (Eq. 11), and its list is the system's. In `weigh` both halves judge every phrase.
 """
 
 from collections.abc import Iterable, Sequence

@@ -14,7 +14,7 @@ scores.json          written last: a run with it is finished
 
 import logging
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,8 @@ class Run:
         encoded = encode(posts, self.vocabularies, *limits, facts.inputs, facts.channels, self.device)
         if self.experience is None:
             return encoded
-        return encoded.with_evidence(left_out or self.experience.evidence(posts, encoded.sources))
+        seen = as_read(posts, facts.inputs)
+        return encoded.with_evidence(left_out or self.experience.evidence(seen, encoded.sources))
 
     def save(self) -> None:
         """The vocabularies, run.json and the weights."""
@@ -161,9 +162,14 @@ def with_experience(run: Run, posts: Posts) -> tuple[Run, Evidence | None]:
     words, labels = run.vocabularies.words, run.vocabularies.labels
     sources = sources_of(posts, words, config.max_source, run.facts.inputs)
     how = (config.recall_penalty, config.candidates, "attributes" in run.facts.inputs, config.grams)
-    experience, evidence = Experience.learn(posts, sources, labels, *how)
+    experience, evidence = Experience.learn(as_read(posts, run.facts.inputs), sources, labels, *how)
     ranker.measure(evidence.clue_mf)
     return replace(run, experience=experience), evidence
+
+
+def as_read(posts: Posts, inputs: Collection[str]) -> Posts:
+    """Without OCR words where they are not read: the posts have them all the same, to be scored by."""
+    return posts if "ocr" in inputs else replace(posts, ocr=[[]] * len(posts))
 
 
 def load_run(folder: Path) -> Run:

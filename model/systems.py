@@ -178,7 +178,10 @@ def wanted_inputs(system: System, config: Config) -> list[str]:
 
 
 def ranking_of(system: System, config: Config) -> str:
-    """Whose list is given, `classifier` or `generator`, or how `merge` joins both; UsageError without a part for it."""
+    """Whose list is given, `classifier` or `generator`, or how `merge` or `weigh` joins both.
+
+    UsageError without a part for it.
+    """
     how = system.ranks if config.ranking == "system" else config.ranking
     has = {"classifier": system.classifies, "generator": system.generates}
     missing = [part for part in ([how] if how in has else has) if not has[part]]

@@ -30,10 +30,11 @@ def lessons(run: Run, file: Path, train: Posts, selection: Posts, progress: Prog
 
     The teacher reads what the run reads of text, OCR words and attributes, and the text in any case.
     """
+    size = len(train), len(run.vocabularies.labels)
     if file.exists():
-        return Lessons.read(file, len(train), len(run.vocabularies.labels))
+        return Lessons.read(file, *size)
     config = Config.model_validate({**run.config.model_dump(include=set(SHARED)), "system": TEACHER})
-    torch.manual_seed(config.seed)  # so that it is, to the bit, the run that TEACHER is with this seed
+    torch.manual_seed(config.seed)  # where it reads the same, it is to the bit the run that TEACHER is
     read = ["text", *(name for name in ("ocr", "attributes") if name in run.facts.inputs)]
     teacher, left_out = with_experience(
         with_model(replace(run, config=config, facts=replace(run.facts, inputs=read))), train
@@ -48,4 +49,5 @@ def lessons(run: Run, file: Path, train: Posts, selection: Posts, progress: Prog
     found = Lessons(*(np.concatenate([getattr(one, name) for one in told]) for name in ("label_pk", "chance_pk")))
     if world.first:
         found.write(file)
-    return found
+    world.wait()
+    return Lessons.read(file, *size)  # of several processes all are taught the same, to the bit

@@ -60,6 +60,17 @@ def test_a_post_that_is_only_taught_writes_what_is_suggested_as_often_as_it_is_l
     assert third.count("kca") == pytest.approx(200, abs=50)
 
 
+def test_a_suggested_word_that_only_the_post_has_is_copied() -> None:
+    """`kca` is in no vocabulary, but in the second post, which is taught to copy it as its own keyphrase says."""
+    words = Vocabularies(VOCABULARIES.words.count(["maga", "storm", "hour"]), *list(vars(VOCABULARIES).values())[1:])
+    encoded = encode(POSTS, words)
+    lessons = Lessons(np.array([[KCA]] * 3), np.ones((3, 1), np.float32))
+    pairs = encoded.with_lessons(lessons, words, 1.0).pairs_batch(np.array([1, 0]))
+    assert pairs.target_bt[0].tolist() == encoded.pairs_batch(np.array([1])).target_bt[0].tolist()
+    assert pairs.target_bt[0, 0] >= len(words.words)
+    assert pairs.target_bt[1, 0] == words.words.unk
+
+
 def test_of_a_share_so_many_are_drawn() -> None:
     torch.manual_seed(0)
     drawn = [written(taught(0.3).pairs_batch(np.array([1])))[0] for _ in range(400)]
@@ -94,8 +105,9 @@ def test_the_classification_loss_by_hand() -> None:
 
 
 def test_lessons_of_logits_by_hand() -> None:
-    found = Lessons.of(torch.tensor([[0.0, 1.0, 3.0, -torch.inf], [2.0, 0.0, -1.0, 2.5]]), 2)
-    assert found.label_pk.tolist() == [[2, 1], [3, 0]]
+    """`<unk>`, label 0, is never suggested, however likely."""
+    found = Lessons.of(torch.tensor([[0.0, 1.0, 3.0, -torch.inf], [9.0, 0.0, -1.0, 2.5]]), 2)
+    assert found.label_pk.tolist() == [[2, 1], [3, 1]]
     assert found.chance_pk[0, 1] == pytest.approx(1 / (1 + math.e**2))
     assert found.chance_pk.sum(1) == pytest.approx([1, 1])
 
@@ -103,14 +115,15 @@ def test_lessons_of_logits_by_hand() -> None:
 @pytest.mark.parametrize(
     "tensors",
     [
-        {"labels": torch.zeros(3, 2, dtype=torch.long)},
-        {"labels": torch.zeros(2, 2, dtype=torch.long), "chances": torch.full((2, 2), 0.5)},
+        {"labels": torch.ones(3, 2, dtype=torch.long)},
+        {"labels": torch.ones(2, 2, dtype=torch.long), "chances": torch.full((2, 2), 0.5)},
+        {"labels": torch.zeros(3, 2, dtype=torch.long), "chances": torch.full((3, 2), 0.5)},
         {"labels": torch.full((3, 2), 9), "chances": torch.full((3, 2), 0.5)},
         {"labels": torch.zeros(3, 2), "chances": torch.full((3, 2), 0.5)},
-        {"labels": torch.zeros(3, 2, dtype=torch.long), "chances": torch.full((3, 2), torch.nan)},
-        {"labels": torch.zeros(3, 2, dtype=torch.long), "chances": torch.tensor([[2.0, -1.0]] * 3)},
+        {"labels": torch.ones(3, 2, dtype=torch.long), "chances": torch.full((3, 2), torch.nan)},
+        {"labels": torch.ones(3, 2, dtype=torch.long), "chances": torch.tensor([[2.0, -1.0]] * 3)},
     ],
-    ids=["none", "of other posts", "of other labels", "no ids", "no numbers", "no chances"],
+    ids=["none", "of other posts", "the unknown label", "of other labels", "no ids", "no numbers", "no chances"],
 )
 def test_a_file_of_other_lessons_is_refused_by_name(tensors: dict[str, torch.Tensor], tmp_path: Path) -> None:
     LESSONS.write(tmp_path / "right.safetensors")

@@ -108,6 +108,20 @@ def test_one_half_alone_ranks_as_it_does_itself(name: str) -> None:
         assert scores[0] >= max(one.score for one in lists["generator", 0.5][row]) - 1e-5
 
 
+def test_a_label_cut_short_by_the_search_is_read_back() -> None:
+    """Of one step a search finishes nothing: what it has written is no proposal, though it may spell a label."""
+    model = model_of()
+    with torch.no_grad():
+        model.generator.vocabulary.bias[VOCABULARIES.words.index["kca"]] = 9.0
+        model.generator.switch.bias.fill_(9.0)
+    config = Config(system="gen-m3h+wording+joint", **SMALL, max_steps=1, ranking="product", generator_weight=1.0)
+    found = predict(model, ENCODED, VOCABULARIES, config)
+    for row, post in enumerate(found):
+        told = {one.phrase: one.score for one in post}
+        assert told["kca"] == pytest.approx(chance_of_writing(model, row, "kca"), rel=1e-3)
+        assert told["kca"] > 100 * LEAST
+
+
 def test_a_list_does_not_depend_on_the_other_posts() -> None:
     model, config = model_of(), Config(system="gen-m3h+wording+joint", **SMALL, ranking="product")
     together = predict(model, ENCODED, VOCABULARIES, config)
