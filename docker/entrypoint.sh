@@ -5,5 +5,5 @@
 set -eu
 case "${1:-}" in
     --worker_pool* | --id=* | --provision_endpoint=*) exec /opt/apache/beam/boot "$@" ;;
-    *) exec python -m pipeline "$@" ;;
+    *) exec m3h "$@" ;;
 esac

@@ -3,11 +3,12 @@
 FROM python:3.12.11-slim-bookworm
 
 WORKDIR /m3h
-COPY setup.py pyproject.toml constraints.txt README.md ./
+COPY setup.py pyproject.toml constraints.txt README.md LICENSE ./
 COPY schemas schemas
 COPY pipeline pipeline
 COPY model model
+COPY sample sample
 RUN pip install --no-cache-dir -c constraints.txt '.[train]' && useradd --uid 1000 --create-home m3h
 USER 1000
 WORKDIR /data
-ENTRYPOINT ["python", "-m", "model"]
+ENTRYPOINT ["m3h"]

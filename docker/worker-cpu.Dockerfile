@@ -10,10 +10,11 @@ WORKDIR /m3h
 COPY docker/install-tesseract.sh docker/entrypoint.sh docker/
 RUN ./docker/install-tesseract.sh && rm -rf /var/lib/apt/lists/*
 COPY --from=beam /opt/apache/beam/boot /opt/apache/beam/boot
-COPY setup.py pyproject.toml constraints.txt README.md ./
+COPY setup.py pyproject.toml constraints.txt README.md LICENSE ./
 COPY schemas schemas
 COPY pipeline pipeline
 COPY model model
+COPY sample sample
 RUN pip install --no-cache-dir -c constraints.txt '.[pipeline,ocr]' && useradd --uid 1000 --create-home m3h
 USER 1000
 WORKDIR /data

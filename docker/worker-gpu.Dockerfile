@@ -29,10 +29,11 @@ RUN apt-get update && apt-get install -y --no-install-recommends python3 && ./do
     && rm -rf /var/lib/apt/lists/*
 COPY --from=beam /opt/apache/beam/boot /opt/apache/beam/boot
 COPY --from=detectron2 /opt/m3h /opt/m3h
-COPY setup.py pyproject.toml constraints.txt README.md ./
+COPY setup.py pyproject.toml constraints.txt README.md LICENSE ./
 COPY schemas schemas
 COPY pipeline pipeline
 COPY model model
+COPY sample sample
 RUN pip install --no-cache-dir -c constraints.txt '.[pipeline,ocr]' && useradd --uid 1001 --create-home m3h
 USER 1001
 WORKDIR /data

@@ -2,7 +2,14 @@
 
 import sys
 
-from model.cli import main
+from m3h.schemas.own_module import guard_child_processes, ignore_current_folder
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    ignore_current_folder()
+    guard_child_processes()
+    from m3h.schemas.console import expect_interrupts, leave
+
+    expect_interrupts()
+    from m3h.model.cli import main
+
+    leave(main(sys.argv[1:]))

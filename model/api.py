@@ -1,26 +1,26 @@
-"""The Python side of `predict`: a finished run in memory, texts in, keyphrases out."""
+"""The Python interface of `predict`: load a finished run, give it texts, get keyphrases."""
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.data import Posts
-from model.evaluate import open_run
-from model.infer import Ranked, predict
-from model.origin import origins
-from model.run import Run
-from model.tokens import tokenise
-from schemas.errors import UsageError
+from m3h.model.data.posts import Posts
+from m3h.model.decoding.attribution import attributions
+from m3h.model.decoding.predict import RankedPhrase, predict
+from m3h.model.runs.evaluate import open_run
+from m3h.model.runs.run import Run
+from m3h.model.text.tokenizer import tokenize
+from m3h.schemas.errors import UsageError
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Keyphrase(Ranked):
-    """A predicted keyphrase and where it came from, one of `origin.ORIGINS`."""
+class Keyphrase(RankedPhrase):
+    """A predicted keyphrase and where it comes from, one of `attribution.ATTRIBUTIONS`."""
 
-    origin: str
+    attribution: str
 
 
 class Predictor:
@@ -29,37 +29,63 @@ class Predictor:
     def __init__(self, run: Run) -> None:
         self.run = run
 
-    def predict(self, texts: Sequence[str], ocr: Sequence[str] | None = None) -> list[list[Keyphrase]]:
-        """Keyphrases of raw texts, best first, one list a text. ocr: words read on each text's image, or none.
+    def predict(
+        self, texts: Sequence[str], ocr: Sequence[str] | None = None, alt: Sequence[str] | None = None
+    ) -> list[list[Keyphrase]]:
+        """The keyphrases of each text, best first.
 
-        A text is cut into words as `tokens.tokenise` does; there is no image. UsageError where no word is left of one.
+        ocr, alt: for each text the words on its image, and what its author says that the image shows; or None.
+
+        A text is split into words by `tokenizer.tokenize`. There is no image. A text of which no word is left has no
+        keyphrases, and a warning says so.
+
+        Raises UsageError: no word of any text is left, or `ocr` or `alt` has another length.
         """
-        return self.predict_posts(self.posts(texts, ocr))
+        return self.predict_posts(self.posts_of_texts(texts, ocr, alt))
 
     def predict_posts(self, posts: Posts) -> list[list[Keyphrase]]:
-        """Of a dataset's posts."""
+        """The keyphrases of each post, best first; [] for a post without words."""
+        rows = [row for row, tokens in enumerate(posts.tokens) if tokens]
+        if len(rows) == len(posts):
+            return self._predict(posts)
+        found = dict(zip(rows, self._predict(posts.at(rows)), strict=True)) if rows else {}
+        return [found.get(row, []) for row in range(len(posts))]
+
+    def _predict(self, posts: Posts) -> list[list[Keyphrase]]:
         run = self.run
         encoded = run.encode(posts)
-        ranked = predict(run.model, encoded, run.vocabularies, run.config)
-        told = origins(run.model, encoded, run.vocabularies, run.config, ranked)
+        ranked = predict(run.model, encoded, run.vocabularies, config=run.config)
+        found = attributions(run.model, encoded, run.vocabularies, config=run.config, ranked=ranked)
         return [
-            [Keyphrase(one.phrase, one.score, origin) for one, origin in zip(*post, strict=True)]
-            for post in zip(ranked, told, strict=True)
+            [Keyphrase(p.phrase, p.score, attribution) for p, attribution in zip(*post, strict=True)]
+            for post in zip(ranked, found, strict=True)
         ]
 
-    def posts(self, texts: Sequence[str], ocr: Sequence[str] | None = None) -> Posts:
-        """Raw texts as posts without keyphrases and images."""
+    def posts_of_texts(
+        self, texts: Sequence[str], ocr: Sequence[str] | None = None, alt: Sequence[str] | None = None
+    ) -> Posts:
+        """Texts as posts without keyphrases and images. ocr, alt: as in `predict`.
+
+        Raises:
+            UsageError: as in `predict`.
+        """
         words, n = self.run.vocabularies.words, len(texts)
-        tokens = [tokenise(text, words) for text in texts]
-        readings = [tokenise(reading, words) for reading in ocr or [""] * n]
-        if len(readings) != n:
-            raise UsageError(f"{n} texts, but {len(readings)} OCR readings: give one a text.")
-        for text, found in zip(texts, tokens, strict=True):
-            if not found:
-                raise UsageError(f"text {text!r}: no word left after cleaning.")
-        return Posts([f"text-{i}" for i in range(1, n + 1)], tokens, [[]] * n, readings, [[]] * n, [-1] * n)
+        tokens = [tokenize(text, words) for text in texts]
+        for name, given in (("OCR readings", ocr), ("descriptions", alt)):
+            if given and len(given) != n:
+                raise UsageError(f"{n} texts, but {len(given)} {name}: give one for each text.")
+        readings, shown = ([tokenize(one, words) for one in given or [""] * n] for given in (ocr, alt))
+        unreadable = [text for text, text_tokens in zip(texts, tokens, strict=True) if not text_tokens]
+        if unreadable and len(unreadable) == n:
+            raise UsageError(f"text {unreadable[0]!r}: no word left after cleaning. Give a text with words.")
+        for text in unreadable:
+            logger.warning(f"text {text!r}: no word left after cleaning; it has no keyphrases.")
+        return Posts([f"text-{i}" for i in range(1, n + 1)], tokens, [[]] * n, readings, [[]] * n, [-1] * n, shown)
 
 
 def load(folder: Path | str) -> Predictor:
-    """A finished run; UsageError where there is none, IntegrityError where a file of it is damaged."""
+    """A finished run.
+
+    Raises UsageError: there is none. Raises IntegrityError: a file of the run is damaged.
+    """
     return Predictor(open_run(Path(folder)))

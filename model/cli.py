@@ -2,39 +2,48 @@
 
 import contextlib
 import io
-import sys
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
-from model.assemble import PAPER_SIZES, count_parameters
-from model.commands import experiments, predicting, scoring, training
-from model.commands.options import AsJson
-from model.parallel import rank
-from model.systems import SYSTEMS
-from schemas.console import run as run_app
-from schemas.console import say
+from m3h.model.commands import experiments, predicting, scoring, training
+from m3h.model.commands.options import AsJson
+from m3h.schemas.console import run as run_app
+from m3h.schemas.console import say
+from m3h.schemas.programs import Extra, Program
+
+EXTRA = Extra("train", ("nltk", "safetensors", "torch"))
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 for _part in (training, scoring, predicting, experiments):
     app.registered_commands += _part.app.registered_commands
 
 HEAD = """\b
-  python -m model train --dataset data/tw --system gen-cls-m3h --out runs/full
-  python -m model evaluate runs/full
-  python -m model predict runs/full --text 'so excited to see these two tomorrow'
-  python -m model score --predictions found.txt --targets wanted.txt
+  m3h train --dataset data/tw --system gen-cls-m3h --out runs/full
+  m3h evaluate runs/full
+  m3h predict runs/full --text 'so excited to see these two tomorrow'
+  m3h score --predictions found.txt --targets wanted.txt
 
 Trains and uses the systems of the paper from a finished dataset folder.
 """
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the command line; the exit code. Of several processes only the first one prints."""
-    with contextlib.redirect_stdout(io.StringIO()) if rank() else contextlib.nullcontext():
-        return run_app(app, argv, many={"--seed", "--set", "--text"})
+    """Run the command line and return the exit code. Of several processes only the first one prints."""
+    with contextlib.redirect_stdout(io.StringIO()) if _is_follower() else contextlib.nullcontext():
+        return run_app(app, argv, many={"--seed", "--set", "--text"}, extra=EXTRA)
+
+
+def _is_follower() -> bool:
+    """Whether this is another than the first of several processes."""
+    if "RANK" not in os.environ:  # torch is not loaded to learn that there is one process
+        return False
+    from m3h.model.training.distributed import rank
+
+    return rank() > 0
 
 
 @app.callback(help=HEAD)
@@ -45,29 +54,38 @@ def _root() -> None:
 @app.command(
     short_help="Every system, by name.",
     help="""\b
-  python -m model systems
-  python -m model systems --json --vocab 45006 --labels 4262
+  m3h systems
+  m3h systems --json --vocab 45006 --labels 4262
 
-Every system, its row in the paper's Table 2, what it reads, and how many numbers it trains: with the paper's
-vocabularies, or those given. A system with a second phase may train fewer in it.
+Lists every system: its row in the paper's Table 2, its inputs, and its trained parameters. They are counted with the
+paper's vocabularies, or with the sizes given. A system with a second phase may train fewer parameters in it.
 """,
 )
 def systems(
-    vocab: Annotated[int, typer.Option(help="Words, specials included.", min=10)] = PAPER_SIZES.words,
-    labels: Annotated[int, typer.Option(help="Labels, <unk> included.", min=2)] = PAPER_SIZES.labels,
+    vocab: Annotated[int | None, typer.Option(help="Words, specials included.  [the paper's]", min=10)] = None,
+    labels: Annotated[int | None, typer.Option(help="Labels, <unk> included.  [the paper's]", min=2)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Every system."""
-    sizes = replace(PAPER_SIZES, words=vocab, labels=labels)
+    """Print every system.
+
+    Args:
+        vocab: words, specials included; None for the paper's.
+        labels: labels, `<unk>` included; None for the paper's.
+        as_json: print JSON.
+    """
+    from m3h.model.networks.factory import PAPER_SIZES, count_parameters
+    from m3h.model.systems import SYSTEMS
+
+    sizes = replace(PAPER_SIZES, words=vocab or PAPER_SIZES.words, labels=labels or PAPER_SIZES.labels)
     rows = []
     for system in SYSTEMS.values():
         parameters = count_parameters(system, sizes)
         row: dict[str, Any] = {"name": system.name, "paper_row": system.paper_row, "inputs": list(system.inputs)}
         row |= {"parameters": parameters.first, "second_phase_parameters": parameters.second}
         rows.append({**row, "description": system.description})
-    lines = [f"{r['name']:22} {r['paper_row']:17} {r['parameters']:>12,}  {', '.join(r['inputs'])}" for r in rows]
+    width = max(map(len, SYSTEMS))
+    lines = [f"{r['name']:{width}} {r['paper_row']:17} {r['parameters']:>12,}  {', '.join(r['inputs'])}" for r in rows]
     say(rows, as_json, "\n".join(lines))
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+PROGRAM = Program("Model commands", app, main, EXTRA)

@@ -1,4 +1,4 @@
-"""Every knob of a run, with the paper's values as defaults (§5.1 unless another § stands beside it)."""
+"""Every setting of a run. The defaults are the paper's (§5.1 unless another § is given)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,18 +6,18 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from schemas.config import Settings, resolve
-from schemas.errors import UsageError
+from m3h.schemas.config import Settings, resolve
+from m3h.schemas.errors import UsageError
 
-Input = Literal["ocr", "vision", "objects", "attributes"]
+Input = Literal["alt", "ocr", "vision", "objects", "attributes"]
 Pool = Literal["max", "avg"]
 Pair = Literal["vision_to_text", "attributes_to_text", "text_to_vision", "text_to_attributes"]
-Gram = Literal["words", "pairs", "stems", "pieces"]
+TermKind = Literal["words", "bigrams", "stems", "char_ngrams"]
 Style = Literal["paper", "released"]
-"""As the paper says, or as the code that its authors released does."""
-Ranking = Literal["system", "classifier", "generator", "product", "probabilities", "turns", "ranks"]
+"""As in the paper, or as in the code that its authors released."""
+Ranking = Literal["system", "classifier", "generator", "rescored", "interpolated", "interleaved", "reciprocal_rank"]
 Share = float
-"""A probability, 0 to 1."""
+"""A number from 0 to 1."""
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -35,28 +35,35 @@ PRESETS: dict[str, dict[str, Any]] = {
         "warmup_epochs": 10,
         "drop_duplicates": False,
     },
-    "cls-recall": {"clue_width": 0, "learning_rate": 0.01},
-    "cls-recall+clues": {"learning_rate": 0.01},
-    "gen-cls-m3h+recall": {"warmup_epochs": 3},
-    "gen-cls-m3h+taught": {"taught": 0.5},
-    "gen-cls-m3h+taught+product": {"taught": 0.7, "epochs": 25, "patience": 8, "generator_weight": 0.85},
+    "cls-krr": {"label_feature_width": 0, "learning_rate": 0.01},
+    "cls-krr+features": {"learning_rate": 0.01},
+    "gen-cls-m3h+krr": {"warmup_epochs": 3},
+    "gen-cls-m3h+distilled": {"distillation_weight": 0.5},
+    "gen-cls-m3h+distilled+rescored": {
+        "distillation_weight": 0.7,
+        "epochs": 25,
+        "patience": 8,
+        "generator_weight": 0.85,
+    },
 }
-"""Fields whose defaults a system changes. Whatever a file or the command line says comes before them."""
+"""System -> fields with another default. A file and the command line override them."""
 
 
 class Config(Settings):
-    """One field a knob. Values the paper leaves open are marked (open)."""
+    """The settings of a run. Values that the paper does not give are marked (open)."""
 
-    # what is read
+    # inputs
     system: str = "gen-cls-m3h"
     seed: NonNegativeInt = 23  # (open)
     train_split: str = "train"
     select: str = "valid"  # a split, or last:N, the last N training posts in source order
-    add_inputs: tuple[Input, ...] = ()  # read also these, such as ocr in a text-only system ("+ image wording")
-    drop_inputs: tuple[Input, ...] = ()  # leave these out, to measure what they give
+    add_inputs: tuple[
+        Input, ...
+    ] = ()  # read these too: ocr in a text-only system ("+ image wording"), or alt, the images' descriptions
+    drop_inputs: tuple[Input, ...] = ()  # do not read these, to measure what they contribute
     vocab_size: PositiveInt = 45_000  # most frequent training words, §4
-    max_source: PositiveInt | None = 100  # tokens of text, <sep> and OCR together; None leaves all (open)
-    max_oov: NonNegativeInt = 15  # copyable types a post that are not in the vocabulary (open)
+    max_source: PositiveInt | None = 100  # tokens of text, <sep> and OCR together; None for all (open)
+    max_oov: NonNegativeInt = 15  # words of a post outside the vocabulary that can be copied (open)
 
     # the network
     word_width: PositiveInt = 200
@@ -69,71 +76,69 @@ class Config(Settings):
     text_layers: PositiveInt = 4  # L_text: vision and attribute queries over text
     vision_layers: PositiveInt = 1  # L_vis: the text query over vision
     attribute_layers: PositiveInt = 1  # L_attr: the text query over attributes
-    pairs: tuple[Pair, ...] = Pair.__args__  # type: ignore[attr-defined]  # who asks whose memory, §3.2
-    attention: Style = "paper"  # released: with biases, other normalisation, and no fusion layer
+    pairs: tuple[Pair, ...] = Pair.__args__  # type: ignore[attr-defined]  # QUERY_to_MEMORY, §3.2
+    attention: Style = "paper"  # released: with biases, another normalization, and no fusion layer
     text_pool: Pool = "max"
     vision_pool: Pool = "avg"
     attribute_pool: Pool = "max"
-    classifier_layers: PositiveInt = 2  # 1: the released code's single linear layer
+    classifier_layers: PositiveInt = 2  # 1: the single linear layer of the released code
     dropout: Share = Field(default=0.1, ge=0, lt=1)  # (open)
-    embedding_dropout: Share = Field(default=0.0, ge=0, lt=1)  # whole positions of the word embeddings (open)
-    decoder: Style = "paper"  # released: the context sees the state; the vocabulary does not see the last word
+    embedding_dropout: Share = Field(default=0.0, ge=0, lt=1)  # of whole word embeddings (open)
+    decoder: Style = "paper"  # released: the context reads the state; the vocabulary does not read the last word
     top_labels: PositiveInt = 5  # K labels whose words are aggregated, §3.4 (open)
     copy_share: Share = Field(default=0.5, ge=0, le=1)  # a of Eq. (11); b = 1 - a
     aggregation: Style = "paper"  # released: a = b = 1, which sums to more than one
 
-    # the systems compared with
+    # baselines
     hops: PositiveInt = 2  # of the stacked attention (Yang et al. 2016)
     glimpses: PositiveInt = 4  # of the bilinear attention (Kim et al. 2018 use up to 8)
     topics: PositiveInt = 50  # K of the topic model (Zeng et al. 2018)
-    topic_width: PositiveInt = 500  # its hidden layers
-    topic_words: PositiveInt = 10_000  # words it counts, the most frequent ones (open)
-    topic_stop_words: NonNegativeInt = 100  # but for so many of the very most frequent; a tenth of all at most (open)
+    topic_width: PositiveInt = 500  # of its hidden layers
+    topic_words: PositiveInt = 10_000  # the most frequent words, which it counts (open)
+    topic_stop_words: NonNegativeInt = 100  # so many of the very most frequent are skipped; a tenth at most (open)
     topic_weight: NonNegativeFloat = 1.0  # of its loss
 
-    # labels by the training posts, which is ours (cls-recall, cls-recall+clues, gen-cls-m3h+recall, and who teaches)
-    grams: tuple[Gram, ...] = Gram.__args__  # type: ignore[attr-defined]  # what texts are compared by
-    recall_penalty: PositiveFloat = 0.3  # of the ridge regression
-    candidates: PositiveInt = (
-        40  # labels with the best scores that are looked at more closely, beside those in the post
-    )
-    clue_width: NonNegativeInt = 32  # hidden units that weigh the clues; 0: by the scores alone
+    # labels by similarity to the training posts; not in the paper
+    tfidf_terms: tuple[TermKind, ...] = TermKind.__args__  # type: ignore[attr-defined]  # terms that texts share
+    ridge_penalty: PositiveFloat = 0.3
+    candidates: PositiveInt = 40  # labels with the best scores that get label features, besides those in the post
+    label_feature_width: NonNegativeInt = 32  # hidden units over label features; 0 ranks by the scores alone
 
     # training
-    taught: Share = Field(default=0.0, ge=0, le=1)  # of what is learned, how much is taught: see `lessons`
+    distillation_weight: Share = Field(default=0.0, ge=0, le=1)  # share of soft labels in what is learned
     batch_size: PositiveInt = 64  # post-keyphrase pairs (open)
     epochs: PositiveInt = 15  # both phases together (open)
-    warmup_epochs: NonNegativeInt = 5  # with a = 1, b = 0, before aggregation begins, §3.4 ("several")
+    warmup_epochs: NonNegativeInt = 5  # with a = 1, b = 0, before aggregation starts, §3.4 ("several")
     learning_rate: PositiveFloat = 1e-3
-    lr_decay: PositiveFloat = 0.5  # after an epoch whose validation loss is no better
+    lr_decay: PositiveFloat = 0.5  # factor after an epoch whose validation loss is no better
     clip: PositiveFloat = 5.0  # norm of the whole gradient
     gamma: float = 1.0  # weight of the classification loss, Eq. (12)
-    loss_over: Literal["pairs", "batch"] = "pairs"  # what a step descends: the mean over pairs, or the sum (released)
-    second_phase: Style = "paper"  # released: the decoder learns alone, by its own loss, at second_rate
-    second_rate: PositiveFloat = 1e-4  # of the released second phase; the paper's goes on at the rate it had
+    loss_over: Literal["pairs", "batch"] = "pairs"  # loss of a step: the mean over pairs, or their sum (released)
+    second_phase: Style = "paper"  # released: only the decoder trains, by its own loss, at second_phase_rate
+    second_phase_rate: PositiveFloat = 1e-4  # learning rate of the released second phase; the paper keeps the old one
     patience: PositiveInt = 5  # epochs without a better selection score
     select_on: Literal["f1", "loss"] = "f1"  # F1@1 of the selection posts, or their loss
-    accumulate: PositiveInt = 1  # parts in which a batch is computed, one after the other: less memory, the same step
+    accumulate: PositiveInt = 1  # parts of a batch that are computed one after the other: less memory, the same step
 
-    # search
+    # decoding
     beam: PositiveInt = 10
     n_best: PositiveInt = 5
     max_steps: PositiveInt = 6  # words and <eos> together (open)
     length_power: NonNegativeFloat = 1.0  # a score is the sum of log P over length^this: 1 the mean, 0 the sum
-    search: Literal["per-post", "released"] = "per-post"  # released: see `search`
-    ranking: Ranking = "system"  # whose list is given, or how both are joined: `product`, see `weigh`; else see `merge`
-    generator_weight: Share = Field(default=0.5, ge=0, le=1)  # where both are joined; the classifier has the rest
-    drop_duplicates: bool = True  # phrases equal after stemming, in favour of the next ones
-    search_batch: PositiveInt = 32  # posts searched together; no effect on what is found
+    search: Literal["per-post", "released"] = "per-post"  # released: see `decoding.beam_search`
+    ranking: Ranking = "system"  # whose list is given, or how both are combined: `decoding.rescoring`, `rank_fusion`
+    generator_weight: Share = Field(default=0.5, ge=0, le=1)  # when both are combined; the classifier has the rest
+    drop_duplicates: bool = True  # drop phrases that equal a better one after stemming
+    search_batch: PositiveInt = 32  # posts searched together; does not change the results
 
     # the machine
     threads: PositiveInt | None = None  # None: torch's choice
     device: str = "auto"  # cuda where there is one, else cpu
-    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: the training steps under autocast; all else stays fp32
-    compile: bool = False  # the training step through torch.compile
-    checkpoint_steps: PositiveInt = 500  # steps between two checkpoints; one more at every epoch's end
+    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: training steps under autocast; the rest stays fp32
+    compile: bool = False  # training steps through torch.compile
+    checkpoint_steps: PositiveInt = 500  # steps between two checkpoints; one more at the end of every epoch
     log_steps: PositiveInt = 50  # steps between two lines of log.jsonl
-    tensorboard: bool = False  # the log also for TensorBoard, which then must be installed
+    tensorboard: bool = False  # log to TensorBoard too, which must be installed
 
     @model_validator(mode="before")
     @classmethod
@@ -145,21 +150,34 @@ SEARCH_FIELDS = {
     *("beam", "n_best", "max_steps", "length_power", "search", "ranking", "generator_weight", "drop_duplicates"),
     *("search_batch", "threads", "device"),
 }
-"""What can still be changed when a system is trained."""
+"""Fields that can be changed after training."""
 
 
 def resolve_config(
     file: Path | None = None, sets: Sequence[str] = (), epochs: int | None = None, **fields: str | None
 ) -> Config:
-    """The defaults, `file`, `sets` and command-line `fields` over one another; UsageError names a bad field."""
+    """The defaults, overridden by `file`, then by `sets`, then by the other arguments.
+
+    Raises UsageError: a field or a value is wrong. The message names the field.
+
+    Args:
+        file: YAML, or None.
+        sets: FIELD=VALUE each.
+        epochs: None leaves the field as it is.
+        **fields: further fields; None leaves a field as it is.
+    """
     return resolve(Config, file, sets, epochs=epochs, **fields)
 
 
 def changed_search(file: Path, sets: Sequence[str]) -> Config:
-    """A finished run's config.json with `sets` over it; UsageError where one of them needs another training."""
+    """The config.json of a finished run, with `sets` over it.
+
+    Raises:
+        UsageError: a changed field needs another training.
+    """
     before, now = resolve(Config, file), resolve(Config, file, sets)
-    trained = [name for name in Config.model_fields if getattr(before, name) != getattr(now, name)]
-    refused = [name for name in trained if name not in SEARCH_FIELDS]
+    changed = [name for name in Config.model_fields if getattr(before, name) != getattr(now, name)]
+    refused = [name for name in changed if name not in SEARCH_FIELDS]
     if refused:
         known = ", ".join(sorted(SEARCH_FIELDS))
         raise UsageError(f"--set {refused[0]}: a finished run can only change how it searches ({known}).")

@@ -1,16 +1,16 @@
-"""The systems of the paper's Table 2, by name, and the released code's. A new one is one entry here."""
+"""The systems of the paper's Table 2, the released code's system, and our own. A new system is one entry here."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from model.config import Config
-from schemas.errors import UsageError, unknown_name
+from m3h.model.config import Config
+from m3h.schemas.errors import UsageError, unknown_name
 
 MODALITIES = ("text", "vision", "attributes")
-INPUTS = ("text", "ocr", "vision", "objects", "attributes")
+INPUTS = ("text", "alt", "ocr", "vision", "objects", "attributes")
 Fusion = Literal["max", "avg", "m3h", "stacked", "alternating", "bilinear", "topics"]
-FUSES = {
+FUSION_MODALITIES = {
     None: {"text"},
     "max": set(MODALITIES),
     "avg": set(MODALITIES),
@@ -20,19 +20,20 @@ FUSES = {
     "bilinear": {"text", "vision"},
     "topics": {"text"},
 }
-"""What each way to make c_fuse has a part for."""
-COMPARES = {"text", "attributes"}
-"""What posts are likened by, where labels are ranked by the training posts."""
+"""Fusion -> the modalities that it can read."""
+INDEX_MODALITIES = {"text", "attributes"}
+"""The modalities that a training index reads."""
 NEEDS_VISION = ("stacked", "alternating", "bilinear")
 
 
 @dataclass(frozen=True)
 class System:
-    """One row. inputs: of INPUTS. fusion: how c_fuse is made, or None: without it; `max` and `avg` pool.
+    """One row of a table.
 
-    copies: the generator has a pointer to the text. aggregates: and, in a second phase, to the words of the
-    classifier's best labels. topics: with a neural topic model. recalls: the classifier does not see c_fuse, but ranks
-    labels by the training posts (`Evidence`). ranks: whose list is the system's, or both halves' by `weigh`.
+    inputs: names in INPUTS. fusion: how c_fuse is made, or None without it; `max` and `avg` pool. copies: the generator
+    has a pointer to the text. aggregates: in a second phase the pointer also reaches the words of the classifier's best
+    labels. topics: there is a neural topic model. uses_training_index: labels are ranked by `Evidence`, not from
+    c_fuse. ranking: whose list the system gives, or `rescored`, see `decoding.rescoring`.
     """
 
     name: str
@@ -45,155 +46,191 @@ class System:
     copies: bool = True
     aggregates: bool = False
     topics: bool = False
-    recalls: bool = False
-    ranks: Literal["classifier", "generator", "product"] = "classifier"
+    uses_training_index: bool = False
+    ranking: Literal["classifier", "generator", "rescored"] = "classifier"
 
     @property
-    def learns(self) -> bool:
+    def trainable(self) -> bool:
         """Whether there is anything to train."""
         return self.classifies or self.generates
 
 
-def _classifier(
-    name: str, row: str, inputs: str, description: str, fusion: Fusion, topics: bool = False, generates: bool = False
-) -> System:
-    words = tuple(inputs.split())
-    return System(name, row, words, description, fusion, classifies=True, generates=generates, topics=topics)
+def _classifier(name: str, paper_row: str, inputs: tuple[str, ...], *, fusion: Fusion, description: str) -> System:
+    return System(name, paper_row, inputs, description, fusion, classifies=True)
 
 
-def _generator(
-    name: str,
-    row: str,
-    inputs: str,
-    description: str,
-    fusion: Fusion | None = None,
-    classifies: bool = False,
-    copies: bool = True,
-    aggregates: bool = False,
-    topics: bool = False,
-    recalls: bool = False,
-    ranks: Literal["generator", "product"] = "generator",
-) -> System:
-    words = tuple(inputs.split())
+def _generator(name: str, paper_row: str, inputs: tuple[str, ...], *, fusion: Fusion, description: str) -> System:
+    return System(name, paper_row, inputs, description, fusion, generates=True, ranking="generator")
+
+
+def _unified(name: str, paper_row: str, inputs: tuple[str, ...], *, description: str) -> System:
+    """A generator and a classifier on M3H-Att, with aggregation."""
     return System(
-        *(name, row, words, description, fusion, classifies, True, copies, aggregates, topics, recalls, ranks)
+        *(name, paper_row, inputs, description, "m3h"),
+        classifies=True,
+        generates=True,
+        aggregates=True,
+        ranking="generator",
     )
 
 
-def _recall(name: str, description: str) -> System:
-    return System(name, "ours", tuple(RECALLED.split()), description, classifies=True, recalls=True)
+def _kernel_ridge(name: str, description: str) -> System:
+    inputs = ("text", "ocr", "attributes")
+    return System(name, "ours", inputs, description, classifies=True, uses_training_index=True)
 
 
-WORDING = "text ocr vision attributes"
-RECALLED = "text ocr attributes"
+TEXT, VISION, OBJECTS = ("text",), ("vision",), ("objects",)
+TEXT_VISION = ("text", "vision")
+WORDING = ("text", "ocr", "vision", "attributes")
 
-SYSTEMS = {
-    system.name: system
-    for system in (
-        _classifier("cls-vgg-max", "CLS-VGG-MAX", "vision", "labels from the max-pooled VGG grid", "max"),
-        _classifier("cls-vgg-avg", "CLS-VGG-AVG", "vision", "labels from the mean of the VGG grid", "avg"),
-        _classifier("cls-butd-max", "CLS-BUTD-MAX", "objects", "labels from the max-pooled objects", "max"),
-        _classifier("cls-butd-avg", "CLS-BUTD-AVG", "objects", "labels from the mean of the objects", "avg"),
-        System("ext-oracle", "EXT-ORACLE", ("text",), "the keyphrases that stand in the text; learns nothing"),
-        _classifier("cls-avg", "CLS-AVG", "text", "labels from the mean of the text bank", "avg"),
-        _classifier("cls-max", "CLS-MAX", "text", "labels from the max-pooled text bank", "max"),
-        _classifier("cls-tmn", "CLS-TMN", "text", "topic memory network (Zeng et al. 2018)", "topics", topics=True),
-        _generator("gen-att", "GEN-ATT", "text", "sequence to sequence with attention", copies=False),
-        _generator("gen-copy", "GEN-COPY", "text", "sequence to sequence with a pointer to the text"),
-        _generator("gen-topic", "GEN-TOPIC", "text", "topic-aware generation (Wang et al. 2019a)", topics=True),
-        _classifier("cls-ban", "CLS-BAN", "text vision", "bilinear attention (Kim et al. 2018)", "bilinear"),
-        _classifier("cls-img-att", "CLS-IMG-ATT", "text vision", "stacked attention (Yang et al. 2016)", "stacked"),
-        _classifier("cls-co-att", "CLS-CO-ATT", "text vision", "co-attention (Zhang et al. 2017)", "alternating"),
-        _classifier("cls-m3h", "CLS-M3H-ATT", "text vision", "labels from M3H-Att", "m3h"),
-        _classifier("cls-m3h+wording", "+image wording", WORDING, "and from image wordings", "m3h"),
-        _classifier("cls-m3h+wording+joint", "+joint-train", WORDING, "beside a generator", "m3h", generates=True),
-        _generator("gen-m3h", "GEN-M3H-ATT", "text vision", "a pointer generator that sees M3H-Att's context", "m3h"),
-        _generator("gen-m3h+wording", "+image wording", WORDING, "and image wordings", "m3h"),
-        _generator("gen-m3h+wording+joint", "+joint-train", WORDING, "beside a classifier", "m3h", True),
-        _generator(
-            *("gen-cls-m3h", "GEN-CLS-M3H-ATT", WORDING),
-            "the full model: generator and classifier on M3H-Att, with the classifier's words aggregated",
-            "m3h",
-            classifies=True,
-            aggregates=True,
-        ),
-        _generator(
-            *("released", "the released code", "text ocr vision"),
-            "the code that the paper's authors released: the image asks the text, in two stages",
-            "m3h",
-            classifies=True,
-            aggregates=True,
-        ),
-        _recall("cls-recall", "labels of similar training posts, by ridge regression"),
-        _recall("cls-recall+clues", "and of what stands in the post itself"),
-        _generator(
-            *("gen-cls-m3h+recall", "ours", WORDING),
-            "the full model with cls-recall+clues for its classifier",
-            "m3h",
-            classifies=True,
-            aggregates=True,
-            recalls=True,
-        ),
-        _generator(
-            *("gen-cls-m3h+taught", "ours", WORDING),
-            "the full model, taught also what cls-recall+clues says of its training posts",
-            "m3h",
-            classifies=True,
-            aggregates=True,
-        ),
-        _generator(
-            *("gen-cls-m3h+taught+product", "ours", WORDING),
-            "taught generator and classifier on M3H-Att, joined by the product of what both say of a phrase",
-            "m3h",
-            classifies=True,
-            ranks="product",
-        ),
-    )
-}
+_VISION_SYSTEMS = (
+    _classifier("cls-vgg-max", "CLS-VGG-MAX", VISION, fusion="max", description="labels from the max-pooled VGG grid"),
+    _classifier("cls-vgg-avg", "CLS-VGG-AVG", VISION, fusion="avg", description="labels from the mean of the VGG grid"),
+    _classifier("cls-butd-max", "CLS-BUTD-MAX", OBJECTS, fusion="max", description="labels from max-pooled objects"),
+    _classifier("cls-butd-avg", "CLS-BUTD-AVG", OBJECTS, fusion="avg", description="labels from the mean of objects"),
+)
+_TEXT_SYSTEMS = (
+    System("ext-oracle", "EXT-ORACLE", TEXT, "the gold keyphrases that occur in the text; nothing is trained"),
+    _classifier("cls-avg", "CLS-AVG", TEXT, fusion="avg", description="labels from the mean of the text bank"),
+    _classifier("cls-max", "CLS-MAX", TEXT, fusion="max", description="labels from the max-pooled text bank"),
+    System(
+        *("cls-tmn", "CLS-TMN", TEXT, "topic memory network (Zeng et al. 2018)", "topics"),
+        classifies=True,
+        topics=True,
+    ),
+    System(
+        *("gen-att", "GEN-ATT", TEXT, "sequence to sequence with attention"),
+        generates=True,
+        copies=False,
+        ranking="generator",
+    ),
+    System(
+        *("gen-copy", "GEN-COPY", TEXT, "sequence to sequence with a pointer to the text"),
+        generates=True,
+        ranking="generator",
+    ),
+    System(
+        *("gen-topic", "GEN-TOPIC", TEXT, "topic-aware generation (Wang et al. 2019a)"),
+        generates=True,
+        topics=True,
+        ranking="generator",
+    ),
+)
+_MULTIMODAL_SYSTEMS = (
+    _classifier(
+        "cls-ban", "CLS-BAN", TEXT_VISION, fusion="bilinear", description="bilinear attention (Kim et al. 2018)"
+    ),
+    _classifier(
+        *("cls-img-att", "CLS-IMG-ATT", TEXT_VISION),
+        fusion="stacked",
+        description="stacked attention (Yang et al. 2016)",
+    ),
+    _classifier(
+        *("cls-co-att", "CLS-CO-ATT", TEXT_VISION),
+        fusion="alternating",
+        description="co-attention (Zhang et al. 2017)",
+    ),
+    _classifier("cls-m3h", "CLS-M3H-ATT", TEXT_VISION, fusion="m3h", description="labels from M3H-Att"),
+    _classifier("cls-m3h+wording", "+image wording", WORDING, fusion="m3h", description="also from image wordings"),
+    System(
+        *("cls-m3h+wording+joint", "+joint-train", WORDING, "trained together with a generator", "m3h"),
+        classifies=True,
+        generates=True,
+    ),
+    _generator("gen-m3h", "GEN-M3H-ATT", TEXT_VISION, fusion="m3h", description="a pointer generator on M3H-Att"),
+    _generator("gen-m3h+wording", "+image wording", WORDING, fusion="m3h", description="also on image wordings"),
+    System(
+        *("gen-m3h+wording+joint", "+joint-train", WORDING, "trained together with a classifier", "m3h"),
+        classifies=True,
+        generates=True,
+        ranking="generator",
+    ),
+    _unified(
+        *("gen-cls-m3h", "GEN-CLS-M3H-ATT", WORDING),
+        description="the full model: generator and classifier on M3H-Att, with the classifier's words aggregated",
+    ),
+    _unified(
+        *("released", "the released code", ("text", "ocr", "vision")),
+        description="the code that the paper's authors released: the image attends to the text, in two stages",
+    ),
+)
+_OUR_SYSTEMS = (
+    _kernel_ridge("cls-krr", "labels of similar training posts, by kernel ridge regression"),
+    _kernel_ridge("cls-krr+features", "also by label features: whether and where the label occurs in the post"),
+    System(
+        *("gen-cls-m3h+krr", "ours", WORDING, "the full model with cls-krr+features as its classifier", "m3h"),
+        classifies=True,
+        generates=True,
+        aggregates=True,
+        uses_training_index=True,
+        ranking="generator",
+    ),
+    _unified(
+        *("gen-cls-m3h+distilled", "ours", WORDING),
+        description="the full model, trained partly on soft labels of cls-krr+features",
+    ),
+    System(
+        *("gen-cls-m3h+distilled+rescored", "ours", WORDING),
+        "generator and classifier on M3H-Att, trained partly on soft labels; both score every phrase",
+        "m3h",
+        classifies=True,
+        generates=True,
+        ranking="rescored",
+    ),
+)
+
+SYSTEMS = {system.name: system for system in (*_VISION_SYSTEMS, *_TEXT_SYSTEMS, *_MULTIMODAL_SYSTEMS, *_OUR_SYSTEMS)}
 
 
 def get_system(name: str) -> System:
-    """By name; UsageError with the nearest known name."""
+    """The system of that name.
+
+    Raises UsageError: there is none. The message gives the nearest name.
+    """
     if name not in SYSTEMS:
         raise unknown_name("system", name, SYSTEMS)
     return SYSTEMS[name]
 
 
-def wanted_inputs(system: System, config: Config) -> list[str]:
+def resolve_inputs(system: System, config: Config) -> list[str]:
     """What the system reads after `add_inputs` and `drop_inputs`, in the order of INPUTS.
 
-    UsageError where it has no part for one of them, or would read two kinds of vision.
+    Raises:
+        UsageError: the system cannot read an added input, or it would read two kinds of vision.
     """
     extra = set(config.add_inputs) - set(system.inputs)
     chosen = (set(system.inputs) | extra) - set(config.drop_inputs)
-    parts = FUSES[system.fusion] | (COMPARES if system.recalls else set())
-    without_part = [name for name in sorted(extra) if _modality(name) not in parts]
-    if without_part:
-        raise UsageError(f"{system.name} has no part for {', '.join(without_part)}.")
-    if "ocr" in chosen and "text" not in chosen:
-        raise UsageError(f"{system.name} reads no text, and ocr is read behind it.")
+    readable = FUSION_MODALITIES[system.fusion] | (INDEX_MODALITIES if system.uses_training_index else set())
+    unreadable = [name for name in sorted(extra) if _modality(name) not in readable]
+    if unreadable:
+        raise UsageError(f"{system.name} has no part for {', '.join(unreadable)}.")
+    if "text" not in chosen and (after := {"alt", "ocr"} & chosen):
+        raise UsageError(
+            f"{system.name} reads no text, and {' and '.join(sorted(after))} words are read after the text."
+        )
     if {"vision", "objects"} <= chosen:
         raise UsageError(f"{system.name} reads one kind of vision: drop_inputs=[vision] or [objects].")
     return [name for name in INPUTS if name in chosen]
 
 
-def ranking_of(system: System, config: Config) -> str:
-    """Whose list is given, `classifier` or `generator`, or how `merge` or `weigh` joins both.
+def resolve_ranking(system: System, config: Config) -> str:
+    """Whose list is given (`classifier` or `generator`), or how both lists are combined.
 
-    UsageError without a part for it.
+    Raises:
+        UsageError: the system lacks a part that the ranking needs.
     """
-    how = system.ranks if config.ranking == "system" else config.ranking
+    ranking = system.ranking if config.ranking == "system" else config.ranking
     has = {"classifier": system.classifies, "generator": system.generates}
-    missing = [part for part in ([how] if how in has else has) if not has[part]]
-    if missing and system.learns:
-        raise UsageError(f"ranking={how}: {system.name} has no {missing[0]}.")
-    return how
+    missing = [part for part in ([ranking] if ranking in has else has) if not has[part]]
+    if missing and system.trainable:
+        raise UsageError(f"ranking={ranking}: {system.name} has no {missing[0]}.")
+    return ranking
 
 
 def _modality(name: str) -> str:
-    return {"ocr": "text", "objects": "vision"}.get(name, name)
+    return {"alt": "text", "ocr": "text", "objects": "vision"}.get(name, name)
 
 
 def modalities(inputs: Collection[str]) -> list[str]:
-    """The banks that inputs fill, in the order of MODALITIES."""
+    """The modalities of these inputs, in the order of MODALITIES."""
     return [name for name in MODALITIES if name in {_modality(one) for one in inputs}]

@@ -4,11 +4,11 @@ import random
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sample import texts
-from sample.draw import jpeg, stream
-from sample.plan import OCR, PARTNER_POSTS, PICTURE, POSTERS, POSTS_PER_TOPIC, STRAY_WORDS, TEXT, Topic
-from sample.posters import choose_words, draw_poster
-from sample.scenes import SCENES, neutral
+from m3h.sample import texts
+from m3h.sample.draw import jpeg, stream
+from m3h.sample.plan import OCR, PARTNER_POSTS, PICTURE, POSTERS, POSTS_PER_TOPIC, STRAY_WORDS, TEXT, Topic
+from m3h.sample.posters import choose_words, draw_poster
+from m3h.sample.scenes import SCENES, neutral
 
 MAX_LIKENESS = 0.5
 """No two texts share more of their words: near-identical texts would count as one group."""

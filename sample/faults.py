@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from PIL import Image
 
-from sample import texts
-from sample.drafts import Draft, Writer, failing, picture, written
-from sample.draw import stream
-from sample.plan import OCR, PICTURE, RARE_HASHTAGS, TEXT, TOPICS
+from m3h.sample import texts
+from m3h.sample.drafts import Draft, Writer, failing, picture, written
+from m3h.sample.draw import stream
+from m3h.sample.plan import OCR, PICTURE, RARE_HASHTAGS, TEXT, TOPICS
 
 SHORT = ("so nice", "wow again", "my favourite")
 FOREIGN = (

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sample import records
-from sample.drafts import DUMPS, Draft, Writer, kept_drafts, short_code
-from sample.draw import stream
-from sample.faults import NOT_JSON, NOT_JSON_LINES, dropped_drafts
+from m3h.sample import records
+from m3h.sample.drafts import DUMPS, Draft, Writer, kept_drafts, short_code
+from m3h.sample.draw import stream
+from m3h.sample.faults import NOT_JSON, NOT_JSON_LINES, dropped_drafts
 
 SEED = 2020
 FILES = {"v1": "dump_v1.jsonl.gz", "plain": "dump_plain.jsonl"}

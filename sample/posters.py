@@ -4,8 +4,8 @@ import random
 
 from PIL import Image, ImageDraw, ImageFont
 
-from sample.draw import Colour, hsv
-from sample.plan import POSTER_FILLERS, POSTERS
+from m3h.sample.draw import Colour, hsv
+from m3h.sample.plan import POSTER_FILLERS, POSTERS
 
 POSTER_SIZE = (288, 216)
 MARGIN = 14

@@ -5,8 +5,8 @@ import random
 import re
 from typing import Any
 
-from sample.drafts import Draft, short_code
-from sample.texts import HANDLES
+from m3h.sample.drafts import Draft, short_code
+from m3h.sample.texts import HANDLES
 
 EPOCH_MS = 1288834974657
 """Where Twitter's ids start to count."""

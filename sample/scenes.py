@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from sample.draw import SIZE, blend, fall, hsv, smooth_noise, to_image
+from m3h.sample.draw import SIZE, blend, fall, hsv, smooth_noise, to_image
 
 WIDTH, HEIGHT = SIZE
 

@@ -3,8 +3,8 @@
 import random
 import re
 
-from sample.plan import KEYPHRASE_WORDS, Topic
-from sample.topics import PHRASES, SENTENCES
+from m3h.sample.plan import KEYPHRASE_WORDS, Topic
+from m3h.sample.topics import PHRASES, SENTENCES
 
 OPENERS = (
     "Took this on my way back {when}",

@@ -5,12 +5,12 @@ import difflib
 import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pydantic
 import yaml
 
-from schemas.errors import UsageError
+from m3h.schemas.errors import UsageError
 
 
 class Settings(pydantic.BaseModel):
@@ -21,24 +21,32 @@ class Settings(pydantic.BaseModel):
 
 S = TypeVar("S", bound=Settings)
 
-_LONGEST = 1 << 20
-"""Characters of a YAML file."""
+_MAX_CHARACTERS = 1 << 20
+"""Largest size of a YAML file."""
 
-_BROKEN = (yaml.YAMLError, ValueError, RecursionError)
-"""ValueError: not UTF-8, or a date such as 2021-02-30. RecursionError: brackets within brackets."""
+_YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
+"""ValueError: not UTF-8, or a date such as 2021-02-30. RecursionError: brackets nested too deeply."""
 
 
 def resolve(
     model: type[S],
     file: Path | Mapping[str, Any] | None = None,
     sets: Sequence[str] = (),
-    **fields: Any,
+    **fields: object,
 ) -> S:
-    """Defaults, overridden by `file`, overridden by `sets` ("a.b=c", c as YAML), overridden by `fields` not None.
+    """The configuration of a program, put together from several sources. Later sources override earlier ones.
 
-    file: YAML, or the values of an earlier run.
+    The order is: the defaults, `file`, `sets`, `fields`.
 
-    Raises UsageError that names the field, what was found, and the nearest known field.
+    Args:
+        model: The class of the configuration.
+        file: A YAML file, or the values of an earlier run. None for the defaults alone.
+        sets: Assignments such as "a.b=c". The value is read as YAML.
+        **fields: Top-level fields by name. None leaves a field as it is.
+
+    Raises:
+        UsageError: A field is unknown or has a wrong value. The message names it, what was found, and the nearest
+            known field.
     """
     values = read_yaml(file) if isinstance(file, Path) else copy.deepcopy(dict(file or {}))
     for assignment in sets:
@@ -47,26 +55,38 @@ def resolve(
     try:
         return model.model_validate(values)
     except pydantic.ValidationError as error:
-        raise UsageError(_explain(model, error, str(file) if isinstance(file, Path) else "--set")) from error
+        raise UsageError(_explain(model, error, _origin(file, sets))) from error
+
+
+def _origin(file: Path | Mapping[str, Any] | None, sets: Sequence[str]) -> str:
+    if isinstance(file, Path):
+        return str(file)
+    return "--set" if sets or not file else "the configuration in the manifest"
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of both, those of `over` first, field by field on every level."""
+    """The fields of both. Where both have a field, `over` decides, on every level."""
     out = copy.deepcopy(dict(under))
     for name, value in over.items():
-        below = out.get(name)
-        out[name] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+        replaced = out.get(name)
+        if isinstance(replaced, Mapping) and isinstance(value, Mapping):
+            value = merged(replaced, value)
+        out[name] = value
     return out
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """A YAML file of fields and values, read without running anything. UsageError where it is not that."""
+    """A YAML file of fields and values, read without running any code from it.
+
+    Raises:
+        UsageError: The file cannot be read, is not YAML, or does not hold fields and values.
+    """
     try:
-        with open(file, encoding="utf-8") as opened:
-            values = _plain_yaml(opened.read(_LONGEST))
+        with open(file, encoding="utf-8") as stream:
+            values = _plain_yaml(stream.read(_MAX_CHARACTERS))
     except OSError as error:
         raise UsageError(f"config {file}: {error.strerror}.") from error
-    except _BROKEN as error:
+    except _YAML_ERRORS as error:
         raise UsageError(f"config {file}: not readable as YAML: {' '.join(str(error).split())}.") from error
     if values is None:
         return {}
@@ -76,17 +96,18 @@ def read_yaml(file: Path) -> dict[str, Any]:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Without aliases: ten lines of them may stand for more values than there is memory."""
+    """A loader that refuses aliases: ten lines of them may expand to more values than fit in memory."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError(f"an alias, *{self.peek_event().anchor}: write out what it stands for")
+            event = cast("Any", self).peek_event()  # its stub has no types
+            raise yaml.YAMLError(f"an alias, *{event.anchor}: write out what it stands for")
         return super().compose_node(parent, index)
 
 
 def _plain_yaml(text: str) -> Any:
-    if len(text) >= _LONGEST:
-        raise ValueError(f"longer than {_LONGEST} characters")
+    if len(text) >= _MAX_CHARACTERS:
+        raise ValueError(f"longer than {_MAX_CHARACTERS} characters")
     return yaml.load(text, _PlainLoader)  # noqa: S506  a SafeLoader
 
 
@@ -101,7 +122,7 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
             raise UsageError(f"--set {assignment}: '{parent}' has no fields.")
     try:
         values[last] = _plain_yaml(text)
-    except _BROKEN as error:
+    except _YAML_ERRORS as error:
         raise UsageError(f"--set {assignment}: the value is not readable as YAML.") from error
 
 
@@ -117,7 +138,7 @@ def _explain(model: type[Settings], error: pydantic.ValidationError, origin: str
 
 
 def field_names(model: type[Settings], prefix: str = "") -> list[str]:
-    """Every field with its dotted path, leaves only."""
+    """The dotted path of every field that has no fields of its own."""
     names = []
     for name, info in model.model_fields.items():
         kind = info.annotation
@@ -129,5 +150,5 @@ def field_names(model: type[Settings], prefix: str = "") -> list[str]:
 
 
 def as_plain(settings: Settings) -> Mapping[str, Any]:
-    """JSON-ready values, for the manifest or the run folder."""
+    """The settings as JSON values, for the manifest or the run folder."""
     return settings.model_dump(mode="json")

@@ -1,59 +1,168 @@
-"""Reading a finished dataset folder, every file checked against the manifest before it is used."""
+"""Reads a finished dataset folder. Every file is checked against the manifest before it is used."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.errors import IntegrityError, UsageError
-from schemas.files import read_json, sha256_file
-from schemas.manifest import Manifest
-from schemas.parquet import read_parquet
-from schemas.posts import DROPPED_SCHEMA, IMAGE_SCHEMA, POST_SCHEMA
-from schemas.shards import KEY, read_table_shard, read_tensor_shard, shard_keys
+from m3h.schemas.errors import IntegrityError, UsageError
+from m3h.schemas.files import read_json, sha256_file, validating
+from m3h.schemas.inside import file_in, folder_in, refuse_strange
+from m3h.schemas.manifest import Manifest
+from m3h.schemas.parquet import read_parquet
+from m3h.schemas.posts import DROPPED_SCHEMA, FOUND_SCHEMA, IMAGE_SCHEMA, POST_SCHEMA
+from m3h.schemas.shards import KEY, read_table_shard, read_tensor_shard, shard_keys
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class TensorFeature:
     """A tensor feature in memory.
 
-    rows: image sha256 -> index on axis 0. arrays: name -> (images, *shape), as stored (float16 by default).
+    rows: image sha256 -> index on axis 0.
+    arrays: name -> array of shape (images, *shape), of the stored dtype (float16 by default).
     """
 
     rows: dict[str, int]
     arrays: dict[str, np.ndarray]
 
 
-class Dataset:
-    """A dataset folder. Opening it checks the manifest; each file is checked when it is first read.
+RETIRED = ".build-retired"
+"""The folder of files that a manifest listed before a command replaced or removed them, by their hashes.
 
-    Raises IntegrityError that names the file where one is missing or its bytes changed.
+Whoever opened the dataset before that finds them there for a while, and so sees one whole version.
+"""
+
+
+def retired_name(name: str, sha256: str) -> str:
+    """Where the file that had this name and hash is kept, inside the dataset."""
+    return f"{RETIRED}/{sha256}{PurePosixPath(name).suffix}"
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A file with the bytes that a manifest states, and what the system said of it before they were compared."""
+
+    path: Path
+    stamp: tuple[int, ...]
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the same file is still there. A finished file never changes, but another may take its place."""
+        return _stamp(self.path) == self.stamp
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def whole_file(folder: Path, name: str, sha256: str) -> Whole | None:
+    """The file of a dataset with this name and hash, or the one that was kept when it went. None where neither is."""
+    for place in (name, retired_name(name, sha256)):
+        path = file_in(folder, place)
+        found = Whole(path, _stamp(path))
+        with suppress(FileNotFoundError):
+            if sha256_file(path) == sha256:
+                return found
+    return None
+
+
+def read_whole(find: Callable[[], Sequence[Whole]], reader: Callable[[list[Path]], T]) -> T:
+    """What `reader` makes of finished files, although a command may be replacing them at this moment.
+
+    Args:
+        find: Finds them. Called again when one of them was replaced or removed meanwhile.
+        reader: Called with their paths, perhaps more than once.
+    """
+    while True:
+        found = find()
+        try:
+            result = reader([file.path for file in found])
+        except Exception:  # parts of two versions can break a reader in any way
+            if all(file.is_unchanged for file in found):
+                raise
+        else:
+            if all(file.is_unchanged for file in found):
+                return result
+
+
+class Dataset:
+    """A dataset folder. Opening it checks the manifest. Each file is checked when it is first read.
+
+    Raises:
+        UsageError: There is no such folder.
+        IntegrityError: A file is missing or its bytes changed. The message names it.
     """
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise UsageError(f"{self.folder}: no such dataset folder.")
+        refuse_strange(self.folder)
         self.manifest = Manifest.read(self.folder)
 
     def checked(self, name: str) -> Path:
-        """The path of the file `name` of the manifest, after its sha256 was compared."""
-        path = self.folder / name
-        entry = self.manifest.files[name]
-        if path.exists() and not path.is_file():  # such as a device without an end
-            raise IntegrityError(f"{path}: expected a file. Run verify.")
+        """The path of the manifest's file `name`, after its sha256 was compared.
+
+        Raises:
+            IntegrityError: The manifest does not list the file, or it is missing or changed.
+        """
+        return self._found(name).path
+
+    def read(self, name: str, reader: Callable[[Path], T]) -> T:
+        """What `reader` makes of the manifest's file `name`, after its sha256 was compared.
+
+        The file may be replaced or removed at this moment: the result is of the version that was opened.
+
+        Raises:
+            IntegrityError: As by `checked`.
+        """
+        return self.read_all([name], lambda paths: reader(paths[0]))
+
+    def read_all(self, names: Sequence[str], reader: Callable[[list[Path]], T]) -> T:
+        """As `read`, of several files together."""
+        return read_whole(lambda: [self._found(name) for name in names], reader)
+
+    def _found(self, name: str) -> Whole:
+        sha256 = self._sha256(name)
+        if whole := whole_file(self.folder, name, sha256):
+            return whole
+        raise self._fault(name, sha256)
+
+    def _sha256(self, name: str) -> str:
+        entry = self.manifest.files.get(name)
+        if entry is None:
+            path = file_in(self.folder, name)
+            raise IntegrityError(f"{path}: expected it in the manifest, which does not list it. Run verify.")
+        return entry.sha256
+
+    def _fault(self, name: str, stated: str) -> IntegrityError:
+        path = file_in(self.folder, name)
+        if self._is_being_changed():
+            return IntegrityError(f"{self.folder}: is being changed by another command, or was just now; try again.")
         try:
             found = sha256_file(path)
         except OSError as error:
-            raise IntegrityError(f"{path}: {error.strerror}, but the manifest lists it. Run verify.") from error
-        if found != entry.sha256:
-            raise IntegrityError(f"{path}: sha256 is {found}, the manifest says {entry.sha256}. Run verify.")
-        return path
+            return IntegrityError(f"{path}: {error.strerror}, but the manifest lists it. Run verify.")
+        return IntegrityError(f"{path}: sha256 is {found}, the manifest says {stated}. Run verify.")
+
+    def _is_being_changed(self) -> bool:
+        """Whether another manifest is there than the one that was opened, or one is being written."""
+        try:
+            return not Manifest.is_settled(self.folder) or Manifest.read(self.folder) != self.manifest
+        except IntegrityError:
+            return False
 
     def names(self, prefix: str) -> list[str]:
         """The manifest's file names that begin with `prefix`, sorted."""
@@ -74,13 +183,18 @@ class Dataset:
         """All images in IMAGE_SCHEMA."""
         return self._tables("images/images.parquet", IMAGE_SCHEMA)
 
+    @cached_property
+    def found(self) -> pa.Table:
+        """Which picture each record was found to show, in FOUND_SCHEMA. Empty where no pictures came from folders."""
+        return self._tables("images/part-", FOUND_SCHEMA)
+
     def _tables(self, prefix: str, schema: pa.Schema) -> pa.Table:
         tables = [schema.empty_table()]
         for name in self.names(prefix):
-            table = read_parquet(self.checked(name))
+            table = self.read(name, read_parquet)
             if not table.schema.equals(schema):
                 raise IntegrityError(
-                    f"{self.folder / name}: expected columns {schema.names}, got {table.schema.names}. "
+                    f"{file_in(self.folder, name)}: expected columns {schema.names}, got {table.schema.names}. "
                     "Another version of m3h built it; build it anew."
                 )
             tables.append(table)
@@ -92,46 +206,72 @@ class Dataset:
         return self.posts.filter(mask)
 
     def has_feature(self, name: str) -> bool:
-        """Whether the dataset has this feature at all."""
+        """Whether the dataset has any version of this feature."""
         return name in self.manifest.features
 
     def fingerprint(self, name: str) -> str:
-        """The current fingerprint of a feature; UsageError where the dataset lacks it."""
+        """The current fingerprint of a feature.
+
+        Raises:
+            UsageError: The dataset does not have the feature.
+        """
         if not self.has_feature(name):
-            have = ", ".join(sorted(self.manifest.features)) or "none"
-            raise UsageError(f"{self.folder}: no feature '{name}'; it has {have}. Build it with --features.")
-        return self.manifest.features[name]["current"]
+            available = ", ".join(sorted(self.manifest.features)) or "none"
+            raise UsageError(f"{self.folder}: no feature '{name}'; it has {available}. Build it with --features.")
+        return self.manifest.features[name].current
 
     def described(self, name: str) -> dict[str, Any]:
-        """feature.json of a feature's current fingerprint: `spec`, `fingerprint` and its `parts`."""
-        return read_json(self.checked(f"features/{name}/{self.fingerprint(name)}/feature.json"))
+        """The feature.json of a feature's current fingerprint: `spec`, `fingerprint` and its `parts`."""
+        return self.read(f"features/{name}/{self.fingerprint(name)}/feature.json", read_json)
 
     def shards(self, name: str) -> list[Path]:
         """The checked shard files of a feature's current fingerprint, in order."""
-        prefix = f"features/{name}/{self.fingerprint(name)}/shard-"
-        return [self.checked(file) for file in self.names(prefix)]
+        return [self.checked(file) for file in self._shard_names(name)]
+
+    def _shard_names(self, name: str) -> list[str]:
+        return self.names(f"features/{name}/{self.fingerprint(name)}/shard-")
 
     def tensors(self, name: str) -> TensorFeature:
         """A tensor feature, all shards together."""
-        rows: dict[str, int] = {}
-        arrays: dict[str, np.ndarray] = {}
-        shards = self.shards(name)
-        total = sum(len(shard_keys(path)) for path in shards)
-        for shard in shards:
-            keys, parts = read_tensor_shard(shard)
-            for array, values in parts.items():  # into place, one shard at a time: never twice in memory
-                if array in arrays and arrays[array].shape[1:] != values.shape[1:]:
-                    raise IntegrityError(f"{shard}: {array} is {values.shape[1:]} an image, in other shards it is not.")
-                whole = arrays.setdefault(array, np.empty((total, *values.shape[1:]), values.dtype))
-                whole[len(rows) : len(rows) + len(keys)] = values
-            rows.update({key: len(rows) + i for i, key in enumerate(keys)})
-        return TensorFeature(rows, arrays)
+        names = self._shard_names(name)
+        return self.read_all(names, _joined_tensors) if names else TensorFeature({}, self._no_arrays(name))
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """A table feature (ocr, attributes), all shards together, keyed by `image_sha256`. columns: None for all."""
-        tables = [read_table_shard(shard, columns) for shard in self.shards(name)]
+        """A table feature (ocr, attributes), all shards together, keyed by `image_sha256`.
+
+        Args:
+            name: The feature.
+            columns: The columns to read. None for all.
+        """
+        names = self._shard_names(name)
+        tables = self.read_all(names, lambda paths: [read_table_shard(path, columns) for path in paths])
         return pa.concat_tables(tables) if tables else self._no_rows(name)
 
+    def _no_arrays(self, name: str) -> dict[str, np.ndarray]:
+        """A tensor feature without any pictures: the arrays that feature.json names, of no images."""
+        described = self.described(name)
+        with validating(folder_in(self.folder, f"features/{name}")):
+            return {
+                array["name"]: np.empty((0, *array["shape"]), array["dtype"]) for array in described["spec"]["arrays"]
+            }
+
     def _no_rows(self, name: str) -> pa.Table:
-        """A table feature of no pictures at all: its columns, as feature.json names them."""
-        return pa.table({column: pa.nulls(0) for column in (KEY, *self.described(name)["spec"]["columns"])})
+        """A table feature without any pictures: an empty table of the columns that feature.json names."""
+        described = self.described(name)
+        with validating(folder_in(self.folder, f"features/{name}")):
+            return pa.table({column: pa.nulls(0) for column in (KEY, *described["spec"]["columns"])})
+
+
+def _joined_tensors(shards: Sequence[Path]) -> TensorFeature:
+    rows: dict[str, int] = {}
+    arrays: dict[str, np.ndarray] = {}
+    total = sum(len(shard_keys(path)) for path in shards)
+    for shard in shards:
+        keys, parts = read_tensor_shard(shard)
+        for array, values in parts.items():  # copied into place shard by shard: never twice in memory
+            if array in arrays and arrays[array].shape[1:] != values.shape[1:]:
+                raise IntegrityError(f"{shard}: {array} is {values.shape[1:]} an image, in other shards it is not.")
+            whole = arrays.setdefault(array, np.empty((total, *values.shape[1:]), values.dtype))
+            whole[len(rows) : len(rows) + len(keys)] = values
+        rows.update({key: len(rows) + i for i, key in enumerate(keys)})
+    return TensorFeature(rows, arrays)

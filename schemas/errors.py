@@ -1,11 +1,11 @@
-"""Every error m3h raises on purpose, one tree. Anything else that reaches a user is a bug of ours."""
+"""Every error that m3h raises on purpose, in one tree. Any other error that reaches a user is a bug of ours."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class M3hError(Exception):
-    """Something we expected might happen did: the message says what, where, and what to do. Exit 1."""
+    """An expected fault. The message says what happened, where, and what to do. Exit 1."""
 
 
 class UsageError(M3hError):
@@ -13,7 +13,7 @@ class UsageError(M3hError):
 
 
 class MachineError(M3hError):
-    """A disk, a limit or a right is in the way; nothing that was finished is lost."""
+    """A disk, a limit or a permission is in the way. Nothing that was finished is lost."""
 
 
 class IntegrityError(M3hError):
@@ -21,11 +21,11 @@ class IntegrityError(M3hError):
 
 
 class FeatureError(M3hError):
-    """An extractor broke its promise (shape, type, range), or a feature is not what was asked for."""
+    """An extractor's output is not what it declared (shape, type, range), or a feature is not the one asked for."""
 
 
 class ImageFault(M3hError):
-    """An expected fault of one image. `reason` is the word that goes into `dropped`."""
+    """An expected fault of one image. `reason` is the word that is recorded in `dropped`."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -37,7 +37,13 @@ class ImageFault(M3hError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
-    """A UsageError that names the nearest known name and all of them."""
+    """The error for a name that does not exist. It suggests the nearest known name and lists all of them.
+
+    Args:
+        kind: What is named, such as "command".
+        name: The unknown name.
+        known: All names that exist.
+    """
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean '{close[0]}'?" if close else ""

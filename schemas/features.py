@@ -1,4 +1,4 @@
-"""Feature specifications and fingerprints: what an extractor promises, and under which name its rows lie."""
+"""Feature specifications and fingerprints: what an extractor computes, and under which name its rows are stored."""
 
 import hashlib
 import json
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from schemas import SCHEMA_VERSION
-from schemas.errors import FeatureError
+from m3h.schemas import SCHEMA_VERSION
+from m3h.schemas.errors import FeatureError
 
 Row = Mapping[str, Any]
 """One image's feature: array name -> ndarray, or column name -> value for a table feature."""
@@ -27,10 +27,13 @@ class ArraySpec:
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """What one extractor promises for every image.
+    """What one extractor computes for every image.
 
-    arrays: of a tensor feature, stored as HDF5; columns: of a table feature (words, labels), stored as Parquet.
-    Exactly one of the two is given. version: bump it when values change; it is part of the fingerprint.
+    Exactly one of `arrays` and `columns` is given.
+
+    arrays: of a tensor feature, stored as HDF5.
+    columns: of a table feature (words, labels), stored as Parquet.
+    version: part of the fingerprint; raise it when values change.
     """
 
     name: str
@@ -40,25 +43,29 @@ class FeatureSpec:
 
     @property
     def is_table(self) -> bool:
-        """Rows of words or labels rather than of tensors."""
+        """Whether its rows hold words or labels rather than tensors."""
         return bool(self.columns)
 
     @property
     def suffix(self) -> str:
-        """Of this feature's shard files."""
+        """The suffix of this feature's shard files."""
         return ".parquet" if self.is_table else ".h5"
 
     def table_schema(self) -> pa.Schema:
-        """Of a table feature's Parquet shards; rows are keyed by `image_sha256`."""
+        """The schema of a table feature's Parquet shards. Rows are keyed by `image_sha256`."""
         return pa.schema([("image_sha256", pa.string()), *self.columns])
 
     def stored_as(self, dtype: str) -> "FeatureSpec":
-        """The same with `dtype` (float16 or float32) for its arrays of float16; others need the type they have."""
+        """A copy whose float16 arrays have `dtype` (float16 or float32). Arrays of other types keep theirs."""
         arrays = (replace(array, dtype=dtype) if array.dtype == "float16" else array for array in self.arrays)
         return replace(self, arrays=tuple(arrays))
 
     def check(self, row: Row, image: str) -> None:
-        """Raise FeatureError unless `row` is what this spec promises for `image`."""
+        """Check that `row` is what this spec describes. `image` is named in the error.
+
+        Raises:
+            FeatureError: Names or shapes differ, or a value is not finite in the stored dtype.
+        """
         expected = {name for name, _ in self.columns} or {array.name for array in self.arrays}
         if set(row) != expected:
             raise FeatureError(
@@ -79,7 +86,7 @@ class FeatureSpec:
                 )
 
     def as_json(self) -> dict[str, Any]:
-        """For feature.json."""
+        """The spec as it stands in feature.json."""
         return {
             "name": self.name,
             "version": self.version,
@@ -88,20 +95,22 @@ class FeatureSpec:
         }
 
 
-def canonical_json(value: Any) -> str:
+def canonical_json(value: object) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def fingerprint(spec: FeatureSpec, parts: Mapping[str, Any]) -> str:
-    """16 hex digits of the sha256 over all that changes a feature's values.
+    """16 hex digits of the sha256 over everything that changes a feature's values.
 
-    parts: weights' identity, preprocessing, precision, thresholds, engine version: JSON values.
+    Args:
+        spec: What the extractor computes.
+        parts: JSON values: identity of the weights, preprocessing, precision, thresholds, engine version.
     """
     return described_fingerprint(spec.as_json(), parts)
 
 
 def described_fingerprint(spec: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
-    """`fingerprint`, of a spec as JSON: what feature.json says."""
+    """As `fingerprint`, of a spec in the form that feature.json has it."""
     whole = {"schema": SCHEMA_VERSION, "spec": dict(spec), "parts": dict(parts)}
     return hashlib.sha256(canonical_json(whole).encode()).hexdigest()[:16]

@@ -7,13 +7,14 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.errors import IntegrityError, MachineError
-from schemas.machine import number_of, told
+from m3h.schemas.errors import IntegrityError, MachineError
+from m3h.schemas.inside import walk
+from m3h.schemas.machine import fault_message, number_of
 
 TEMP_PREFIX = ".tmp-"
 
@@ -28,16 +29,23 @@ def sha256_file(path: Path) -> str:
 
 
 def publish(path: Path, write: Callable[[Path], None], lasting: bool = True) -> None:
-    """Let `write` fill a temp file beside `path`, then put it there in one step.
+    """Let `write` fill a temp file beside `path`, then move it to `path` in one step.
 
-    Whoever kills us leaves the old file, or none, or the new one: never half of it. lasting: even where the power goes.
-    MachineError where it cannot be written.
+    A killed process leaves the old file, or none, or the new one, but never half of it.
+
+    Args:
+        path: The file to write. Its folder is made where it is missing.
+        write: Fills the file at the path it is given.
+        lasting: Whether the file must survive a power cut as well.
+
+    Raises:
+        MachineError: The file cannot be written.
     """
     try:
         _publish(path, write, lasting)
-    except Exception as error:  # each library wraps the system's fault in an exception of its own
+    except Exception as error:  # each library wraps the system's error in an exception of its own
         if number := number_of(error):
-            raise MachineError(told(number, path)) from error
+            raise MachineError(fault_message(number, path)) from error
         raise
 
 
@@ -51,7 +59,7 @@ def _publish(path: Path, write: Callable[[Path], None], lasting: bool) -> None:
                 os.fsync(file.fileno())
         os.replace(temp, path)
     finally:
-        with suppress(OSError):  # a folder that has become read-only says so where it matters
+        with suppress(OSError):  # a folder that has become read-only raises a clearer error above
             temp.unlink(missing_ok=True)
     if lasting:
         folder = os.open(path.parent, os.O_RDONLY)
@@ -62,7 +70,16 @@ def _publish(path: Path, write: Callable[[Path], None], lasting: bool) -> None:
 
 
 def publish_bytes(path: Path, data: bytes, lasting: bool = True) -> None:
-    """`data` as it is."""
+    """Write a file of these bytes, as `publish` does.
+
+    Args:
+        path: The file to write.
+        data: Its bytes.
+        lasting: Whether the file must survive a power cut as well.
+
+    Raises:
+        MachineError: The file cannot be written.
+    """
 
     def write(temp: Path) -> None:
         temp.write_bytes(data)
@@ -71,17 +88,17 @@ def publish_bytes(path: Path, data: bytes, lasting: bool = True) -> None:
 
 
 def publish_text(path: Path, text: str) -> None:
-    """`text` as UTF-8."""
+    """Write `text` as UTF-8, as `publish` does."""
     publish_bytes(path, text.encode("utf-8"))
 
 
-def json_text(value: Any) -> str:
-    """Indented, keys sorted: stable and readable."""
+def json_text(value: object) -> str:
+    """JSON with indentation and sorted keys: stable and readable."""
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def publish_json(path: Path, value: Any) -> None:
-    """`value` as `json_text`."""
+def publish_json(path: Path, value: object) -> None:
+    """Write `value` as `json_text`, as `publish` does."""
     publish_text(path, json_text(value))
 
 
@@ -90,12 +107,21 @@ ROW_GROUP = 10_000
 
 
 def publish_table(path: Path, table: pa.Table) -> None:
-    """Parquet whose bytes depend on the rows alone: one compression, one row-group size, page checksums."""
+    """Write a Parquet file whose bytes depend only on the rows: one compression, one row-group size, page checksums."""
     publish_tables(path, table.schema, [table])
 
 
 def publish_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
-    """As `publish_table`, of tables that need not be in memory together; all but the last have ROW_GROUP rows."""
+    """As `publish_table`, for rows that need not be in memory together.
+
+    Args:
+        path: The file to write.
+        schema: Of every table.
+        tables: The rows in order. All tables but the last have ROW_GROUP rows.
+
+    Raises:
+        MachineError: The file cannot be written.
+    """
 
     def write(temp: Path) -> None:
         with pq.ParquetWriter(temp, schema, compression="zstd", write_page_checksum=True, store_schema=True) as writer:
@@ -106,17 +132,32 @@ def publish_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) ->
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file of ours; IntegrityError where it is missing or not JSON, or more than any of ours may be."""
+    """The value of one of our JSON files.
+
+    Raises:
+        IntegrityError: The file is missing, is not JSON, or is larger or deeper than Python can parse.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        data = path.read_bytes()
     except FileNotFoundError as error:
         raise IntegrityError(f"{path}: no such file.") from error
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or brackets within brackets, too
+    return parsed_json(data, path)
+
+
+def parsed_json(data: bytes, path: Path) -> Any:
+    """The value of the bytes of one of our JSON files.
+
+    Raises:
+        IntegrityError: They are not JSON, or larger or deeper than Python can parse. The message names `path`.
+    """
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:  # also thousands of digits, or brackets nested too deeply
         raise IntegrityError(f"{path}: not readable as JSON ({error}).") from error
 
 
 def read_json_if_whole(path: Path) -> Any:
-    """A JSON file that need not last; None where it is not there yet, or a power cut took what was not on the disk."""
+    """A JSON file written with `lasting=False`. None where it is not there yet, or a power cut destroyed it."""
     try:
         return json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):
@@ -124,19 +165,23 @@ def read_json_if_whole(path: Path) -> Any:
 
 
 @contextmanager
-def told_of(path: Path) -> Iterator[Path]:
-    """A JSON file of ours while its fields are taken: IntegrityError that names it where they are not what we write."""
+def validating(path: Path) -> Iterator[Path]:
+    """Wraps the code that takes the fields of one of our JSON files.
+
+    Raises:
+        IntegrityError: A field is missing or not what we write. The message names the file.
+    """
     try:
         yield path
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:  # pydantic's is a ValueError
-        said = " ".join(str(error).split())[:200]
-        raise IntegrityError(f"{path}: not what m3h writes ({type(error).__name__}: {said}).") from error
+        message = " ".join(str(error).split())[:200]
+        raise IntegrityError(f"{path}: not what m3h writes ({type(error).__name__}: {message}).") from error
 
 
-def _refuse_constant(name: str) -> Any:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
 def temp_files(folder: Path) -> Iterator[Path]:
-    """What killed writers left behind below `folder`."""
-    return folder.rglob(f"{TEMP_PREFIX}*")
+    """The temp files that killed processes left below `folder`."""
+    return (path for path in walk(folder) if path.name.startswith(TEMP_PREFIX))

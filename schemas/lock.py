@@ -1,43 +1,85 @@
-"""Only one at a time: a lock that the system takes from whoever dies."""
+"""A lock file that one process holds at a time. The system releases it when the process dies.
 
+The library filelock is not used. It takes a lock as held where the file still has a name. On NFS a removed file that is
+open keeps a name (`.nfs…`), so two processes could hold the lock. We compare the locked file with the one at the path.
+"""
+
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
 
-from schemas.errors import UsageError
+from m3h.schemas.errors import IntegrityError, MachineError, UsageError
+
+_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}
+"""The errors of flock on file systems that have no locks."""
 
 
 @contextmanager
 def alone(path: Path, refusal: str) -> Iterator[None]:
-    """Hold the lock that is the file `path`, and remove it at the end. UsageError `refusal` where somebody else does.
+    """Hold the lock file `path`, and remove it at the end.
 
-    A file that a killed holder left behind locks nobody out.
+    A lock file that a killed process left behind does not block anybody.
+
+    Args:
+        path: The lock file.
+        refusal: The error message where another process holds the lock.
+
+    Raises:
+        UsageError: Another process holds the lock.
+        MachineError: The file system has no locks.
+        IntegrityError: A link is in the lock file's place. Its target is not touched.
     """
+    locked = _locked(path, refusal)
+    try:
+        yield
+    finally:
+        try:
+            path.unlink(missing_ok=True)
+        finally:
+            os.close(locked)
+
+
+def _locked(path: Path, refusal: str) -> int:
+    """A descriptor of the file at `path`. It holds the lock until it is closed."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            file = open(path, "w")  # noqa: SIM115 (closed below, whatever comes)
-        except FileNotFoundError:  # whoever had it has just finished, and removed the folder
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except FileNotFoundError:  # the previous holder has just finished and removed the folder
             continue
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UsageError(refusal) from error
-            if not _is_at(file, path):  # the same, between our opening and our locking: nobody else sees this file
-                continue
-            try:
-                yield
-            finally:
-                path.unlink(missing_ok=True)
-            return
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise IntegrityError(f"{path}: expected a file, found a link. Remove it.") from error
+            raise
+        try:
+            _lock(descriptor, path, refusal)
+            if _is_at(descriptor, path):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # removed after we opened it and before we locked it: no other process sees this file
 
 
-def _is_at(file: IO[Any], path: Path) -> bool:
+def _lock(descriptor: int, path: Path, refusal: str) -> None:
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UsageError(refusal) from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        raise MachineError(
+            f"{path.parent}: this file system has no locks ({error.strerror}), so nothing keeps two commands from "
+            "writing there at once. Choose a folder on a local disk, or mount it with locks."
+        ) from error
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat(follow_symlinks=False))
     except FileNotFoundError:
         return False

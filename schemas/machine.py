@@ -1,6 +1,6 @@
-"""Faults of the machine, not of a command or its data: a full disk, a folder nobody may write to, too few open files.
+"""Faults of the machine rather than of a command or its data: a full disk, a read-only folder, too few open files.
 
-Libraries spell them differently; all of them name the system's number.
+Libraries report them in different exceptions. All of them give the system's error number.
 """
 
 import errno
@@ -29,7 +29,7 @@ _FILE = re.compile(r"\[Errno \d+\] [^:\n]*: '([^'\n]+)'")
 
 
 def number_of(error: BaseException | str) -> int:
-    """The number of a fault that has a remedy, told from its text where a library hides it; else 0."""
+    """The error number of a fault for which there is advice, else 0. Read from the text where a library hides it."""
     number = getattr(error, "errno", None) if isinstance(error, OSError) else None
     if number is None and (found := _NUMBER.search(str(error))):
         number = int(next(filter(None, found.groups())))
@@ -37,12 +37,12 @@ def number_of(error: BaseException | str) -> int:
 
 
 def is_exhausted(error: BaseException) -> bool:
-    """Whether the machine lacks room, memory or open files: then it says nothing of the data that met it."""
+    """Whether the machine lacks room, memory or open files, so that the data at hand is not to blame."""
     return isinstance(error, OSError | RuntimeError) and number_of(error) in _EXHAUSTED
 
 
-def told(number: int, place: object) -> str:
-    """One line: where, what, what to do."""
+def fault_message(number: int, place: object) -> str:
+    """One line that says where, what, and what to do."""
     return (
         f"{place}: {os.strerror(number)}. {_ADVICE[number]}; what is finished stays, and the same command goes on from "
         "there."
@@ -50,7 +50,7 @@ def told(number: int, place: object) -> str:
 
 
 def place_of(error: BaseException | str) -> str:
-    """The file that a fault names, or as much as is known."""
+    """The file that a fault names, or "this machine" where it names none."""
     if isinstance(error, OSError) and error.filename is not None:
         return os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
     found = _FILE.search(str(error))

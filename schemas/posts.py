@@ -1,6 +1,7 @@
-"""Records: what a dump is read into, what is kept, and what is dropped with its reason."""
+"""Records: what a dump is read into, what is kept, and what is dropped for which reason."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -10,10 +11,19 @@ SPLITS = ("train", "valid", "test")
 
 @dataclass(frozen=True, order=True)
 class ImageRef:
-    """Where a record says its picture lies. path: below the image folder, or ""; url: or ""."""
+    """Where a record says its picture is, and what it says of it.
+
+    path: below the image folder, or "". url: or "".
+    alt: the description that the author wrote for people who cannot see the picture, or "".
+    embedded: sha256 of the bytes, where the dump itself holds the picture; else "".
+    content: these bytes, until the stage `read` has put them where the stage `image` finds them by `embedded`.
+    """
 
     path: str = ""
     url: str = ""
+    alt: str = ""
+    embedded: str = ""
+    content: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -21,19 +31,23 @@ class Post:
     """One post on its way from a dump to `posts/`.
 
     post_id: the source's own id, as text.
-    text: as it stands in the dump.
+    text: as in the dump.
     hashtags: lower-cased, without `#`, distinct, in order of appearance.
     images: one reference per picture; only a post with exactly one survives cleaning.
     lang: a BCP 47 code the source gives, or None where it gives none.
     created_at: as the source writes it, or "".
     collected_at: when the source fetched it, as it writes that, or "".
     first_id, edit: id of an edited post's first version, and how many edits led to this one; "" and 0 for any other.
-    source: `format:file`, where the record came from; position: its 1-based place there (see pipeline.readers.dumps).
+    versions: ids of all versions of an edited post that the record names, first to last, its own too; () for any other.
+    source: `format:file`, where the record came from. position: its 1-based place there (m3h.pipeline.readers.dumps).
     is_repost: a retweet, which the paper drops. is_quote: a comment on someone else's post.
-    split: train, valid or test; None before splitting. own_split: the source brought it.
+    sensitive: its author, or a moderator, marked its picture as one that not everybody wants to see.
+    split: train, valid or test; None before splitting. own_split: whether the source assigned it.
     tokens, keyphrases: filled by cleaning; a source that is already tokenised fills them itself.
-    image_sha256: hex digest of the picture's bytes; where only its URL is known, of the URL (see IMAGE_SCHEMA).
-    group: posts that share a picture or a text share a group, and no group crosses splits.
+    alt_tokens: those of `alt`, by the same tokenizer; filled by cleaning.
+    image_sha256: hex digest of the picture's bytes, or of its URL where only that is known (see IMAGE_SCHEMA).
+    group: posts that share a picture or a text share a group. No group crosses splits.
+    unread: names of fields that the record has and whose values could not be read, which are empty here.
     """
 
     post_id: str
@@ -45,6 +59,7 @@ class Post:
     collected_at: str = ""
     first_id: str = ""
     edit: int = 0
+    versions: tuple[str, ...] = ()
     source: str = ""
     position: int = 0
     is_repost: bool = False
@@ -55,18 +70,30 @@ class Post:
     keyphrases: tuple[str, ...] = ()
     image_sha256: str = ""
     group: str = ""
+    unread: tuple[str, ...] = ()
+    sensitive: bool = False
+    alt_tokens: tuple[str, ...] = ()
+
+    @property
+    def alt(self) -> str:
+        """What the author says the picture shows, "" where nothing is said. Only a post with one picture is stored."""
+        return self.images[0].alt if len(self.images) == 1 else ""
 
     def having(self, **changes: Any) -> "Post":
         """A copy with some fields changed."""
-        return replace(self, **changes)
+        if not changes.keys() <= self.__dict__.keys():
+            raise TypeError(f"a Post has no {', '.join(sorted(changes.keys() - self.__dict__.keys()))}")
+        copy = object.__new__(Post)  # `dataclasses.replace` takes ten times as long, and a copy is made of every record
+        copy.__dict__.update(self.__dict__, **changes)
+        return copy
 
 
 @dataclass(frozen=True, order=True)
 class Dropped:
-    """A record that left, and by which door. Together with `source` and `position` it can be replayed.
+    """A record that was dropped. By `source` and `position` it can be found in its dump again.
 
-    stage: the door (read, image, text, language, duplicates, rare_hashtags, or a feature's name).
-    reason: one word, counted in the manifest; detail: what was found.
+    stage: the stage that dropped it (read, image, text, language, duplicates, rare_hashtags, or a feature's name).
+    reason: one word, counted in the manifest. detail: what was found. versions: as of a Post.
     """
 
     stage: str
@@ -75,11 +102,24 @@ class Dropped:
     source: str = ""
     position: int = 0
     detail: str = ""
+    versions: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, post: Post, stage: str, reason: str, detail: str = "") -> "Dropped":
-        """`post` leaves at `stage`."""
-        return cls(stage, reason, post.post_id, post.source, post.position, detail)
+    def of_row(cls, row: Mapping[str, Any]) -> "Dropped":
+        """The record of a row of DROPPED_SCHEMA, or of its JSON."""
+        return cls(**{**row, "versions": tuple(row["versions"])})
+
+    @classmethod
+    def of(cls, post: Post, stage: str, reason: str, *, detail: str = "") -> "Dropped":
+        """The record of a post that is dropped.
+
+        Args:
+            post: The post.
+            stage: The stage that drops it.
+            reason: One word, counted in the manifest.
+            detail: What was found.
+        """
+        return cls(stage, reason, post.post_id, post.source, post.position, detail, post.versions)
 
 
 POST_SCHEMA = pa.schema(
@@ -97,6 +137,10 @@ POST_SCHEMA = pa.schema(
         ("created_at", pa.string()),
         ("source", pa.string()),
         ("position", pa.int64()),
+        ("versions", pa.list_(pa.string())),
+        ("alt", pa.string()),  # the author's description of the picture, "" where there is none
+        ("alt_tokens", pa.list_(pa.string())),
+        ("sensitive", pa.bool_()),
     ]
 )
 
@@ -108,12 +152,14 @@ DROPPED_SCHEMA = pa.schema(
         ("detail", pa.string()),
         ("source", pa.string()),
         ("position", pa.int64()),
+        ("versions", pa.list_(pa.string())),
     ]
 )
 
 IMAGE_SCHEMA = pa.schema(
     [
-        # `stored`: bytes lie in images/ and image_sha256 is theirs; `url_only`: no bytes, the digest is the URL's.
+        # status `stored`: the bytes are in images/ and image_sha256 is their digest.
+        # status `url_only`: there are no bytes, and image_sha256 is the digest of the URL.
         ("image_sha256", pa.string()),
         ("status", pa.string()),
         ("path", pa.string()),
@@ -123,17 +169,32 @@ IMAGE_SCHEMA = pa.schema(
         ("height", pa.int32()),
         ("mode", pa.string()),
         ("phash", pa.string()),  # 64-bit perceptual hash of the pixels, 16 hex digits
-        ("places", pa.string()),  # local features by which crops are found, base64
+        ("keypoints", pa.string()),  # local features by which crops are found, base64
+    ]
+)
+
+FOUND_SCHEMA = pa.schema(
+    [
+        # One row a record whose picture came from a folder: what the record is known by, and its picture.
+        ("post_id", pa.string()),
+        ("source", pa.string()),
+        ("path", pa.string()),
+        ("url", pa.string()),
+        ("image_sha256", pa.string()),
     ]
 )
 
 
 def post_row(post: Post) -> dict[str, Any]:
     """`post` as a row of POST_SCHEMA."""
-    row = {name: getattr(post, name) for name in POST_SCHEMA.names}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}
+    return _row(post, POST_SCHEMA.names)
 
 
 def dropped_row(dropped: Dropped) -> dict[str, Any]:
     """`dropped` as a row of DROPPED_SCHEMA."""
-    return {name: getattr(dropped, name) for name in DROPPED_SCHEMA.names}
+    return _row(dropped, DROPPED_SCHEMA.names)
+
+
+def _row(record: object, names: Sequence[str]) -> dict[str, Any]:
+    row = {name: getattr(record, name) for name in names}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}

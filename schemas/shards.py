@@ -1,7 +1,7 @@
 """Feature shards: their names, and the HDF5 and Parquet files themselves.
 
-A shard holds its images sorted by sha256, and says under which fingerprint its rows were computed; its bytes depend on
-its rows and that fingerprint alone.
+A shard holds its images sorted by sha256, and states the fingerprint under which its rows were computed. Its bytes
+depend only on its rows and that fingerprint.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,49 +15,76 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.errors import IntegrityError
-from schemas.features import FeatureSpec, Row
-from schemas.files import publish, publish_table
-from schemas.parquet import read_parquet
+from m3h.schemas.errors import IntegrityError
+from m3h.schemas.features import FeatureSpec, Row
+from m3h.schemas.files import publish, publish_table
+from m3h.schemas.parquet import read_parquet
 
 KEY = "image_sha256"
 FINGERPRINT = "fingerprint"
 
-_BROKEN = (OSError, KeyError, ValueError, RuntimeError, AttributeError, TypeError)
-"""As h5py says that something is broken somewhere."""
+_HDF5_ERRORS = (OSError, KeyError, ValueError, RuntimeError, AttributeError, TypeError)
+"""The exceptions by which h5py reports a broken file."""
 
 
 def shard_name(index: int, count: int, suffix: str) -> str:
-    """`shard-00007-of-00064.h5`."""
+    """The file name of a shard, such as `shard-00007-of-00064.h5`.
+
+    Args:
+        index: Of the shard, from 0.
+        count: Number of shards.
+        suffix: `.h5` or `.parquet`.
+    """
     return f"shard-{index:05d}-of-{count:05d}{suffix}"
 
 
 def shard_count(images: int, per_shard: int) -> int:
-    """How many shards `images` images make."""
+    """The number of shards that `images` images fill."""
     return -(-images // per_shard)
 
 
 def shard_slice(index: int, per_shard: int) -> slice:
-    """Which of the dataset's images, sorted by sha256, lie in shard `index`."""
+    """Which of the dataset's images, sorted by sha256, belong to shard `index`."""
     return slice(index * per_shard, (index + 1) * per_shard)
 
 
-def write_shard(path: Path, spec: FeatureSpec, rows: Mapping[str, Row], fingerprint: str = "") -> None:
-    """Write one finished shard atomically. rows: image sha256 -> row, each already checked against `spec`.
+def finished_hdf5(path: Path) -> h5py.File:
+    """Open a finished file for reading, without a lock: it never changes, and some file systems have no locks."""
+    return h5py.File(path, "r", locking=False)
 
-    fingerprint: under which they were computed; "" outside of datasets.
+
+def new_hdf5(path: Path) -> h5py.File:
+    """Open a new file for writing, without a lock: until it has its final name nobody else knows of it.
+
+    The earliest format of HDF5, because every reader opens it, and all versions of h5py since 3.11 write it with the
+    same bytes. With `libver="latest"` those before 3.15 write the time into it.
     """
-    keys = sorted(rows)
+    return h5py.File(path, "w", libver="earliest", locking=False)
+
+
+def write_shard(path: Path, spec: FeatureSpec, rows: Mapping[str, Row], *, fingerprint: str = "") -> None:
+    """Write one finished shard atomically.
+
+    Args:
+        path: The file to write.
+        spec: Of the feature.
+        rows: Image sha256 -> row. Each is already checked against `spec`.
+        fingerprint: The fingerprint under which the rows were computed. "" outside of datasets.
+
+    Raises:
+        MachineError: The file cannot be written.
+    """
     if spec.is_table:
-        records = [{KEY: key, **rows[key]} for key in keys]
+        records = [{KEY: key, **rows[key]} for key in sorted(rows)]
         schema = spec.table_schema().with_metadata({FINGERPRINT: fingerprint})
         publish_table(path, pa.Table.from_pylist(records, schema=schema))
     else:
-        publish(path, lambda temp: _write_hdf5(temp, spec, keys, rows, fingerprint))
+        publish(path, lambda temp: _write_hdf5(temp, spec, rows, fingerprint=fingerprint))
 
 
-def _write_hdf5(path: Path, spec: FeatureSpec, keys: Sequence[str], rows: Mapping[str, Row], fingerprint: str) -> None:
-    with h5py.File(path, "w", libver="latest") as file:
+def _write_hdf5(path: Path, spec: FeatureSpec, rows: Mapping[str, Row], *, fingerprint: str) -> None:
+    keys = sorted(rows)
+    with new_hdf5(path) as file:
         file.attrs[FINGERPRINT] = fingerprint
         file.create_dataset(KEY, data=np.array(keys, dtype="S64"), track_times=False)
         for array in spec.arrays:
@@ -68,16 +95,19 @@ def _write_hdf5(path: Path, spec: FeatureSpec, keys: Sequence[str], rows: Mappin
 
 
 def read_tensor_shard(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
-    """Image hashes, and the arrays by name with the images on axis 0."""
+    """The image hashes in order, and the arrays by name, each of shape (images, *shape)."""
     with _opened(path) as file:
         return _keys(file), {name: file[name][:] for name in file if name != KEY}
 
 
 def _refuse_tricks(path: Path, file: h5py.File) -> None:
-    """IntegrityError unless each array lies in this very file, number for number, as `_write_hdf5` puts it there.
+    """Check that each array is stored in this file itself, number by number, as `_write_hdf5` writes it.
 
-    HDF5 can do more: links to other files, arrays whose numbers lie elsewhere or nowhere, filters that blow up or are
-    code of their own. Whether an array is plain is known before any of it is read.
+    HDF5 allows more: links to other files, arrays whose numbers are elsewhere or nowhere, filters that expand without
+    limit or run code. Whether an array is plain is known before any of it is read.
+
+    Raises:
+        IntegrityError: An array is not plain, or its length is not that of the keys.
     """
     for name in file:
         link = file.get(name, getlink=True)
@@ -92,18 +122,21 @@ def _refuse_tricks(path: Path, file: h5py.File) -> None:
 
 
 def shard_keys(path: Path) -> list[str]:
-    """The image hashes of a shard's rows alone, in order."""
+    """Only the image hashes of a shard's rows, in order."""
     if path.suffix == ".parquet":
-        return read_table_shard(path, [KEY])[KEY].to_pylist()
+        keys: list[str] = read_table_shard(path, [KEY])[KEY].to_pylist()
+        return keys
     with _opened(path) as file:
         return _keys(file)
 
 
 @dataclass(frozen=True)
 class Outline:
-    """What a shard says of itself. keys: image hashes, in order. fingerprint: "" where it states none.
+    """What a shard states about itself.
 
-    columns: what lies beside the keys: array -> (shape of one image, dtype), or column -> its type as Arrow spells it.
+    keys: image hashes, in order.
+    fingerprint: "" where it states none.
+    columns: all but the keys: array -> (shape of one image, dtype), or column -> its type in Arrow's spelling.
     """
 
     keys: list[str]
@@ -112,7 +145,11 @@ class Outline:
 
 
 def shard_outline(path: Path) -> Outline:
-    """All but the rows' values. IntegrityError where it is no readable shard."""
+    """Everything about a shard except the values of its rows.
+
+    Raises:
+        IntegrityError: The file is no readable shard.
+    """
     if path.suffix == ".parquet":
         keys, schema = shard_keys(path), pq.read_schema(path)
         stated = (schema.metadata or {}).get(FINGERPRINT.encode(), b"").decode(errors="replace")
@@ -125,10 +162,10 @@ def shard_outline(path: Path) -> Outline:
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
     try:
-        with h5py.File(path, "r") as file:
+        with finished_hdf5(path) as file:
             _refuse_tricks(path, file)
             yield file
-    except _BROKEN as error:
+    except _HDF5_ERRORS as error:
         raise IntegrityError(f"{path}: not a readable feature shard ({error}). Run verify, then refresh.") from error
 
 
@@ -137,5 +174,10 @@ def _keys(file: h5py.File) -> list[str]:
 
 
 def read_table_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """The rows of a table feature's shard. columns: None for all."""
+    """The rows of a table feature's shard.
+
+    Args:
+        path: The file.
+        columns: The columns to read. None for all.
+    """
     return read_parquet(path, columns)

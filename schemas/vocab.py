@@ -1,11 +1,11 @@
-"""Vocabularies of tokens and of labels: counted on the training split alone, frozen, kept as JSON."""
+"""Vocabularies of tokens and of labels. They are counted on the training split only and stored as JSON."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from schemas.errors import IntegrityError
-from schemas.files import publish_json, read_json
+from m3h.schemas.errors import IntegrityError
+from m3h.schemas.files import publish_json, read_json
 
 PAD, BOS, EOS, UNK, SEP = "<pad>", "<bos>", "<eos>", "<unk>", "<sep>"
 WORD_SPECIALS = (PAD, BOS, EOS, UNK, SEP)
@@ -26,7 +26,13 @@ class Vocabulary:
     def count(
         cls, tokens: Iterable[str], specials: Sequence[str] = WORD_SPECIALS, size: int | None = None
     ) -> "Vocabulary":
-        """The most frequent `size` tokens (all where None) after the specials; ties by first appearance."""
+        """A vocabulary of the most frequent tokens. Ties are ordered by first appearance.
+
+        Args:
+            tokens: Every occurrence.
+            specials: Strings that come first, whether they occur or not.
+            size: Number of tokens beside the specials. None for all.
+        """
         counts = Counter(tokens)
         for special in specials:
             counts.pop(special, None)
@@ -39,16 +45,20 @@ class Vocabulary:
         return word in self.index
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
-        """Indices, `<unk>` for what is not in it."""
+        """The indices of tokens. Unknown tokens get the index of `<unk>`."""
         return [self.index.get(token, self.unk) for token in tokens]
 
     def write(self, path: Path) -> None:
-        """As a JSON list, in order."""
+        """Write it as a JSON list, in order."""
         publish_json(path, self.words)
 
     @classmethod
     def read(cls, path: Path) -> "Vocabulary":
-        """Inverse of `write`. IntegrityError where the file is no list of strings with `<unk>`."""
+        """Read what `write` wrote.
+
+        Raises:
+            IntegrityError: The file is no JSON list of strings, lacks `<unk>`, or holds a word twice.
+        """
         words = read_json(path)
         if not isinstance(words, list) or UNK not in words or not all(isinstance(word, str) for word in words):
             raise IntegrityError(f"{path}: expected a JSON list of strings with {UNK} among them.")

@@ -1,17 +1,19 @@
-"""Image wordings: which OCR words may follow a post's text (paper §3.1, §4; thresholds from the released data)."""
+"""Image wordings: which OCR words may follow a post's text (paper §3.1, §4). Thresholds are from the released data."""
 
 from collections.abc import Container, Sequence
 
 MAX_SHORT_SHARE = 0.75
-"""A reading is noise from this share of words shorter than 3 characters on."""
+"""OCR text is noise where the share of words shorter than 3 characters is this or more."""
 MIN_LONG_WORDS = 3
-"""A reading is noise with fewer words longer than 3 characters."""
+"""OCR text is noise where it has fewer words longer than 3 characters than this."""
 
 
 def wording(tokens: Sequence[str], vocabulary: Container[str] | None = None) -> list[str]:
-    """The OCR tokens worth reading: alphabetic, longer than one character, in `vocabulary`; [] for a noisy reading.
+    """The useful OCR tokens: alphabetic, longer than one character, in `vocabulary`. [] where the text is noise.
 
-    vocabulary: the training split's words, so that nothing of validation or test is learned; None lets all pass.
+    Args:
+        tokens: Of the OCR text.
+        vocabulary: The training split's words, so that nothing of validation or test is learned. None accepts all.
     """
     kept = [t for t in tokens if len(t) > 1 and t.isalpha() and (vocabulary is None or t in vocabulary)]
     short = sum(len(token) < 3 for token in kept)

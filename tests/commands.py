@@ -1,4 +1,4 @@
-"""Running the two programs as a user does: a process of its own, its exit code and what it printed."""
+"""Running our commands as a user does: a process of its own, its exit code and what it printed."""
 
 import glob
 import json
@@ -33,7 +33,11 @@ class Done:
 
 
 def command(program: str, *words: object) -> list[str]:
-    return [sys.executable, "-m", program, *(str(word) for word in words)]
+    """program: `m3h`, the installed command; `pipeline` or `model`; or a module of the tests."""
+    if program == "m3h":
+        return [str(Path(sys.executable).with_name("m3h")), *(str(word) for word in words)]
+    module = program if program.startswith("tests.") else f"m3h.{program}"
+    return [sys.executable, "-m", module, *(str(word) for word in words)]
 
 
 def environment(*folders: Path) -> dict[str, str]:
@@ -63,6 +67,6 @@ def seen_in(folder: Path, pattern: str) -> list[Path]:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file of a dataset with its bytes; what belongs to this machine alone (`.build*.json`) aside."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    """Every file of a dataset with its bytes; what belongs to this machine alone (`.build*`) aside."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and ".build-retired" not in path.parts)
     return {str(path.relative_to(folder)): path.read_bytes() for path in files if not path.match(".build*.json")}

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 import pytest
 
 from tests.commands import ROOT, run
+
+os.environ["XDG_STATE_HOME"] = str(Path(tempfile.gettempdir(), f"m3h-tests-{os.getuid()}"))
+"""The key that seals what builds remember: of the tests, and the same in all processes that run them."""
 
 
 @pytest.fixture(scope="session")

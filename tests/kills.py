@@ -15,8 +15,8 @@ from typing import Any
 
 import psutil
 
-from pipeline.state import FOLDER
-from schemas.files import TEMP_PREFIX
+from m3h.pipeline.dataset.workspace import FOLDER
+from m3h.schemas.files import TEMP_PREFIX
 from tests.commands import ROOT, command, environment
 from tests.mortal.sitecustomize import RECORD
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.dumps import KINDS, SPOILT, record, records, spoilt, write_dump
-from pipeline.readers.formats import read_records
-from schemas.posts import Post
+from m3h.pipeline.readers.formats import read_records
+from m3h.schemas.posts import Post
 
 
 @settings(deadline=None, max_examples=50)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.dataset import Dataset
+from m3h.schemas.dataset import Dataset
 from tests.commands import run
 from tests.conftest import Built
 

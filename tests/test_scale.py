@@ -2,13 +2,14 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks.dumps import KINDS, SPOILT
 from benchmarks.scale import LAW_BYTES, slopes
-from tests.commands import ROOT, command, environment
+from tests.commands import ROOT, environment
 
 FEW, MANY = 4_000, 16_000
 GUARD_BYTES = 1.6 * LAW_BYTES
@@ -19,7 +20,8 @@ GUARD_BYTES = 1.6 * LAW_BYTES
 def test_a_post_costs_bounded_memory_and_every_reason_occurs(tmp_path: Path) -> None:
     runs = []
     for posts in (FEW, MANY):
-        words = command("benchmarks.scale_run", "--posts", posts, "--folder", tmp_path / "made", "--workers", 1)
+        words = [sys.executable, "-m", "benchmarks.scale_run", "--posts", str(posts)]
+        words += ["--folder", str(tmp_path / "made"), "--workers", "1"]
         done = subprocess.run(words, capture_output=True, env=environment(), cwd=ROOT, timeout=900, check=True)
         runs.append(json.loads(done.stdout.splitlines()[-1]))
     _, many = runs

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import model.cli
-import pipeline.cli
-from schemas.files import publish_text, sha256_file
-from schemas.manifest import MANIFEST, MANIFEST_HASH, FileEntry, Manifest
+import m3h.model.cli
+import m3h.pipeline.cli
+from m3h.schemas.files import publish_text, sha256_file
+from m3h.schemas.manifest import MANIFEST, MANIFEST_HASH, FileEntry, Manifest
 from tests.commands import ROOT
 from tests.hostile_files import SIZES, TABLE, Hostile, World
 from tests.model.fakes import ATTRIBUTES, OCR, VGG_GRID, fake_post, write_dataset
@@ -20,7 +20,7 @@ from tests.pipeline.fakes import small_dump
 MEMORY = 700 << 20
 """Bytes that refusing a file may take beside what was taken before: libraries are loaded meanwhile."""
 
-MAIN = {"model": model.cli.main, "pipeline": pipeline.cli.main}
+MAIN = {"model": m3h.model.cli.main, "pipeline": m3h.pipeline.cli.main}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     dataset = write_dataset(folder / "dataset", posts, rows)
     words = ["train", "--dataset", dataset, "--system", "gen-cls-m3h", "--epochs", 1, "--out", folder / "run"]
-    assert model.cli.main([str(word) for word in (*words, "--set", *SIZES)]) == 0
+    assert m3h.model.cli.main([str(word) for word in (*words, "--set", *SIZES)]) == 0
     small_dump(folder, posts=1)
     return folder
 

@@ -13,8 +13,14 @@ from pathlib import Path
 from typing import Any
 
 PROGRAMS = {
-    "pipeline": ("pipeline.cli", "pipeline.build", "pipeline.refresh", "pipeline.repair", "pipeline.retry"),
-    "model": ("model.cli", "model.train"),
+    "pipeline": (
+        "m3h.pipeline.cli",
+        "m3h.pipeline.build.build",
+        "m3h.pipeline.versions.refresh",
+        "m3h.pipeline.checks.repair",
+        "m3h.pipeline.build.retry",
+    ),
+    "model": ("m3h.model.cli", "m3h.model.runs.experiment"),
 }
 """The module with `main`, and what else is to be loaded once."""
 

@@ -1,7 +1,7 @@
 """A Flink cluster of plain processes on one machine: JobManager, TaskManagers, Beam's job server, a pool of workers.
 
 python docker/flink/install.py ~/flink          once: the jars
-python docker/flink/cluster.py start ~/flink    prints the flags for `python -m pipeline build ... -- FLAGS`
+python docker/flink/cluster.py start ~/flink    prints the flags for `m3h build ... -- FLAGS`
 python docker/flink/cluster.py stop ~/flink
 
 A pool starts workers with this very Python, in the folder where `start` was called: m3h is installed there or lies
@@ -107,7 +107,7 @@ class Cluster:
         (self._run / "log4j.properties").write_text(LOG4J)
 
     def _process(self, name: str, words: Sequence[str]) -> None:
-        ours = {"PATH": Path(sys.executable).parent, "PYTHONPATH": Path.cwd()}  # where a worker finds Python and m3h
+        ours = {"PATH": Path(sys.executable).parent}  # where a worker finds Python, and with it m3h
         paths = {key: f"{path}{os.pathsep}{os.environ.get(key, '')}" for key, path in ours.items()}
         with open(self._run / f"{name}.log", "ab") as log:
             process = subprocess.Popen(

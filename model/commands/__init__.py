@@ -1,0 +1,1 @@
+"""The commands of `python -m model`, one module a group; `model/cli.py` names them."""

@@ -1,15 +1,17 @@
 """`evaluate` and `score`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from model.commands.options import AsJson, Definition, RunFolder, known_definition, scores_text
-from model.evaluate import DEFINITION, evaluate_run
-from model.metrics import Scores
-from model.predictions import score_files
-from schemas.console import say
+from m3h.model.commands.options import AsJson, Definition, RunFolder, check_definition, scores_text
+from m3h.model.scoring.definitions import DEFINITION
+from m3h.schemas.console import say
+
+if TYPE_CHECKING:
+    from m3h.model.scoring.metrics import Scores
+
 
 app = typer.Typer()
 
@@ -17,85 +19,110 @@ app = typer.Typer()
 @app.command(
     short_help="Score a finished run.",
     help="""\b
-  python -m model evaluate runs/full
-  python -m model evaluate runs/full --split valid --definition per-post
-  python -m model evaluate runs/full --against runs/copy
-  python -m model evaluate runs/full --set ranking=probabilities beam=20
+  m3h evaluate runs/full
+  m3h evaluate runs/full --split valid --definition per-post
+  m3h evaluate runs/full --against runs/copy
+  m3h evaluate runs/full --set ranking=interpolated beam=20
 
-Score a finished run on a split of its own dataset, or of another one: all posts, present and absent keyphrases, and
-parts of the split (how often the keyphrase was seen in training, length of the text, words in the picture). With
---against also another run on the same posts: the difference with the 95% interval of a bootstrap, and p of a paired
-t-test. Predictions that lie in the run's folder are used; --set changes how the run searches, and makes them anew.
+Scores a finished run on a split of its own dataset, or of another one: all posts, present and absent keyphrases, and
+subsets of the split (how often the keyphrase occurs in training, length of the text, words in the image). --against
+compares it with another run on the same posts: the difference with the 95% interval of a bootstrap, and p of a paired
+t-test. Predictions in the folder of the run are used. --set changes how the run searches, and predicts again.
 """,
 )
 def evaluate(
     run: RunFolder,
     split: Annotated[str, typer.Option(help="train, valid, test or all.")] = "test",
     dataset: Annotated[Path | None, typer.Option(help="Default: the one it was trained on.")] = None,
+    *,
     definition: Definition = DEFINITION,
     against: Annotated[Path | None, typer.Option(help="Another finished run, to compare with.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE of the search; several.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a finished run."""
-    scores = evaluate_run(run, dataset, split, known_definition(definition), against, set_ or ())
-    lines = [scores_text(scores, split, definition), "", *parts_lines(scores)]
+    """Score a finished run.
+
+    Args:
+        run: its folder.
+        split: of the dataset.
+        dataset: None for the one it was trained on.
+        definition: of the scores.
+        against: another run, or None.
+        set_: changes of the search.
+        as_json: print JSON.
+    """
+    from m3h.model.runs.evaluate import evaluate_run
+
+    checked = check_definition(definition)
+    scores = evaluate_run(run, dataset, split, definition=checked, against=against, sets=set_ or ())
+    lines = [scores_text(scores, split, definition), "", *subset_lines(scores)]
     say(scores, as_json, "\n".join([*lines, *(["", *comparison_lines(scores)] if against else [])]))
 
 
 COLUMNS = (("f1@1", "F1@1"), ("f1@3", "F1@3"), ("f1@5", "F1@5"), ("map@5", "MAP@5"), ("ndcg@5", "NDCG@5"))
 
 
-def parts_lines(told: dict[str, Any]) -> list[str]:
-    """A table: one row for all posts, present, absent, and each part of the split."""
-    rows: list[tuple[str, Any]] = [(part, told[part]) for part in ("all", "present", "absent")]
-    for group, parts in told["parts"].items():
-        rows += [(f"{group}: {part}", values) for part, values in parts.items()]
-    head = f"{'':36}{'posts':>8}" + "".join(f"{nice:>8}" for _, nice in COLUMNS)
-    return [head, *(_row(name, values, told["posts"]) for name, values in rows)]
+def subset_lines(scores: dict[str, Any]) -> list[str]:
+    """A table: one row each for all posts, present, absent, and every subset of the split."""
+    rows: list[tuple[str, Any]] = [(part, scores[part]) for part in ("all", "present", "absent")]
+    for group, subsets in scores["subsets"].items():
+        rows += [(f"{group}: {name}", values) for name, values in subsets.items()]
+    head = f"{'':36}{'posts':>8}" + "".join(f"{label:>8}" for _, label in COLUMNS)
+    return [head, *(_row(name, values, scores["posts"]) for name, values in rows)]
 
 
-def _row(name: str, values: Scores, posts: int) -> str:
+def _row(name: str, values: "Scores", posts: int) -> str:
     count = f"{values.get('posts', posts):,.0f}" if name not in ("present", "absent") else ""
     return f"{name:36}{count:>8}" + "".join(f"{values[score]:8.4f}" for score, _ in COLUMNS)
 
 
-def comparison_lines(told: dict[str, Any]) -> list[str]:
-    """One line a score."""
-    lines = [f"against {told['against']}:"]
-    for name, nice in COLUMNS:
-        c = told["comparison"][name]
+def comparison_lines(scores: dict[str, Any]) -> list[str]:
+    """One line for each score."""
+    lines = [f"against {scores['against']}:"]
+    for name, label in COLUMNS:
+        c = scores["comparison"][name]
         interval = f"[{c['low']:+.4f}, {c['high']:+.4f}] p {c['p_bootstrap']:.4f}"
         t = "-" if c["t"] is None else f"{c['t']:.2f}"
-        lines.append(f"  {nice:7} {c['difference']:+.4f}  bootstrap {interval}; t {t} p {c['p']:.2g}")
+        lines.append(f"  {label:7} {c['difference']:+.4f}  bootstrap {interval}; t {t} p {c['p']:.2g}")
     return lines
 
 
 @app.command(
-    short_help="Score anyone's predictions.",
+    short_help="Score a file of predictions.",
     help="""\b
-  python -m model score --predictions found.txt --targets wanted.txt
-  python -m model score --predictions found.txt --targets wanted.txt --sources texts.txt --definition per-post --json
-  python -m model score --predictions found.jsonl
+  m3h score --predictions found.txt --targets wanted.txt
+  m3h score --predictions found.txt --targets wanted.txt --sources texts.txt --definition per-post --json
+  m3h score --predictions found.jsonl
 
-Score anyone's predictions. All files have one post a line; a line ends at a line feed and nothing else. Phrases are
-joined by `;`, the words of a source by spaces. With --sources also over present and absent keyphrases. A .jsonl file
-has all of it in one object a post: {"tokens": [...], "keyphrases": [...], "predictions": [{"phrase": "..."}, ...]}.
+Scores the predictions of any system. All files have one post a line; only a line feed ends a line. Phrases are joined
+by `;`, the words of a source by spaces. --sources adds scores of present and absent keyphrases. A .jsonl file has
+everything in one object a post: {"tokens": [...], "keyphrases": [...], "predictions": [{"phrase": "..."}, ...]}.
 """,
 )
 def score(
     predictions: Annotated[Path, typer.Option(help="Predicted phrases, best first.")],
-    targets: Annotated[Path | None, typer.Option(help="Gold phrases; needed but for .jsonl.")] = None,
-    sources: Annotated[Path | None, typer.Option(help="The posts' tokens.")] = None,
+    targets: Annotated[Path | None, typer.Option(help="Gold phrases; needed except for .jsonl.")] = None,
+    sources: Annotated[Path | None, typer.Option(help="The tokens of the posts.")] = None,
+    *,
     definition: Definition = DEFINITION,
     as_json: AsJson = False,
 ) -> None:
-    """Score anyone's predictions."""
-    posts, scores = score_files(predictions, targets, sources, known_definition(definition))
+    """Score a file of predictions.
+
+    Args:
+        predictions: a .txt or .jsonl file.
+        targets: gold phrases, for a .txt file.
+        sources: tokens of the posts, or None.
+        definition: of the scores.
+        as_json: print JSON.
+    """
+    from m3h.model.scoring.predictions import score_files
+
+    posts, scores = score_files(predictions, targets, sources, definition=check_definition(definition))
     summary = {"posts": posts, "definition": definition, **scores}
     text = "\n".join(_table_row(part, values) for part, values in scores.items())
     say(summary, as_json, f"{posts:,} posts, definition {definition}\n{text}")
 
 
-def _table_row(part: str, scores: Scores) -> str:
+def _table_row(part: str, scores: "Scores") -> str:
     return f"{part:8}" + "  ".join(f"{name} {value:.4f}" for name, value in scores.items())

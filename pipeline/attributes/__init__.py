@@ -1,1 +1,1 @@
-"""Training of the attribute head: captions to a vocabulary, pictures to vectors, both to a linear layer."""
+"""Trains the attribute head, a linear layer from the vectors of pictures to the attributes in their captions."""

@@ -1,48 +1,67 @@
-"""How good rankings of attributes are. Axes: N pictures, V attributes."""
+"""Metrics of attribute scores. Axes: N pictures, V attributes."""
 
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 
-def mean_average_precision(scores_nv: np.ndarray, gold_nv: np.ndarray) -> float:
-    """Mean, over the attributes that any picture has, of the average precision of ranking all pictures by its score.
+class Metrics(TypedDict):
+    """map: mean average precision. recall_at_5: see `recall_at`."""
 
-    NaN where no picture has any attribute.
-    """
-    found = [average_precision(scores_nv[:, i], gold_nv[:, i]) for i in np.flatnonzero(gold_nv.any(0))]
-    return float(np.mean(found)) if found else float("nan")
+    map: float
+    recall_at_5: float
+
+
+class EpochRecord(Metrics):
+    """The losses and the validation metrics of one epoch. epoch: its number, from 1."""
+
+    epoch: int
+    train_loss: float
+    valid_loss: float
+
+
+def mean_average_precision(scores_nv: np.ndarray, gold_nv: np.ndarray) -> float:
+    """The mean of `average_precision` over the attributes that any picture has. NaN when no picture has attributes."""
+    precisions = [average_precision(scores_nv[:, i], gold_nv[:, i]) for i in np.flatnonzero(gold_nv.any(0))]
+    return float(np.mean(precisions)) if precisions else float("nan")
 
 
 def average_precision(scores: np.ndarray, gold: np.ndarray) -> float:
-    """Mean, over pictures that have the attribute, of the precision down to them.
+    """The average precision of ranking the pictures by `scores` for one attribute. gold: which pictures have it.
 
-    Pictures of equal score are in no order: what is returned is the mean over all their orders (McSherry and Najork,
-    2008). So a score that says nothing gets what a random ranking gets, and no less.
+    It is the mean, over the pictures with the attribute, of the precision at their ranks. Pictures with equal scores
+    have no order: the result is the mean over all their orders (McSherry and Najork, 2008). So constant scores get the
+    average precision of a random ranking.
     """
     order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])) + 1, len(order))  # of each run of equal scores
+    ends = np.append(np.flatnonzero(np.diff(scores[order])) + 1, len(order))  # the end of each run of equal scores
     sizes = np.diff(ends, prepend=0)
     hits = np.diff(np.cumsum(gold[order])[ends - 1], prepend=0)
     size, hit, before, above = (np.repeat(each, sizes) for each in (sizes, hits, ends - sizes, np.cumsum(hits) - hits))
     rank = np.arange(1, len(order) + 1)
-    beside = (rank - before - 1) * (hit - 1) / np.maximum(size - 1, 1)  # expected hits of its run above a hit
-    return float((hit / size * (above + beside + 1) / rank).sum() / gold.sum())
+    within = (rank - before - 1) * (hit - 1) / np.maximum(size - 1, 1)  # expected hits above it within its run
+    return float((hit / size * (above + within + 1) / rank).sum() / gold.sum())
 
 
 def recall_at(k: int, scores_nv: np.ndarray, gold_nv: np.ndarray) -> float:
-    """Mean over pictures with attributes of the share of these among the k highest scores. NaN without such a picture.
+    """The mean share of a picture's attributes that are among its k highest scores.
 
-    Equal scores keep the vocabulary's order. A picture with more than k attributes cannot reach 1.
+    Pictures without attributes are left out; NaN when no picture is left. Equal scores keep the vocabulary's order. A
+    picture with more than k attributes cannot reach 1.
+
+    Args:
+        k: the number of highest scores.
+        scores_nv: the scores.
+        gold_nv: whether a picture has an attribute.
     """
-    some = gold_nv.any(1)
-    if not some.any():
+    has_attributes = gold_nv.any(1)
+    if not has_attributes.any():
         return float("nan")
-    best = np.argsort(-scores_nv[some], axis=1, kind="stable")[:, :k]
-    gold = gold_nv[some]
+    best = np.argsort(-scores_nv[has_attributes], axis=1, kind="stable")[:, :k]
+    gold = gold_nv[has_attributes]
     return float((np.take_along_axis(gold, best, 1).sum(1) / gold.sum(1)).mean())
 
 
-def both(scores_nv: np.ndarray, gold_nv: np.ndarray) -> dict[str, Any]:
-    """`map` and `recall_at_5`."""
+def validation_metrics(scores_nv: np.ndarray, gold_nv: np.ndarray) -> Metrics:
+    """The metrics of all pictures and attributes."""
     return {"map": mean_average_precision(scores_nv, gold_nv), "recall_at_5": recall_at(5, scores_nv, gold_nv)}

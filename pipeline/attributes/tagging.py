@@ -1,21 +1,21 @@
-"""Which words of a caption are nouns or adjectives."""
+"""Finds the nouns and adjectives of a caption."""
 
 from typing import Protocol
 
-from schemas.errors import UsageError
+from m3h.schemas.errors import UsageError
 
 
 class Tagger(Protocol):
-    """Anything that knows parts of speech. identity: which one, and its version."""
+    """A part-of-speech tagger. identity: its name and version."""
 
     identity: str
 
     def nouns_and_adjectives(self, caption: str) -> list[str]:
-        """Words as they are written, in order, repetitions included."""
+        """The nouns and adjectives of a caption in order, with repetitions."""
 
 
 class TextBlobTagger:
-    """The tagger of Pattern (De Smedt and Daelemans, 2012) as TextBlob ships it: its lexicon comes with the package."""
+    """The tagger of Pattern (De Smedt and Daelemans, 2012) in TextBlob, which contains its lexicon."""
 
     def __init__(self) -> None:
         try:
@@ -31,5 +31,8 @@ class TextBlobTagger:
         self.identity = f"textblob {version('textblob')}"
 
     def nouns_and_adjectives(self, caption: str) -> list[str]:
-        """Penn Treebank's NN*, JJ*. Lower-cased first: a caption's first word is no name."""
+        """The words with the Penn Treebank tags NN* and JJ*.
+
+        The caption is lower-cased first, so that its first word is not taken for a name.
+        """
         return [word for word, kind in self._tag(caption.lower()) if kind.startswith(("NN", "JJ"))]

@@ -1,8 +1,8 @@
-"""Pictures as vectors of the frozen backbone, computed once and kept on disk by backbone and by the picture's sha256.
+"""Computes the vectors of pictures with the frozen backbone, and keeps them on disk.
 
 CACHE/<fingerprint of the backbone>/<digest of the pictures' sha256>.h5     at most CHUNK pictures each
 
-Other captions, another vocabulary, a run that was killed: what lies there is never computed again.
+A vector that is stored is not computed again for other captions, another vocabulary or after a run that was killed.
 """
 
 import logging
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.engine import padded, slice_digest
-from pipeline.extractors.backbone import Backbone, BackboneExtractor, BackboneSettings
-from pipeline.picture import Picture
-from pipeline.progress import watched
-from pipeline.worker import die_with_parent
-from schemas.errors import ImageFault, IntegrityError
-from schemas.features import ArraySpec, FeatureSpec, Row, fingerprint
-from schemas.shards import read_tensor_shard, shard_keys, write_shard
+from m3h.pipeline.engine.shard_engine import padded, slice_digest
+from m3h.pipeline.extractors.backbone import Backbone, BackboneExtractor, BackboneSettings
+from m3h.pipeline.images.picture import Picture
+from m3h.pipeline.progress.monitor import watched
+from m3h.pipeline.runtime.lifetime import die_with_parent
+from m3h.schemas.errors import ImageFault, IntegrityError
+from m3h.schemas.features import ArraySpec, FeatureSpec, Row, fingerprint
+from m3h.schemas.shards import read_tensor_shard, shard_keys, write_shard
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +33,7 @@ CHUNK = 32
 
 
 class Vectors(BackboneExtractor):
-    """`features` (width,) float32 a picture: what the backbone hands to its last linear layer."""
+    """`features` (width,) float32 per picture: the input of the backbone's last linear layer."""
 
     def __init__(self, settings: BackboneSettings) -> None:
         width = Backbone.of(settings).width
@@ -41,7 +41,7 @@ class Vectors(BackboneExtractor):
         super().__init__(settings)
 
     def network(self) -> "torch.nn.Module":
-        """The backbone alone."""
+        """The backbone without its last layer."""
         return self.backbone.network()
 
     def rows(self, outputs: Sequence["torch.Tensor"]) -> list[Row]:
@@ -51,7 +51,7 @@ class Vectors(BackboneExtractor):
 
 @dataclass
 class _Computed:
-    """Of one chunk. faults: sha256 -> why a picture has no vector."""
+    """The result of one chunk. pictures: their number. faults: why a picture has no vector, by sha256."""
 
     pictures: int
     faults: dict[str, str] = field(default_factory=dict)
@@ -59,20 +59,20 @@ class _Computed:
 
 @dataclass(frozen=True)
 class VectorCache:
-    """Vectors of one backbone below a folder."""
+    """The stored vectors of one backbone. root: the folder of all backbones' vectors."""
 
     extractor: Vectors
     root: Path
 
     @property
     def folder(self) -> Path:
-        """Of this backbone."""
+        """The folder of this backbone's vectors."""
         return self.root / fingerprint(self.extractor.spec, self.extractor.fingerprint_parts())
 
     def complete(self, pictures: Mapping[str, Path], workers: int) -> dict[str, str]:
-        """Compute what is missing of `pictures` (sha256 -> file), in several processes on CPU.
+        """Compute the missing vectors of `pictures` (sha256 -> file), on CPU in `workers` processes.
 
-        Returns why pictures have no vector, by sha256; they are tried again by the next run.
+        Returns why pictures have no vector, by sha256. The next run tries them again.
         """
         known = self._known()
         missing = sorted(key for key in pictures if key not in known)
@@ -92,14 +92,14 @@ class VectorCache:
         return faults
 
     def read(self, keys: Sequence[str]) -> np.ndarray:
-        """(len(keys), width) float32."""
-        place = {key: i for i, key in enumerate(keys)}
-        found = np.full((len(keys), *self.extractor.spec.arrays[0].shape), np.nan, np.float32)
+        """The vectors of the pictures `keys`, (len(keys), width) float32."""
+        index = {key: i for i, key in enumerate(keys)}
+        vectors = np.full((len(keys), *self.extractor.spec.arrays[0].shape), np.nan, np.float32)
         for file in self._files():
-            held, arrays = read_tensor_shard(file)
-            wanted = [i for i, key in enumerate(held) if key in place]
-            found[[place[held[i]] for i in wanted]] = arrays["features"][wanted]
-        return found
+            stored, arrays = read_tensor_shard(file)
+            requested = [i for i, key in enumerate(stored) if key in index]
+            vectors[[index[stored[i]] for i in requested]] = arrays["features"][requested]
+        return vectors
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("[!.]*.h5"))
@@ -110,7 +110,7 @@ class VectorCache:
             try:
                 known.update(shard_keys(file))
             except IntegrityError:
-                log.warning("%s: not readable, so its pictures are computed again", file)
+                log.warning("%s: not readable; its pictures are computed again", file)
                 file.unlink()
         return known
 
@@ -128,14 +128,20 @@ class VectorCache:
 
 
 def compute(extractor: Vectors, chunk: Sequence[tuple[str, Path]], folder: Path) -> _Computed:
-    """The vectors of a few pictures, as one file; none where no picture can be decoded."""
-    found = _Computed(len(chunk))
+    """Compute the vectors of a few pictures and write them into one file, unless no picture can be decoded.
+
+    Args:
+        extractor: the loaded backbone.
+        chunk: sha256 and file of each picture.
+        folder: where the file is written.
+    """
+    result = _Computed(len(chunk))
     prepared = []
     for key, path in chunk:
         try:
             prepared.append((key, extractor.prepare(Picture(path))))
         except ImageFault as fault:
-            found.faults[key] = str(fault)
+            result.faults[key] = str(fault)
     rows: dict[str, Row] = {}
     for i in range(0, len(prepared), extractor.batch_size):
         batch = prepared[i : i + extractor.batch_size]
@@ -144,16 +150,16 @@ def compute(extractor: Vectors, chunk: Sequence[tuple[str, Path]], folder: Path)
         extractor.spec.check(row, key)
     if rows:
         write_shard(folder / f"{slice_digest(sorted(rows))}.h5", extractor.spec, rows)
-    return found
+    return result
 
 
 _worker: list[tuple[Vectors, Path]] = []
-"""Of a process of the pool: its loaded backbone, and where the files go."""
+"""In a process of the pool: its loaded backbone, and the folder of the files."""
 
 
 def _start_worker(settings: BackboneSettings, folder: Path) -> None:
     die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it and ends this process
     extractor = Vectors(settings)
     extractor.load()
     _worker.append((extractor, folder))

@@ -1,4 +1,4 @@
-"""The attributes a head tells apart: the captions' most frequent nouns and adjectives, or a list of the user's."""
+"""The attributes that a head predicts: the most frequent nouns and adjectives of the captions, or the user's list."""
 
 import json
 import re
@@ -10,10 +10,10 @@ from pathlib import Path
 
 from nltk.stem.porter import PorterStemmer
 
-from schemas.errors import UsageError
+from m3h.schemas.errors import UsageError
 
 WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)+|[^\W\d_]{2,}")
-"""At least two letters; or parts of letters with hyphens between them."""
+"""At least two letters, or groups of letters with hyphens between them."""
 
 STOP_WORDS = frozenset(
     """
@@ -24,48 +24,51 @@ STOP_WORDS = frozenset(
     someone something sort such thing top type up various very view way whole
     """.split()  # noqa: SIM905
 )
-"""Words that say where, how many or that it is a picture, not what is seen."""
+"""Words for positions, numbers or the picture itself. They do not describe what the picture shows."""
 
 stem = lru_cache(maxsize=None)(PorterStemmer().stem)
 
 
 def words_of(caption: str) -> list[str]:
-    """All words of a caption, lower-cased."""
+    """All words of a caption, in lower case."""
     return WORD.findall(caption.lower())
 
 
 @dataclass(frozen=True)
 class AttributeVocabulary:
-    """Distinct words, no two with one Porter stem; word i is label i."""
+    """Distinct words with distinct Porter stems. Word i is label i."""
 
     words: tuple[str, ...]
 
     @classmethod
-    def count(cls, pictures: Iterable[Sequence[str]], size: int, least: int) -> "AttributeVocabulary":
-        """The `size` stems that the most pictures have, at least `least`; each as it is written most often.
+    def count(cls, pictures: Iterable[Sequence[str]], size: int, min_images: int) -> "AttributeVocabulary":
+        """The stems that the most pictures have, each in its most frequent form. Ties are sorted alphabetically.
 
-        pictures: the nouns and adjectives of each picture's captions. Ties go by the alphabet.
+        Args:
+            pictures: for each picture the nouns and adjectives of its captions.
+            size: most words.
+            min_images: fewest pictures that have a stem.
         """
-        seen: Counter[str] = Counter()
+        image_counts: Counter[str] = Counter()
         forms: dict[str, Counter[str]] = defaultdict(Counter)
         for words in pictures:
-            fit = [word for word in words if WORD.fullmatch(word) and word not in STOP_WORDS]
-            for word in fit:
+            candidates = [word for word in words if WORD.fullmatch(word) and word not in STOP_WORDS]
+            for word in candidates:
                 forms[stem(word)][word] += 1
-            seen.update({stem(word) for word in fit})
-        kept = sorted((-number, root) for root, number in seen.items() if number >= least)[:size]
+            image_counts.update({stem(word) for word in candidates})
+        kept = sorted((-number, root) for root, number in image_counts.items() if number >= min_images)[:size]
         return cls(tuple(min(forms[root].items(), key=lambda item: (-item[1], item[0]))[0] for _, root in kept))
 
     @classmethod
     def read(cls, path: Path) -> "AttributeVocabulary":
-        """A user's list: a word a line, or a JSON list. UsageError that names the entry that does not do."""
+        """The user's list: one word per line, or a JSON list. UsageError names the first invalid entry."""
         try:
             text = path.read_text(encoding="utf-8")
             entries = json.loads(text) if text.lstrip().startswith("[") else text.split("\n")
         except OSError as error:
             raise UsageError(f"--vocabulary {path}: {error.strerror}.") from error
         except ValueError as error:
-            raise UsageError(f"--vocabulary {path}: expected a word a line or a JSON list ({error}).") from error
+            raise UsageError(f"--vocabulary {path}: expected one word per line or a JSON list ({error}).") from error
         words = [(i, entry) for i, entry in enumerate(entries, 1) if not isinstance(entry, str) or entry.strip()]
         stems: dict[str, str] = {}
         for i, entry in words:
@@ -74,7 +77,7 @@ class AttributeVocabulary:
             word = entry.strip().lower()
             if stem(word) in stems:
                 raise UsageError(
-                    f"--vocabulary {path}: entry {i}: '{word}' and '{stems[stem(word)]}' are one word by their stem."
+                    f"--vocabulary {path}: entry {i}: '{word}' and '{stems[stem(word)]}' have the same stem."
                 )
             stems[stem(word)] = word
         if not stems:
@@ -82,7 +85,7 @@ class AttributeVocabulary:
         return cls(tuple(stems.values()))
 
     def labels(self, words: Iterable[str]) -> list[int]:
-        """Which attributes `words` name, sorted."""
+        """The labels of the attributes that occur in `words`, sorted."""
         return sorted({self._index[stem(word)] for word in words if stem(word) in self._index})
 
     @cached_property

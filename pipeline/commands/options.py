@@ -1,4 +1,4 @@
-"""What several commands take."""
+"""Options that several commands take."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 beam_flags: list[str] = []
-"""What followed `--` on the command line: Beam's own flags."""
+"""The words after `--` on the command line: Beam's own flags."""
 
 CORES = os.cpu_count() or 1
 
@@ -17,7 +17,7 @@ SetOption = Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE,
 ProgressOption = Annotated[
     str,
     typer.Option(
-        "--progress", help="auto, none, json (lines on stderr), or a file for these lines beside the display."
+        "--progress", help="auto, none, json (lines on stderr), or a file that gets these lines beside the display."
     ),
 ]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Processes of the embedded runner.")]

@@ -1,34 +1,34 @@
-"""The command about weights that the user brought along."""
+"""The command for weights that the user brings along."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.commands.options import JsonOption
-from schemas.console import DONE, FAILED, say
-from schemas.errors import UsageError, unknown_name
+from m3h.pipeline.commands.options import JsonOption
+from m3h.schemas.console import DONE, FAILED, say
+from m3h.schemas.errors import UsageError, unknown_name
+from m3h.schemas.tables import format_table
 
 ACTIONS = ("list", "add", "check", "remove")
 
 
 def weights_command(
     action: Annotated[str, typer.Argument(help="list, add, check or remove.")],
-    name: Annotated[str, typer.Argument(help="The name to give, or that was given.")] = "",
-    file: Annotated[Path | None, typer.Argument(help="What to add; it is copied.")] = None,
-    sha256: Annotated[str, typer.Option("--sha256", help="What the file's must be.")] = "",
+    name: Annotated[str, typer.Argument(help="A name for the weights.")] = "",
+    file: Annotated[Path | None, typer.Argument(help="The file to add; it is copied.")] = None,
+    sha256: Annotated[str, typer.Option("--sha256", help="The sha256 that the file must have.")] = "",
     feature: Annotated[
-        str, typer.Option("--feature", help="What it must be for; told from the file if left out.")
+        str, typer.Option("--feature", help="The feature it must be for; detected from the file if left out.")
     ] = "",
     as_json: JsonOption = False,
 ) -> int:
-    """Weights that you brought along: named once, used as features.FEATURE.weights=NAME. See docs/weights.md.
+    """Weights that you bring along: name them once, then use features.FEATURE.weights=NAME. See docs/weights.md.
 
     \b
-    python -m pipeline weights add butd36 ~/Downloads/bua-caffe-frcn-r101-k36.pth
-    python -m pipeline weights list
-    python -m pipeline weights check
+    m3h weights add butd36 ~/Downloads/bua-caffe-frcn-r101-k36.pth
+    m3h weights list
+    m3h weights check
     """
     if action not in ACTIONS:
         raise unknown_name("action of weights", action, ACTIONS)
@@ -36,20 +36,20 @@ def weights_command(
     if not needed:
         raise UsageError("weights: expected `list`, `add NAME FILE`, `check` or `remove NAME`.")
     if action == "add" and file:
-        return _add(name, file, sha256.lower(), feature, as_json)
+        return _add(name, file, sha256.lower(), feature=feature, as_json=as_json)
     if action == "remove":
-        from pipeline.extractors.weight_store import remove
+        from m3h.pipeline.extractors.weight_store import remove
 
-        gone = remove(name)
-        say({"removed": gone.name, "file": str(gone.path)}, as_json, f"{gone.name}: {gone.path} is gone")
+        removed = remove(name)
+        say({"removed": removed.name, "file": str(removed.path)}, as_json, f"{removed.name}: {removed.path} is removed")
         return DONE
     return _check(as_json) if action == "check" else _list(as_json)
 
 
-def _add(name: str, file: Path, sha256: str, feature: str, as_json: bool) -> int:
-    from pipeline.extractors.weight_kinds import recognise
-    from pipeline.extractors.weight_store import add, check_name
-    from schemas.files import sha256_file
+def _add(name: str, file: Path, sha256: str, *, feature: str, as_json: bool) -> int:
+    from m3h.pipeline.extractors.weight_kinds import recognise
+    from m3h.pipeline.extractors.weight_store import add, check_name
+    from m3h.schemas.files import sha256_file
 
     check_name(name)
     if not file.is_file():
@@ -58,7 +58,7 @@ def _add(name: str, file: Path, sha256: str, feature: str, as_json: bool) -> int
     if sha256 and found != sha256:
         raise UsageError(f"weights add {name}: {file}: expected sha256 {sha256}, found {found}. Get the file again.")
     kind = recognise(file, feature)
-    added = add(name, file, found, kind.feature, kind.layout)
+    added = add(name, file, found, feature=kind.feature, layout=kind.layout)
     text = f"{name}: for {kind.feature}, layout {kind.layout}, sha256 {found}\nuse it: {_use(name, kind.feature)}"
     say({"name": name, "path": str(added.path), "sha256": found, **kind._asdict()}, as_json, text)
     return DONE
@@ -69,7 +69,7 @@ def _use(name: str, feature: str) -> str:
 
 
 def _list(as_json: bool) -> int:
-    from pipeline.extractors.weight_store import all_added, folder
+    from m3h.pipeline.extractors.weight_store import all_added, folder
 
     rows = [
         {
@@ -82,24 +82,19 @@ def _list(as_json: bool) -> int:
         }
         for w in all_added().values()
     ]
-    lines = [f"{w['name']}  {w['feature']}  {w['layout']}  {w['bytes']:,} bytes  sha256 {w['sha256']}" for w in rows]
-    say({"folder": str(folder()), "weights": rows}, as_json, _table(lines, f"{folder()}: no weights were added"))
+    table = format_table(
+        [(w["name"], w["feature"], w["layout"], f"{w['bytes']:,} bytes", f"sha256 {w['sha256']}") for w in rows],
+        right={3},
+    )
+    say({"folder": str(folder()), "weights": rows}, as_json, "\n".join(table) or f"{folder()}: no weights were added")
     return DONE
 
 
 def _check(as_json: bool) -> int:
-    from pipeline.extractors.weight_store import all_added, faults, folder
+    from m3h.pipeline.extractors.weight_store import all_added, faults, folder
 
     found = {name: faults(added) for name, added in all_added().items()}
     broken = {name: fault for name, fault in found.items() if fault}
-    lines = [f"{name}: {fault or 'ok'}" for name, fault in found.items()]
-    say(
-        {"ok": not broken, "checked": len(found), "broken": broken},
-        as_json,
-        _table(lines, f"{folder()}: nothing to check"),
-    )
+    text = "\n".join(f"{name}: {fault or 'ok'}" for name, fault in found.items()) or f"{folder()}: nothing to check"
+    say({"ok": not broken, "checked": len(found), "broken": broken}, as_json, text)
     return FAILED if broken else DONE
-
-
-def _table(lines: Sequence[str], none: str) -> str:
-    return "\n".join(lines) or none

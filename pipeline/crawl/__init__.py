@@ -1,1 +1,1 @@
-"""The image crawler: a room of its own, usable alone. It knows nothing of Beam, posts or datasets."""
+"""The image crawler. It can be used alone: it does not depend on Beam, posts or datasets."""

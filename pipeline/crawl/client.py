@@ -1,4 +1,4 @@
-"""One request at a time: through the guard, at its host's pace, its answer read up to a limit."""
+"""Sends one HTTP request at a time: checked by the guard, at the pace of its host, with a limit on the body's size."""
 
 import asyncio
 import email.utils
@@ -15,31 +15,35 @@ import aiohttp
 from aiohttp.http_exceptions import TransferEncodingError
 from yarl import URL
 
-from pipeline.crawl.faults import CrawlFault
-from pipeline.crawl.guard import Guard, GuardedResolver, Refused
-from pipeline.crawl.hosts import Hosts, NotYet, host_of
-from pipeline.crawl.rules import CrawlRules
-from schemas.errors import MachineError, UsageError
-from schemas.machine import is_exhausted, number_of, told
+from m3h.pipeline.crawl.faults import CrawlFault
+from m3h.pipeline.crawl.guard import AddressRefused, Guard, GuardedResolver
+from m3h.pipeline.crawl.hosts import Hosts, TurnTooLate, host_of
+from m3h.pipeline.crawl.rules import CrawlRules
+from m3h.pipeline.crawl.urls import redirect_target
+from m3h.schemas.errors import MachineError, UsageError
+from m3h.schemas.machine import fault_message, is_exhausted, number_of
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 NEVER = float("inf")
 deadline: ContextVar[float] = ContextVar("deadline", default=NEVER)
-"""When the picture of this task is given up, on the event loop's clock."""
+"""The time at which the current task gives up its picture, on the event loop's clock."""
 
-Answer = aiohttp.ClientResponse
+Response = aiohttp.ClientResponse
 T = TypeVar("T")
 
 
 class PoliteConnector(aiohttp.TCPConnector):
-    """A connection is handed out at its host's turn, the request follows at once; and only to whom we meant."""
+    """Hands out a connection only when it is the host's turn, and only to an address that the guard allows.
+
+    The request follows at once, so that its host sees it at that time.
+    """
 
     def __init__(self, rules: CrawlRules, guard: Guard, hosts: Hosts) -> None:
         super().__init__(
             resolver=GuardedResolver(guard),
             socket_factory=guard.open_socket,
             ssl=tls_context(rules),
-            limit=0,  # as many as pictures are under way
+            limit=0,  # the number of pictures under way limits the connections
             limit_per_host=rules.host_concurrency,
             ttl_dns_cache=60,
             keepalive_timeout=5.0,
@@ -48,19 +52,25 @@ class PoliteConnector(aiohttp.TCPConnector):
         self._hosts = hosts
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
-        """A connection to the request's host, at its turn; a fresh one where the server closed it during the wait."""
-        connection = await self._checked(req, traces, timeout)
+        """A connection to the request's host. When the server closes it during the wait, a new one is opened.
+
+        Args:
+            req: aiohttp's request.
+            traces: passed on to aiohttp.
+            timeout: passed on to aiohttp.
+        """
+        connection = await self._checked_connection(req, traces, timeout)
         try:
-            await self._hosts.of(host_of(req.url)).turn(deadline.get())
+            await self._hosts.get(host_of(req.url)).wait_for_turn(deadline.get())
         except BaseException:
             connection.close()
             raise
         if connection.transport is None or connection.transport.is_closing():
             connection.close()
-            return await self._checked(req, traces, timeout)
+            return await self._checked_connection(req, traces, timeout)
         return connection
 
-    async def _checked(self, req: Any, traces: Any, timeout: Any) -> Any:
+    async def _checked_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
         connection = await super().connect(req, traces, timeout)
         peer = connection.transport and connection.transport.get_extra_info("peername")
         try:
@@ -74,7 +84,7 @@ class PoliteConnector(aiohttp.TCPConnector):
 
 
 def tls_context(rules: CrawlRules) -> ssl.SSLContext:
-    """Certificates are checked, always; `crawl.ca_file` adds authorities."""
+    """Certificates are always checked. `crawl.ca_file` adds certificate authorities to those of the system."""
     context = ssl.create_default_context()
     if rules.ca_file is not None:
         try:
@@ -86,7 +96,7 @@ def tls_context(rules: CrawlRules) -> ssl.SSLContext:
 
 @dataclass
 class Client:
-    """A session: no cookies, no proxies of the environment, no redirects but our own, no decompression."""
+    """An HTTP session without cookies, environment proxies, automatic redirects or decompression."""
 
     rules: CrawlRules
     guard: Guard
@@ -111,11 +121,27 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def follow(
-        self, url: URL, headers: Mapping[str, str], before: Callable[[URL], Awaitable[None]], judge: "Judge[T]"
+    async def get(
+        self,
+        url: URL,
+        headers: Mapping[str, str],
+        check: Callable[[URL], Awaitable[None]],
+        *,
+        handle: "ResponseHandler[T]",
     ) -> T:
-        """GET with redirects, at most `crawl.max_redirects`: `before` may refuse each hop, `judge` makes of the answer
-        what is wanted. CrawlFault for every expected failure, NotYet where a host's turn comes too late.
+        """Send a GET request, follow redirects, and return what `handle` makes of the response.
+
+        TurnTooLate is raised when a host cannot be asked before the deadline.
+
+        Args:
+            url: the URL to ask for.
+            headers: headers beside those of every request.
+            check: called with the URL of each hop before the request; raises CrawlFault to refuse it.
+            handle: called with the first response that is not a redirect.
+
+        Raises:
+            CrawlFault: more than `crawl.max_redirects` redirects, a loop of them, or any expected failure.
+            MachineError: this machine has run out of a resource, such as open files.
         """
         seen: set[URL] = set()
         while url not in seen:
@@ -123,42 +149,40 @@ class Client:
             if len(seen) > self.rules.max_redirects + 1:
                 raise CrawlFault("crawl_redirects", f"more than {self.rules.max_redirects}")
             self.guard.check_url(url)
-            await before(url)
+            await check(url)
             try:
-                async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
-                    if answer.status not in REDIRECTS:
-                        return await judge(answer)
-                    url = _next(answer)
+                async with self._session.get(url, headers=headers, allow_redirects=False) as response:
+                    if response.status not in REDIRECTS:
+                        return await handle(response)
+                    url = _redirect_target(response)
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-                if is_exhausted(error):  # no server is to blame
-                    raise MachineError(told(number_of(error), "this machine")) from error
+                if is_exhausted(error):  # not the fault of any server
+                    raise MachineError(fault_message(number_of(error), "this machine")) from error
                 raise fault_of(error) from error
         raise CrawlFault("crawl_redirects", f"a loop: {url}")
 
-    def heed_throttling(self, answer: Answer) -> None:
-        """CrawlFault where the answer asks for patience: its whole host is left alone, for as long as it says."""
-        asked = retry_after(answer.headers)
-        if answer.status == 429 or (answer.status == 503 and asked is not None):
-            seconds = max(self.rules.backoff_seconds, backoff(self.rules, 1)) if asked is None else asked
-            self.hosts.of(host_of(answer.url)).block(seconds)
-            raise CrawlFault("crawl_throttled", f"{answer.status}, to wait {seconds:.0f} s", answer.status)
+    def raise_if_throttled(self, response: Response) -> None:
+        """CrawlFault when the response asks for a pause. Its host then gets no request for as long as it asks."""
+        requested, host = retry_after(response.headers), self.hosts.get(host_of(response.url))
+        if response.status != 429 and (response.status != 503 or requested is None):
+            host.answered()
+            return
+        seconds = host.refused(requested or 0.0, self.rules)
+        raise CrawlFault("crawl_throttled", f"{response.status}, to wait {seconds:.0f} s", response.status)
 
 
-Judge = Callable[[Answer], Awaitable[T]]
+ResponseHandler = Callable[[Response], Awaitable[T]]
 
 
-def _next(answer: Answer) -> URL:
-    location = answer.headers.get("Location")
+def _redirect_target(response: Response) -> URL:
+    location = response.headers.get("Location")
     if not location:
-        raise CrawlFault("crawl_redirects", "no Location", answer.status)
-    try:
-        return answer.url.join(URL(location)).with_fragment(None)
-    except ValueError as error:
-        raise CrawlFault("crawl_bad_url", f"redirected to {location!r}: {error}", answer.status) from error
+        raise CrawlFault("crawl_redirects", "no Location", response.status)
+    return redirect_target(response.url, location)
 
 
 def fault_of(error: Exception) -> CrawlFault:
-    """The one cause of whatever the HTTP library raised before or in the header; `read` judges those in the body."""
+    """The CrawlFault for an error of the HTTP library before the body; `read_body` handles errors within the body."""
     if isinstance(error, CrawlFault):
         return error
     detail = str(error) or type(error).__name__
@@ -166,7 +190,7 @@ def fault_of(error: Exception) -> CrawlFault:
         return CrawlFault("crawl_tls", detail)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return CrawlFault("crawl_dns", detail)
-    if any(isinstance(e, Refused) for e in (error, error.__cause__, getattr(error, "os_error", None))):
+    if any(isinstance(e, AddressRefused) for e in (error, error.__cause__, getattr(error, "os_error", None))):
         return CrawlFault("crawl_forbidden_address", detail)
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return CrawlFault("crawl_connect", detail)
@@ -179,58 +203,71 @@ def fault_of(error: Exception) -> CrawlFault:
     return CrawlFault("crawl_protocol", detail)
 
 
-async def read(answer: Answer, limit: int, cut: bool = False) -> bytes:
-    """The body, at most `limit` bytes. A longer one is cut off, or CrawlFault crawl_too_large as soon as it shows."""
-    if not cut and (announced := answer.content_length) is not None and announced > limit:
-        raise CrawlFault("crawl_too_large", f"{announced} bytes announced, at most {limit}", answer.status)
+async def read_body(response: Response, limit: int, truncate: bool = False) -> bytes:
+    """The body of a response.
+
+    Args:
+        response: a response whose header was read.
+        limit: most bytes to return.
+        truncate: whether a longer body is cut at `limit`; otherwise it is a fault as soon as its length is known.
+
+    Raises:
+        CrawlFault: the body is too large, incomplete or malformed, or no byte came in time.
+    """
+    if not truncate and (announced := response.content_length) is not None and announced > limit:
+        raise CrawlFault("crawl_too_large", f"{announced} bytes announced, at most {limit}", response.status)
     chunks, size = [], 0
     try:
-        async for chunk in answer.content.iter_any():
+        async for chunk in response.content.iter_any():
             size += len(chunk)
             chunks.append(chunk)
             if size > limit:
-                if cut:
+                if truncate:
                     break
-                raise CrawlFault("crawl_too_large", f"more than {limit} bytes", answer.status)
+                raise CrawlFault("crawl_too_large", f"more than {limit} bytes", response.status)
     except aiohttp.ClientPayloadError as error:
-        garbled = isinstance(error.__cause__, TransferEncodingError) and "Not enough data" not in str(error.__cause__)
-        raise CrawlFault("crawl_protocol" if garbled else "crawl_truncated", str(error), answer.status) from error
+        malformed = isinstance(error.__cause__, TransferEncodingError) and "Not enough data" not in str(error.__cause__)
+        raise CrawlFault("crawl_protocol" if malformed else "crawl_truncated", str(error), response.status) from error
     except asyncio.TimeoutError as error:
-        raise CrawlFault("crawl_stalled", f"after {size} bytes", answer.status) from error
+        raise CrawlFault("crawl_stalled", f"after {size} bytes", response.status) from error
     except (aiohttp.ClientConnectionError, OSError) as error:
-        raise CrawlFault("crawl_truncated", f"after {size} bytes: {error}", answer.status) from error
+        raise CrawlFault("crawl_truncated", f"after {size} bytes: {error}", response.status) from error
     return b"".join(chunks)[:limit]
 
 
 def backoff(rules: CrawlRules, attempt: int) -> float:
-    """Seconds before the next attempt, the first being 0: full jitter under a doubling ceiling."""
+    """Seconds to wait after attempt number `attempt` (from 0): random from 0 to a maximum that doubles each time."""
     return random.uniform(0, min(rules.backoff_max_seconds, rules.backoff_seconds * 2.0**attempt))  # noqa: S311
 
 
-async def with_retries(once: Callable[[], Awaitable[T]], rules: CrawlRules) -> T:
-    """`once`, and again after faults that may pass, as long as the task's deadline lets it. Raises the last fault."""
+async def with_retries(request: Callable[[], Awaitable[T]], rules: CrawlRules) -> T:
+    """The result of `request`. It is repeated after temporary faults while the task's deadline allows it.
+
+    After the last attempt, the last fault is raised. The library stamina is not used: this module decides which faults
+    are temporary, how long to wait, and what the deadline and the host allow, so only the loop would be left to it.
+    """
     loop = asyncio.get_running_loop()
-    last: CrawlFault | None = None
+    last_fault: CrawlFault | None = None
     for attempt in itertools.count():
         try:
-            return await once()
+            return await request()
         except CrawlFault as fault:
-            last = fault
-        except NotYet:
-            if last is None:
+            last_fault = fault
+        except TurnTooLate:
+            if last_fault is None:
                 raise
-            raise last from None
+            raise last_fault from None
         seconds = backoff(rules, attempt)
-        if not last.worth_a_retry or attempt >= rules.retries or loop.time() + seconds > deadline.get():
-            raise last
+        if not last_fault.worth_a_retry or attempt >= rules.retries or loop.time() + seconds > deadline.get():
+            raise last_fault
         await asyncio.sleep(seconds)
     raise AssertionError("unreachable")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the header asks for, spelled as a number or as a date; None where it is missing or neither.
+    """Seconds that the Retry-After header asks for, as a number or as a date. None when it is missing or malformed.
 
-    A date is compared with the server's own, where it states one: our clock may be wrong, or be set in between.
+    A date is compared with the server's own Date header if there is one, because our clock may be wrong.
     """
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():

@@ -1,66 +1,70 @@
-"""URLs in, pictures' bytes or faults out: each within its deadline, many at once, every host at its own pace."""
+"""Downloads many pictures at once, each within its deadline and every host at its own pace."""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
-from typing import Any, TypeVar, overload
+from typing import TypeVar, overload
 
-from pipeline.crawl.client import Client
-from pipeline.crawl.frontier import Frontier, Target
-from pipeline.crawl.guard import Guard
-from pipeline.crawl.hosts import Host, Hosts, NotYet
-from pipeline.crawl.picture import Fetched, Fetcher
-from pipeline.crawl.rules import CrawlRules
+from m3h.pipeline.crawl.client import Client
+from m3h.pipeline.crawl.download import Fetched, Fetcher
+from m3h.pipeline.crawl.frontier import Frontier, Target
+from m3h.pipeline.crawl.guard import Guard
+from m3h.pipeline.crawl.hosts import Host, Hosts, TurnTooLate
+from m3h.pipeline.crawl.rules import CrawlRules
 
 __all__ = ["Fetched", "Target", "crawl"]
 
 WINDOW = 2_000
-"""Targets read ahead, so that hosts can take turns."""
+"""Number of targets that are read ahead, so that hosts can take turns."""
 
 R = TypeVar("R")
+Process = Callable[[Fetched], Awaitable[object]]
 
 
 @overload
 def crawl(targets: Iterable[Target], rules: CrawlRules) -> AsyncIterator[Fetched]: ...
 @overload
 def crawl(
-    targets: Iterable[Target], rules: CrawlRules, settle: Callable[[Fetched], Awaitable[R]]
+    targets: Iterable[Target], rules: CrawlRules, process: Callable[[Fetched], Awaitable[R]]
 ) -> AsyncIterator[R]: ...
-async def crawl(
-    targets: Iterable[Target], rules: CrawlRules, settle: Callable[[Fetched], Awaitable[Any]] | None = None
-) -> AsyncIterator[Any]:
-    """Every target once, in the order they end. UsageError where `crawl.contact` is empty.
+async def crawl(targets: Iterable[Target], rules: CrawlRules, process: Process | None = None) -> AsyncIterator[object]:
+    """Download every target once and yield the results in the order in which they end.
 
-    settle: awaited with each Fetched; what it returns is yielded in its place, unless it is None. A picture counts as
-    under way until the caller asks for the next one, so never more than `crawl.concurrency` bodies are alive.
+    A picture counts as under way until the caller asks for the next result. So at most `crawl.concurrency` bodies are
+    in memory. UsageError when `crawl.contact` is empty.
+
+    Args:
+        targets: the URLs to download.
+        rules: the limits and the pace.
+        process: awaited with each Fetched; its result is yielded instead, unless it is None.
     """
     rules.require_contact()
     hosts = Hosts(rules)
     async with Client(rules, Guard(rules), hosts) as client:
-        work = _Work(client, Frontier(iter(targets), hosts, WINDOW, rules.patience_seconds), settle)
+        downloads = _Downloads(client, Frontier(iter(targets), hosts, WINDOW, patience=rules.patience_seconds), process)
         try:
-            async with aclosing(work.results()) as results:
+            async with aclosing(downloads.results()) as results:
                 async for result in results:
                     yield result
         finally:
-            await work.stop()
+            await downloads.stop()
 
 
-class _Work:
+class _Downloads:
     """The pictures under way."""
 
-    def __init__(self, client: Client, frontier: Frontier, settle: Callable[[Fetched], Awaitable[Any]] | None) -> None:
+    def __init__(self, client: Client, frontier: Frontier, process: Process | None) -> None:
         self._fetcher = Fetcher(client)
         self._frontier = frontier
-        self._settle = settle
-        self._most = client.rules.concurrency
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._ended: deque[asyncio.Task[Any]] = deque()
-        self._event = asyncio.Event()
+        self._process = process
+        self._limit = client.rules.concurrency
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._ended: deque[asyncio.Task[object]] = deque()
+        self._wake = asyncio.Event()
 
-    async def results(self) -> AsyncGenerator[Any, None]:
-        """What `settle` made of each picture."""
+    async def results(self) -> AsyncGenerator[object, None]:
+        """The result of each picture, processed by `process` if it is given."""
         while True:
             self._start()
             if not self._tasks and self._frontier.empty:
@@ -79,36 +83,36 @@ class _Work:
 
     def _start(self) -> None:
         now = asyncio.get_running_loop().time()
-        while len(self._tasks) < self._most and (picked := self._frontier.pick(now)):
-            task = asyncio.create_task(self._one(*picked))
+        while len(self._tasks) < self._limit and (picked := self._frontier.pick(now)):
+            task = asyncio.create_task(self._download(*picked))
             self._tasks.add(task)
-            task.add_done_callback(self._end)
+            task.add_done_callback(self._on_end)
 
-    def _end(self, task: asyncio.Task[Any]) -> None:
+    def _on_end(self, task: asyncio.Task[object]) -> None:
         self._ended.append(task)
-        self._event.set()
+        self._wake.set()
 
     async def _sleep(self) -> None:
-        """Until a picture ends, or a host may be asked again and there is room for it."""
-        wake = self._frontier.wake_at() if len(self._tasks) < self._most else None
-        timer = wake and asyncio.get_running_loop().call_at(wake, self._event.set)
-        await self._event.wait()
-        self._event.clear()
+        """Wait until a picture ends, or until a host may be asked again and a download may start."""
+        wake_at = self._frontier.wake_at() if len(self._tasks) < self._limit else None
+        timer = wake_at and asyncio.get_running_loop().call_at(wake_at, self._wake.set)
+        await self._wake.wait()
+        self._wake.clear()
         if timer:
             timer.cancel()
 
-    async def _one(self, target: Target, host: Host) -> Any:
-        """None for a target that went back to wait for its host."""
+    async def _download(self, target: Target, host: Host) -> object:
+        """The processed result; None for a target that goes back to the frontier to wait for its host."""
         try:
             fetched = await self._fetcher.fetch(target, host)
-        except NotYet:
+        except TurnTooLate:
             self._frontier.done(host, back=target)
             return None
         self._frontier.done(host)
-        return await self._settle(fetched) if self._settle else fetched
+        return await self._process(fetched) if self._process else fetched
 
     async def stop(self) -> None:
-        """End what is under way; its results are lost."""
+        """Cancel everything that is under way. Its results are lost."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

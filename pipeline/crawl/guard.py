@@ -1,8 +1,9 @@
-"""No request to an address the user did not mean: the check stands where the socket is made.
+"""Prevents requests to addresses that the user did not intend, such as addresses of the local network.
 
-A URL's text proves nothing: a name may resolve to anything, and to something else the next time. So a name is resolved
-once, its addresses are checked, and the connection goes to exactly those; the socket's address is checked again before
-it connects, and the peer's once more before a byte is sent. Redirects pass through the same gates, hop by hop.
+Checking the text of a URL is not enough: a name may resolve to any address, and to another one the next time. So a name
+is resolved once, its addresses are checked, and the connection uses exactly these addresses. The address is checked
+again when the socket is made, and the peer's address before a byte is sent. Each redirect passes the same checks.
+aiohttp offers the hooks for this (resolver, socket factory, connector), but no check of its own.
 """
 
 import errno
@@ -17,59 +18,60 @@ from aiohttp import ThreadedResolver
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from pipeline.crawl.faults import CrawlFault
-from pipeline.crawl.rules import CrawlRules
+from m3h.pipeline.crawl.faults import CrawlFault
+from m3h.pipeline.crawl.rules import CrawlRules
 
 Address = IPv4Address | IPv6Address
 
-# IANA's special-purpose registries, listed here because `is_global` differs between Python versions.
-_CLOSED_V4 = tuple(
+# From IANA's special-purpose registries. Python's own `is_global` differs between versions.
+_NOT_PUBLIC_V4 = tuple(
     IPv4Network(network)
     for network in (
         *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
         *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24"),
         *("203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
-        "168.63.129.16/32",  # a cloud's service for its own machines, on a public address
+        "168.63.129.16/32",  # a cloud provider's internal service on a public address
     )
 )
-_OPEN_V6 = IPv6Network("2000::/3")
-_CLOSED_V6 = tuple(
+_GLOBAL_V6 = IPv6Network("2000::/3")
+_NOT_PUBLIC_V6 = tuple(
     IPv6Network(network)
     for network in (
         "2001::/23",  # Teredo, ORCHID, benchmarking
         "2001:db8::/32",
-        "2002::/16",  # 6to4: any IPv4 address in disguise
+        "2002::/16",  # 6to4, which contains every IPv4 address
         "3fff::/20",
     )
 )
 _NAT64 = IPv6Network("64:ff9b::/96")
-ADDRESSES_KEPT = 10_000
+MAX_ADDRESSES = 10_000
+"""Most checked addresses that are remembered."""
 
 _NUMBER = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)")
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address belongs to the open internet. One that carries an IPv4 address is judged by that one."""
+    """Whether an address belongs to the public internet. An embedded IPv4 address decides for the address around it."""
     if isinstance(address, IPv4Address):
-        return not any(address in network for network in _CLOSED_V4)
+        return not any(address in network for network in _NOT_PUBLIC_V4)
     if address.scope_id is not None:
         return False
     if address.ipv4_mapped is not None:
         return is_public(address.ipv4_mapped)
     if address in _NAT64:
         return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
-    return address in _OPEN_V6 and not any(address in network for network in _CLOSED_V6)
+    return address in _GLOBAL_V6 and not any(address in network for network in _NOT_PUBLIC_V6)
 
 
-class Refused(OSError):
-    """The guard closed the door on a socket. An OSError, so that the connector cleans up as for any failed one."""
+class AddressRefused(OSError):
+    """The guard refused an address. It is an OSError, so that aiohttp cleans up as after any failed connection."""
 
     def __init__(self) -> None:
         super().__init__(errno.EACCES, "not a public address")
 
 
 class Guard:
-    """What may be connected to under `rules`."""
+    """Decides which URLs and addresses may be requested under `rules`."""
 
     def __init__(self, rules: CrawlRules) -> None:
         self._ports = frozenset(rules.ports)
@@ -80,11 +82,11 @@ class Guard:
                 self._networks.append(ipaddress.ip_network(entry))
             except ValueError:
                 self._names.add(entry.lower().rstrip("."))
-        self._admitted: set[Address] = set()  # addresses of the allowed names
-        self._passed: set[str] = set()  # addresses of sockets found good before
+        self._named_addresses: set[Address] = set()  # addresses of the allowed names
+        self._checked: set[str] = set()  # addresses that passed `check_socket` before
 
     def check_url(self, url: URL) -> None:
-        """CrawlFault unless the URL's own words are fine: scheme, user, host, port, and an address written out."""
+        """CrawlFault unless the text of the URL is allowed: its scheme, user name, host, port and numeric address."""
         if not url.scheme:
             raise CrawlFault("crawl_bad_url", f"no scheme: {url}")
         if url.scheme not in ("http", "https"):
@@ -107,37 +109,36 @@ class Guard:
             raise CrawlFault("crawl_forbidden_port", f"{url.port} of {host}")
 
     def check_address(self, host: str, address: Address) -> None:
-        """CrawlFault unless `host` may lie at `address`."""
+        """CrawlFault unless `host` may have the address `address`."""
         if host.lower().rstrip(".") in self._names:
-            self._admitted.add(address)
-        elif not self._may_connect(address, admitted=False):
+            self._named_addresses.add(address)
+        elif not (is_public(address) or self._in_allowed_network(address)):
             raise CrawlFault("crawl_forbidden_address", host if host == str(address) else f"{host} is {address}")
 
-    def _may_connect(self, address: Address, admitted: bool = True) -> bool:
-        if is_public(address) or (admitted and address in self._admitted):
-            return True
+    def _in_allowed_network(self, address: Address) -> bool:
         mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
         return any((mapped or address) in network for network in self._networks)
 
     def check_socket(self, sockaddr: Sequence[Any]) -> None:
-        """Refused unless this very address may be connected to. `sockaddr`: as `connect` or `getpeername` has it."""
+        """AddressRefused unless a connection to this address is allowed. sockaddr: as `getpeername` returns it."""
         host = str(sockaddr[0])
-        if host in self._passed:
+        if host in self._checked:
             return
-        if not self._may_connect(ipaddress.ip_address(host)):
-            raise Refused
-        if len(self._passed) < ADDRESSES_KEPT:
-            self._passed.add(host)
+        address = ipaddress.ip_address(host)
+        if not (is_public(address) or address in self._named_addresses or self._in_allowed_network(address)):
+            raise AddressRefused
+        if len(self._checked) < MAX_ADDRESSES:
+            self._checked.add(host)
 
     def open_socket(self, addr_info: tuple[Any, ...]) -> socket.socket:
-        """The only maker of the crawler's sockets. addr_info: family, type, protocol, name, address."""
+        """Makes every socket of the crawler. addr_info: family, type, protocol, name, address."""
         family, kind, protocol, _, sockaddr = addr_info
         self.check_socket(sockaddr)
         return socket.socket(family, kind, protocol)
 
 
 class GuardedResolver(AbstractResolver):
-    """The system's resolver; a name with one address that is not allowed is refused whole."""
+    """The system's resolver. A name is refused when one of its addresses is not allowed."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
@@ -146,15 +147,24 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Addresses of `host`, all of them allowed."""
+        """The addresses of `host`, all of them allowed.
+
+        Args:
+            host: the name to resolve.
+            port: passed on to aiohttp's resolver.
+            family: passed on to aiohttp's resolver.
+
+        Raises:
+            CrawlFault: the name is not valid, or one of its addresses is not allowed.
+        """
         try:
             found = await self._inner.resolve(host, port, family)
-        except UnicodeError as error:  # such as a label of more than 63 letters
+        except UnicodeError as error:  # for example a label of more than 63 letters
             raise CrawlFault("crawl_bad_url", f"{host}: {error}") from error
         for result in found:
             self._guard.check_address(host, ipaddress.ip_address(result["host"]))
         return found
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Close aiohttp's resolver."""
         await self._inner.close()

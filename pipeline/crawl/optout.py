@@ -1,4 +1,4 @@
-"""What sites say against being crawled: X-Robots-Tag, and TDMRep (the W3C group's text and data mining reservation)."""
+"""Reads how sites opt out of crawling: X-Robots-Tag, and TDMRep, a W3C group's text and data mining reservation."""
 
 import json
 import re
@@ -6,37 +6,38 @@ from collections.abc import Iterable, Mapping
 
 from protego import Protego
 
-REFUSING = frozenset({"noai", "noimageai", "noindex", "noimageindex", "noml", "none"})
-_WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
+REFUSING_DIRECTIVES = frozenset({"noai", "noimageai", "noindex", "noimageindex", "noml", "none"})
+_DIRECTIVES_WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
 _SCOPE = re.compile(r"\s*([\w*-]+)\s*:(.*)", re.DOTALL)
 
 
 def refusing_directive(values: Iterable[str], agent: str) -> str | None:
-    """The first directive of the X-Robots-Tag headers that keeps `agent` away, or None.
+    """The first directive of the X-Robots-Tag headers `values` that refuses the crawler `agent`, or None.
 
-    `otherbot: noai, noindex` speaks to otherbot alone, up to the next name; `unavailable_after: …` names nobody.
+    In `otherbot: noai, noindex` both directives address only otherbot. A name applies until the next name. The word
+    before the colon in `unavailable_after: …` is a directive and not a name.
     """
     for value in values:
         scope = "*"
-        for word in value.lower().split(","):
-            named = _SCOPE.fullmatch(word)
-            if named and named[1] not in _WITH_VALUE:
-                scope, word = named[1], named[2]
-            if word.strip() in REFUSING and scope in ("*", agent.lower()):
-                return word.strip()
+        for directive in value.lower().split(","):
+            named = _SCOPE.fullmatch(directive)
+            if named and named[1] not in _DIRECTIVES_WITH_VALUE:
+                scope, directive = named[1], named[2]
+            if directive.strip() in REFUSING_DIRECTIVES and scope in ("*", agent.lower()):
+                return directive.strip()
     return None
 
 
 def reserves_mining(headers: Mapping[str, str]) -> bool:
-    """Whether the header `tdm-reservation` says 1."""
+    """Whether the header `tdm-reservation` is 1."""
     return headers.get("tdm-reservation", "").strip() == "1"
 
 
 def tdm_rules(body: bytes) -> Protego | None:
-    """The rules of a /.well-known/tdmrep.json as robots rules (a reserved location is a forbidden one).
+    """The rules of a /.well-known/tdmrep.json in the form of robots.txt rules: a reserved location is forbidden.
 
-    None where it reserves nothing or is no such file. Locations are patterns as in robots.txt; the longest match
-    counts.
+    None when the file reserves nothing or is not valid. Locations are patterns as in robots.txt; the longest match
+    decides.
     """
     try:
         entries = json.loads(body)

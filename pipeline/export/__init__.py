@@ -1,55 +1,66 @@
-"""A dataset in the file formats of other systems. Each format is one file here; `FORMATS` names them."""
+"""Exports a dataset in the file formats of other systems. `FORMATS` lists the formats."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.export.hdf5 import write_adaptive_hdf5, write_fixed_hdf5
-from pipeline.export.tsv import write_butd_tsv, write_lxmert_tsv
-from pipeline.export.walk import Asked, Tally, Walk
-from pipeline.export.webdataset import write_webdataset
-from schemas.dataset import Dataset
-from schemas.errors import UsageError, unknown_name
-from schemas.posts import SPLITS
+from m3h.pipeline.export.hdf5 import write_adaptive_hdf5, write_fixed_hdf5
+from m3h.pipeline.export.samples import ExportRequest, ExportResult, Samples
+from m3h.pipeline.export.tsv import write_butd_tsv, write_lxmert_tsv
+from m3h.pipeline.export.webdataset import write_webdataset
+from m3h.schemas.dataset import Dataset
+from m3h.schemas.errors import UsageError, unknown_name
+from m3h.schemas.posts import SPLITS
 
-FORMATS: dict[str, Callable[[Walk, str, Path, Tally], None]] = {
+FORMATS: dict[str, Callable[[Samples, str, Path], ExportResult]] = {
     "butd-tsv": write_butd_tsv,
     "lxmert-tsv": write_lxmert_tsv,
     "vqa-hdf5": write_fixed_hdf5,
     "vqa-hdf5-adaptive": write_adaptive_hdf5,
     "webdataset": write_webdataset,
 }
-"""Writers of one split into a folder."""
+"""The writer of each format. It writes one split into a folder."""
 
-OBJECTS = ("butd_objects", "detectron2_objects")
+OBJECT_FEATURES = ("butd_objects", "detectron2_objects")
 
 
-def export(dataset: Path, form: str, out: Path, asked: Asked) -> Tally:
-    """Write each split of a finished dataset below `out` in another system's format.
+def export(dataset: Path, format_name: str, out: Path, *, request: ExportRequest) -> ExportResult:
+    """Write splits of a finished dataset in another system's format.
 
-    Feature files are checked against the manifest first. UsageError for an unknown format or split, a feature the
-    dataset lacks, or a file that is there already.
+    The feature files are compared with the manifest first. UsageError also for an unknown format or split, a feature
+    that the dataset does not have, or a file that already exists.
+
+    Args:
+        dataset: the folder of the dataset.
+        format_name: a key of FORMATS.
+        out: the folder for the files.
+        request: which splits and features are exported.
+
+    Raises:
+        UsageError: the format needs exactly one feature with boxes.
     """
-    if form not in FORMATS:
-        raise unknown_name("format", form, FORMATS)
-    for split in asked.splits:
+    if format_name not in FORMATS:
+        raise unknown_name("format", format_name, FORMATS)
+    for split in request.splits:
         if split not in SPLITS:
             raise unknown_name("split", split, SPLITS)
     data = Dataset(dataset)
-    features = asked.features or _default_features(data, form)
-    if form != "webdataset" and (len(features) != 1 or features[0] not in OBJECTS):
-        raise UsageError(f"--feature: {form} holds the boxes of one feature, {' or '.join(OBJECTS)}.")
-    walk = Walk(data, features, asked.key)
-    tally = Tally()
-    for split in asked.splits:
-        FORMATS[form](walk, split, out, tally)
-    return tally
+    features = request.features or _default_features(data, format_name)
+    if format_name != "webdataset" and (len(features) != 1 or features[0] not in OBJECT_FEATURES):
+        raise UsageError(f"--feature: {format_name} holds the boxes of one feature, {' or '.join(OBJECT_FEATURES)}.")
+    samples = Samples(data, features, request.key)
+    result = ExportResult()
+    for split in request.splits:
+        result.add(FORMATS[format_name](samples, split, out))
+    return result
 
 
-def _default_features(data: Dataset, form: str) -> tuple[str, ...]:
-    """All that there are; for formats of boxes, the first feature that has any."""
-    if form == "webdataset":
+def _default_features(data: Dataset, format_name: str) -> tuple[str, ...]:
+    """All features of the dataset; for formats with boxes, the first feature that has boxes."""
+    if format_name == "webdataset":
         return tuple(sorted(data.manifest.features))
-    have = [name for name in OBJECTS if data.has_feature(name)]
-    if not have:
-        raise UsageError(f"{data.folder}: {form} needs {' or '.join(OBJECTS)}, and it has neither. Build it first.")
-    return (have[0],)
+    available = [name for name in OBJECT_FEATURES if data.has_feature(name)]
+    if not available:
+        raise UsageError(
+            f"{data.folder}: {format_name} needs {' or '.join(OBJECT_FEATURES)}, and it has neither. Build it first."
+        )
+    return (available[0],)

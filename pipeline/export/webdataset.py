@@ -1,8 +1,8 @@
-"""Tar shards for the library webdataset: a sample a post, its files side by side.
+"""Writes tar shards for the library webdataset. Each post is a sample, which has several files.
 
-`000042.jpg` the picture as fetched, `000042.json` the post (POST_SCHEMA, and under `features` the rows of words and
-labels), `000042.vgg_grid.npy` a feature of one array, `000042.butd_objects.npz` one of several. Nothing needs to be
-unpickled. The bytes of a tar depend on the dataset alone.
+`000042.jpg` is the picture as it was downloaded. `000042.json` is the post (POST_SCHEMA), and has the rows of words and
+labels under `features`. `000042.vgg_grid.npy` is a feature with one array, `000042.butd_objects.npz` one with several
+arrays. Nothing is pickled. The bytes of a tar depend only on the dataset.
 """
 
 import io
@@ -11,40 +11,49 @@ import tarfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from pipeline.export.walk import Sample, Tally, Walk, refuse_existing
-from pipeline.images import image_path
-from schemas.features import Row
-from schemas.files import publish
+from m3h.pipeline.export.samples import ExportResult, Sample, Samples, refuse_existing
+from m3h.pipeline.images.store import image_path
+from m3h.schemas.features import Row
+from m3h.schemas.files import publish
 
-PER_TAR = 1_000
+SAMPLES_PER_TAR = 1_000
 
 
-def write_webdataset(walk: Walk, split: str, out: Path, tally: Tally) -> None:
-    """SPLIT-000000.tar and so on."""
+def write_webdataset(samples: Samples, split: str, out: Path) -> ExportResult:
+    """Write SPLIT-000000.tar, SPLIT-000001.tar and so on.
+
+    Args:
+        samples: the dataset, with any features.
+        split: train, valid or test.
+        out: the folder for the files.
+    """
+    result = ExportResult()
     posts = (
         Sample(post["post_id"], sample.image, [post], sample.rows)
-        for sample in walk.samples(split)
+        for sample in samples.samples(split)
         for post in sample.posts
     )
     number = 0
-    while mine := list(islice(posts, PER_TAR)):
+    while tar_samples := list(islice(posts, SAMPLES_PER_TAR)):
         path = refuse_existing(out / f"{split}-{number:06d}.tar")
-        tally.missing += sum(name not in sample.rows for sample in mine for name in walk.features)
-        _write_tar(path, walk.data.folder, mine, first=number * PER_TAR)
-        tally.note(path, len(mine))
+        result.missing += sum(name not in sample.rows for sample in tar_samples for name in samples.features)
+        _write_tar(path, samples.data.folder, tar_samples, first=number * SAMPLES_PER_TAR)
+        result.files[str(path)] = len(tar_samples)
         number += 1
+    return result
 
 
-def _write_tar(path: Path, dataset: Path, samples: list[Sample], first: int) -> None:
+def _write_tar(path: Path, dataset: Path, samples: list[Sample], *, first: int) -> None:
     def write(temp: Path) -> None:
         with tarfile.open(temp, "w", format=tarfile.USTAR_FORMAT) as tar:
             for i, sample in enumerate(samples):
                 for suffix, data in _files(sample, dataset):
-                    info = tarfile.TarInfo(f"{first + i:06d}.{suffix}")  # no time, no owner: equal bytes every time
+                    info = tarfile.TarInfo(
+                        f"{first + i:06d}.{suffix}"
+                    )  # without time and owner, so that the bytes are always the same
                     info.size = len(data)
                     tar.addfile(info, io.BytesIO(data))
 
@@ -52,11 +61,11 @@ def _write_tar(path: Path, dataset: Path, samples: list[Sample], first: int) -> 
 
 
 def _files(sample: Sample, dataset: Path) -> Iterator[tuple[str, bytes]]:
-    """The files of one sample: suffix and bytes."""
+    """The suffix and the bytes of each file of a sample."""
     picture = image_path(dataset, sample.image)
-    if picture.is_file():  # the released dataset has none
+    if picture.is_file():  # the released dataset has no pictures
         yield "jpg", picture.read_bytes()
-    words: dict[str, Any] = {}
+    words: dict[str, Row] = {}
     tensors: list[tuple[str, bytes]] = []
     for name, row in sorted(sample.rows.items()):
         if any(isinstance(value, (np.ndarray, np.generic)) for value in row.values()):

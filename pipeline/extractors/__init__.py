@@ -1,25 +1,25 @@
-"""Registry of image features: one line each. Listing them imports no model."""
+"""The registry of image features, one line per feature. Listing them imports no model."""
 
 import importlib
 from typing import Any
 
 import pydantic
 
-from pipeline.extractors.base import Extractor
-from schemas.config import Settings
-from schemas.errors import unknown_name
+from m3h.pipeline.extractors.base import Extractor
+from m3h.schemas.config import Settings
+from m3h.schemas.errors import unknown_name
 
 EXTRACTORS = {  # name: "module:Class"
-    "ocr": "pipeline.extractors.tesseract:Tesseract",
-    "detectron2_objects": "pipeline.extractors.detectron2_objects:Detectron2Objects",
-    "vgg_grid": "pipeline.extractors.vgg_grid:VggGrid",
-    "butd_objects": "pipeline.extractors.butd_objects:ButdObjects",
-    "attributes": "pipeline.extractors.attributes:Attributes",
+    "ocr": "m3h.pipeline.extractors.tesseract:Tesseract",
+    "detectron2_objects": "m3h.pipeline.extractors.detectron2_objects:Detectron2Objects",
+    "vgg_grid": "m3h.pipeline.extractors.vgg_grid:VggGrid",
+    "butd_objects": "m3h.pipeline.extractors.butd_objects:ButdObjects",
+    "attributes": "m3h.pipeline.extractors.attributes:Attributes",
 }
 
 
 def extractor_class(name: str) -> type[Extractor]:
-    """The class registered as `name`; UsageError with the nearest name otherwise."""
+    """The class registered as `name`. UsageError for an unknown name; it suggests the nearest one."""
     if name not in EXTRACTORS:
         raise unknown_name("extractor", name, EXTRACTORS)
     module, _, attribute = EXTRACTORS[name].partition(":")
@@ -27,6 +27,6 @@ def extractor_class(name: str) -> type[Extractor]:
 
 
 def settings_of_all() -> type[Settings]:
-    """A configuration class with one field an extractor, named as it is registered."""
+    """A configuration class with one field per extractor. Each field has the extractor's registered name."""
     fields: dict[str, Any] = {name: (kind := extractor_class(name).Settings, kind()) for name in EXTRACTORS}
     return pydantic.create_model("FeatureSettings", __base__=Settings, **fields)

@@ -1,9 +1,9 @@
-"""The linear layer that names a picture's attributes, and the two files it is kept in.
+"""The linear layer that predicts a picture's attributes (the head), and the two files that store it.
 
-NAME.safetensors        tensors `weight` (V, D) and `bias` (V,), float32: logits = weight @ vector + bias. Its metadata
-                        has one entry, `head` (several would be written in any order), a JSON object:
+NAME.safetensors        tensors `weight` (V, D) and `bias` (V,), float32: logits = weight @ vector + bias. The metadata
+                        has one entry `head`, because several entries have no fixed order. It is a JSON object:
                         layout     "m3h attribute head 1"
-                        backbone   torchvision's name of the network whose vectors (D wide) it reads
+                        backbone   torchvision's name of the network that computes the vectors of width D
                         weights    identity of that network's weights, as in a feature's fingerprint
                         vocabulary sha256 of the file below
 NAME.vocabulary.json    the V words as a JSON list; word i belongs to row i
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.extractors.backbone import Backbone
-from schemas.errors import UsageError
-from schemas.features import canonical_json
-from schemas.files import json_text, publish, publish_text, read_json, sha256_file
+from m3h.pipeline.extractors.backbone import Backbone
+from m3h.schemas.errors import UsageError
+from m3h.schemas.features import canonical_json
+from m3h.schemas.files import json_text, publish, publish_text, read_json, sha256_file
 
 if TYPE_CHECKING:
     import torch
@@ -26,12 +26,16 @@ LAYOUT = "m3h attribute head 1"
 _FIELDS = {"backbone", "weights", "vocabulary"}
 RANDOM = "random"
 RANDOM_WORDS = ("man", "woman", "people", "shirt", "sign", "table", "street", "white", "black", "red", "blue", "small")
-"""What a random head chooses from."""
+"""The vocabulary of a random head."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """words: V. weight: (V, D). bias: (V,). backbone, weights: of the network whose vectors it reads."""
+    """An attribute head.
+
+    words: the V attributes. weight: (V, D). bias: (V,). backbone, weights: name and weights' identity of the network
+    that computes its input vectors.
+    """
 
     words: tuple[str, ...]
     weight: "torch.Tensor"
@@ -40,18 +44,18 @@ class Head:
     weights: str
 
     def write(self, path: Path) -> None:
-        """Both files, each whole or not at all; a head beside another one's vocabulary is refused when it is read."""
+        """Write both files, each atomically. `read_head` refuses a head with the vocabulary of another one."""
         from safetensors.torch import save_file
 
-        beside = vocabulary_path(path)
-        publish_text(beside, json_text(list(self.words)))
-        told = {"layout": LAYOUT, "backbone": self.backbone, "weights": self.weights}
-        metadata = {"head": canonical_json({**told, "vocabulary": sha256_file(beside)})}
+        vocabulary = vocabulary_path(path)
+        publish_text(vocabulary, json_text(list(self.words)))
+        description = {"layout": LAYOUT, "backbone": self.backbone, "weights": self.weights}
+        metadata = {"head": canonical_json({**description, "vocabulary": sha256_file(vocabulary)})}
         tensors = {"weight": self.weight.contiguous(), "bias": self.bias.contiguous()}
         publish(path, lambda temp: save_file(tensors, temp, metadata=metadata))
 
     def layer(self) -> "torch.nn.Linear":
-        """(B, D) -> logits (B, V)."""
+        """The layer, (B, D) -> logits (B, V)."""
         import torch
 
         layer = torch.nn.Linear(self.weight.shape[1], len(self.words), device="meta")
@@ -60,12 +64,12 @@ class Head:
 
 
 def vocabulary_path(path: Path) -> Path:
-    """Where the words of the head in `path` lie."""
+    """The file with the words of the head in `path`."""
     return path.with_suffix(".vocabulary.json")
 
 
 def random_head(backbone: Backbone) -> Head:
-    """A seeded head over a few frequent words, for trials."""
+    """A head with seeded random weights over RANDOM_WORDS, for trials."""
     import torch
 
     generator = torch.Generator().manual_seed(backbone.seed)
@@ -74,41 +78,49 @@ def random_head(backbone: Backbone) -> Head:
 
 
 def describe(path: Path, backbone: Backbone) -> dict[str, str]:
-    """sha256 of a head's two files. UsageError unless they belong together and to `backbone`; no tensor is read."""
+    """The sha256 of a head's two files, without reading a tensor.
+
+    UsageError unless the files belong together and the head was trained on `backbone`.
+    """
     import safetensors
 
-    beside = vocabulary_path(path)
-    for file in (path, beside):
+    vocabulary = vocabulary_path(path)
+    for file in (path, vocabulary):
         if not file.is_file():
             raise UsageError(f"attribute head {path}: expected {file.name} in {file.parent}, there is no such file.")
     try:
         with safetensors.safe_open(path, "numpy") as file:
-            told = json.loads((file.metadata() or {}).get("head", "{}"))
+            description = json.loads((file.metadata() or {}).get("head", "{}"))
     except (OSError, safetensors.SafetensorError, ValueError, RecursionError) as error:
         raise UsageError(f"attribute head {path}: not readable as safetensors ({error}).") from error
-    if not isinstance(told, dict) or told.get("layout") != LAYOUT or not told.keys() >= _FIELDS:
+    if not isinstance(description, dict) or description.get("layout") != LAYOUT or not description.keys() >= _FIELDS:
         raise UsageError(
-            f"attribute head {path}: expected metadata of the layout '{LAYOUT}', got {str(told)[:100]!r}. "
-            "Make it with `python -m pipeline train-attributes`."
+            f"attribute head {path}: expected metadata of the layout '{LAYOUT}', got {str(description)[:100]!r}. "
+            "Make it with `m3h train-attributes`."
         )
-    found = sha256_file(beside)
-    if found != told["vocabulary"]:
+    found = sha256_file(vocabulary)
+    if found != description["vocabulary"]:
         raise UsageError(
-            f"{beside}: sha256 is {found}, {path.name} was trained with {told['vocabulary']}. Train it again."
+            f"{vocabulary}: sha256 is {found}, {path.name} was trained with {description['vocabulary']}. "
+            "Train it again."
         )
-    _refuse_other_trunk(path, told, backbone)
+    _check_backbone(path, description, backbone)
     return {"head": f"sha256:{sha256_file(path)}", "vocabulary": f"sha256:{found}"}
 
 
 def read_head(path: Path, backbone: Backbone) -> Head:
-    """Inverse of `Head.write`; all that `describe` refuses is refused, and tensors of other shapes are, too."""
+    """Read a head that `Head.write` wrote.
+
+    UsageError as from `describe`, and for a vocabulary or tensors that do not fit.
+    """
     from safetensors.torch import load_file
 
     describe(path, backbone)
     words = read_json(vocabulary_path(path))
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise UsageError(f"{vocabulary_path(path)}: expected a JSON list of words.")
-    tensors = load_file(path)
+    # Copies, because the last bit of a product depends on the address modulo 64, and a file's tensors lie anywhere.
+    tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}
     shapes = {name: tuple(tensor.shape) for name, tensor in sorted(tensors.items())}
     expected = {"bias": (len(words),), "weight": (len(words), backbone.width)}
     if shapes != expected:
@@ -116,17 +128,18 @@ def read_head(path: Path, backbone: Backbone) -> Head:
     return Head(tuple(words), tensors["weight"], tensors["bias"], backbone.name, backbone.identity())
 
 
-def _refuse_other_trunk(path: Path, told: dict[str, str], backbone: Backbone) -> None:
-    mine = backbone.identity()
-    if told["backbone"] != backbone.name or not _same(told["weights"], mine):
+def _check_backbone(path: Path, description: dict[str, str], backbone: Backbone) -> None:
+    identity = backbone.identity()
+    if description["backbone"] != backbone.name or not _same_weights(description["weights"], identity):
         raise UsageError(
-            f"attribute head {path}: trained on {told['backbone']} with weights {told['weights']}, but this is "
-            f"{backbone.name} with {mine}. Set features.attributes.backbone and features.attributes.weights alike."
+            f"attribute head {path}: trained on {description['backbone']} with weights {description['weights']}, but "
+            f"the settings say {backbone.name} with {identity}. Set features.attributes.backbone and "
+            "features.attributes.weights as in the training."
         )
 
 
-def _same(one: str, other: str) -> bool:
-    """Whether two identities are of the same weights; torchvision's file names end in eight digits of their sha256."""
-    digests = {text.removeprefix("sha256:")[:8] for text in (one, other) if text.startswith("sha256:")}
-    names = [text for text in (one, other) if text.startswith("torchvision ")]
-    return one == other or (len(digests) == len(names) == 1 and names[0].endswith(f"-{digests.pop()}.pth"))
+def _same_weights(first: str, second: str) -> bool:
+    """Whether two identities mean the same weights. torchvision's file names end in 8 digits of the file's sha256."""
+    digests = {text.removeprefix("sha256:")[:8] for text in (first, second) if text.startswith("sha256:")}
+    names = [text for text in (first, second) if text.startswith("torchvision ")]
+    return first == second or (len(digests) == len(names) == 1 and names[0].endswith(f"-{digests.pop()}.pth"))

@@ -1,33 +1,33 @@
-"""Attributes (§3.1): the nouns and adjectives that a linear layer on ResNet-152 finds most probable for a picture."""
+"""Attributes (§3.1): the nouns and adjectives of a picture with the highest probability by a layer on ResNet-152."""
 
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pydantic
 
-from pipeline.extractors import attribute_head
-from pipeline.extractors.backbone import BackboneExtractor, BackboneSettings
-from schemas.errors import UsageError
-from schemas.features import FeatureSpec, Row
+from m3h.pipeline.extractors import attribute_head
+from m3h.pipeline.extractors.backbone import BackboneExtractor, BackboneSettings
+from m3h.schemas.errors import UsageError
+from m3h.schemas.features import FeatureSpec, Row
 
 if TYPE_CHECKING:
     import torch
 
 
 class AttributeSettings(BackboneSettings):
-    """Options of `attributes`. weights, seed: the backbone's; seed: also a random head's."""
+    """Options of `attributes`. weights, seed: of the backbone. seed: also of a random head."""
 
-    head: str = ""  # a file that train-attributes made, its vocabulary beside it; or random
-    top: int = pydantic.Field(5, ge=1)  # labels a picture
+    head: str = ""  # a file from train-attributes, with its vocabulary beside it; or random
+    top: int = pydantic.Field(5, ge=1)  # labels per picture
 
 
 class Attributes(BackboneExtractor):
-    """`labels`, best first, and `scores`: the sigmoid of each label's logit, a probability of its own, 0 to 1.
+    """`labels`, best first, and `scores`: the sigmoid of each label's logit, 0 to 1. The scores do not sum to 1.
 
-    Scores are empty where a dataset was imported without any. Equal logits keep the vocabulary's order.
+    Labels with equal logits keep the order of the vocabulary. A dataset that was imported without scores has none.
     """
 
     Settings = AttributeSettings
@@ -40,14 +40,14 @@ class Attributes(BackboneExtractor):
     def _is_random(self) -> bool:
         return self.settings.head == attribute_head.RANDOM
 
-    def fingerprint_parts(self) -> Mapping[str, Any]:
+    def fingerprint_parts(self) -> Mapping[str, object]:
         """Backbone, head, vocabulary, number of labels, preprocessing, precision, layout and batch size."""
         return {**super().fingerprint_parts(), "top": self.settings.top, **self._head_identity()}
 
     def _head_identity(self) -> dict[str, str]:
         if not self.settings.head:
             raise UsageError(
-                "features.attributes.head: expected a file made by `python -m pipeline train-attributes`, or `random` "
+                "features.attributes.head: expected a file made by `m3h train-attributes`, or `random` "
                 "for a trial; got nothing."
             )
         if self._is_random:
@@ -55,10 +55,10 @@ class Attributes(BackboneExtractor):
         return attribute_head.describe(Path(self.settings.head), self.backbone)
 
     def notes(self) -> list[str]:
-        """Random weights are said aloud."""
+        """A warning for each part with random weights."""
         words = ", ".join(attribute_head.RANDOM_WORDS)
-        random = [f"attributes has a random head over the words {words}: for trials only."] if self._is_random else []
-        return [*super().notes(), *random]
+        warning = [f"attributes has a random head over the words {words}: for trials only."] if self._is_random else []
+        return [*super().notes(), *warning]
 
     def network(self) -> "torch.nn.Module":
         """The backbone and the head."""
@@ -80,6 +80,6 @@ class Attributes(BackboneExtractor):
 
 
 def sigmoid(logit: float) -> float:
-    """One number by itself: the last bit of torch's depends on where in a batch it stands."""
-    small = math.exp(-abs(logit))
-    return (1.0 if logit >= 0 else small) / (1.0 + small)
+    """The sigmoid of one number. It does not use torch, whose last bit depends on the position in the batch."""
+    decay = math.exp(-abs(logit))
+    return (1.0 if logit >= 0 else decay) / (1.0 + decay)

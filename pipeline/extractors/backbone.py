@@ -1,31 +1,36 @@
-"""Any classification network of torchvision without its last linear layer: a picture as one vector."""
+"""A classification network of torchvision without its last linear layer. It turns a picture into one vector."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline.extractors import weights as weight_files
-from pipeline.extractors.compute import ComputeSettings
-from pipeline.extractors.imagenet import PREPROCESSING, imagenet_input
-from pipeline.extractors.network import NetworkExtractor
-from pipeline.extractors.published import label, published, refuse_unknown
-from pipeline.picture import Picture
-from schemas.errors import UsageError
+from m3h.pipeline.extractors import weights as weight_files
+from m3h.pipeline.extractors.compute import ComputeSettings
+from m3h.pipeline.extractors.imagenet import PREPROCESSING, imagenet_input
+from m3h.pipeline.extractors.network import NetworkExtractor
+from m3h.pipeline.extractors.published import check_model, label, published
+from m3h.pipeline.images.picture import Picture
+from m3h.schemas.errors import UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 
 class BackboneSettings(ComputeSettings):
-    """Options of what stands on a backbone. weights, seed: the backbone's."""
+    """Options of a feature that uses a backbone. weights, seed: of the backbone."""
 
     backbone: str = "resnet152"  # a classification model by torchvision's name
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network by name, and its weights: `default` (torchvision's), `random` by seed, or a file in their layout."""
+    """A network and its weights.
+
+    name: torchvision's name. weights: `default` (torchvision's), `random`, or a file in torchvision's layout.
+    seed: of random weights.
+    """
 
     name: str
     weights: str
@@ -33,26 +38,26 @@ class Backbone:
 
     @classmethod
     def of(cls, settings: BackboneSettings) -> "Backbone":
-        """As configured."""
+        """The backbone of these settings."""
         return cls(settings.backbone, settings.weights, settings.seed)
 
     def identity(self) -> str:
-        """What the weights are, without loading them. UsageError where the name or the file is unknown."""
+        """The identity of the weights, without loading them. UsageError for an unknown network or file."""
         return weight_files.identity(self.weights, self.seed, label(self.name))
 
     def fetch(self) -> None:
-        """torchvision's weights, where the network allows."""
+        """Download torchvision's weights if they are used. UsageError when that fails."""
         if self.weights == weight_files.DEFAULT:
             weight_files.state_dict(self.weights, published(self.name))
 
     def network(self) -> "torch.nn.Module":
-        """Pictures (B, 3, H, W) -> vectors (B, width); fp32, on CPU."""
+        """The network without its last layer: pictures (B, 3, H, W) -> vectors (B, width); fp32, on CPU."""
         import torch
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            network = self._whole()
-        parent, _, last = self._last[0].rpartition(".")
+            network = self._full_network()
+        parent, _, last = self._last_layer[0].rpartition(".")
         setattr(network.get_submodule(parent), last, torch.nn.Identity())
         if self.weights != weight_files.RANDOM:
             weight_files.load_strictly(network, self._tensors(), self.weights)
@@ -60,25 +65,25 @@ class Backbone:
 
     @property
     def width(self) -> int:
-        """Of a picture's vector: 2,048 for resnet152."""
-        return self._last[1]
+        """The width of a picture's vector, for example 2,048 for resnet152."""
+        return self._last_layer[1]
 
     def _tensors(self) -> Mapping[str, "torch.Tensor"]:
         return weight_files.state_dict(self.weights, published(self.name))
 
-    def _whole(self) -> "torch.nn.Module":
+    def _full_network(self) -> "torch.nn.Module":
         from torchvision import models
 
-        refuse_unknown(self.name)
+        check_model(self.name)
         return models.get_model(self.name, weights=None)
 
     @cached_property
-    def _last(self) -> tuple[str, int]:
-        """Name and inputs of the last linear layer, from a network that takes no memory."""
+    def _last_layer(self) -> tuple[str, int]:
+        """The name and the number of inputs of the last linear layer. The network is built without its values."""
         import torch
 
         with torch.device("meta"):
-            modules = dict(self._whole().named_modules())
+            modules = dict(self._full_network().named_modules())
         linear = {name: module.in_features for name, module in modules.items() if isinstance(module, torch.nn.Linear)}
         if not linear:
             raise UsageError(
@@ -88,27 +93,27 @@ class Backbone:
 
 
 class BackboneExtractor(NetworkExtractor):
-    """What reads pictures with a backbone. A subclass says what follows it, and what the rows are."""
+    """A feature that uses a backbone. A subclass defines the layers after it and the rows."""
 
     Settings = BackboneSettings
 
     @property
     def backbone(self) -> Backbone:
-        """As configured."""
+        """The backbone of the settings."""
         return Backbone.of(self.settings)
 
-    def weights_identity(self) -> Any:
-        """The backbone's."""
+    def weights_identity(self) -> str:
+        """The identity of the backbone's weights."""
         return self.backbone.identity()
 
-    def fingerprint_parts(self) -> Mapping[str, Any]:
-        """Backbone, preprocessing, precision, layout and batch size. A subclass adds what follows."""
+    def fingerprint_parts(self) -> Mapping[str, object]:
+        """Backbone, preprocessing, precision, layout and batch size. A subclass adds its own layers."""
         return {**super().fingerprint_parts(), **PREPROCESSING, "backbone": self.backbone.name}
 
     def fetch(self) -> None:
-        """torchvision's weights, where the network allows."""
+        """Download torchvision's weights if they are used."""
         self.backbone.fetch()
 
-    def prepare(self, picture: Picture) -> Any:
-        """(3, 224, 224) float32."""
+    def prepare(self, picture: Picture) -> "np.ndarray":
+        """The picture as (3, 224, 224) float32."""
         return picture.once(imagenet_input)

@@ -1,24 +1,25 @@
-"""What an extractor must offer. It knows images and rows; it has never heard of Beam or of shards."""
+"""The interface of an extractor. An extractor turns pictures into rows and does not depend on Beam or on shards."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from pipeline.picture import Picture
-from schemas.config import Settings
-from schemas.features import FeatureSpec, Row
+from m3h.pipeline.images.picture import Picture
+from m3h.schemas.config import Settings
+from m3h.schemas.features import FeatureSpec, Row
 
 
 class Extractor(ABC):
     """One image feature.
 
-    The engine calls `load` once per process, then for each image `prepare` (from a small pool of threads, ahead of the
-    model) and for each batch `extract`. Heavy imports stay inside methods, so that listing extractors needs no torch.
+    The engine calls `load` once per process. Then it calls `prepare` for each image, from a small pool of threads that
+    runs ahead of the model, and `extract` for each batch. Heavy imports stay inside methods, so that listing extractors
+    does not import torch.
 
-    Settings: its configuration, a field of `features` in the build's configuration.
-    spec: of an instance, since settings may change the shape or type of what is stored.
-    batch_size: every call of `extract` gets exactly so many inputs, short batches padded with the first input.
-    memory_gb: what one loaded instance and its batches take, for clusters that place work by it.
+    Settings: the class of its configuration, a field of `features` in the build's configuration.
+    spec: what it stores. An instance has its own, because settings may change the shape or type.
+    batch_size: number of inputs in every call of `extract`; a short batch is padded with its first input.
+    memory_gb: memory for one loaded instance and its batches, in GB, for clusters that place work by memory.
     """
 
     Settings: ClassVar[type[Settings]] = Settings
@@ -30,38 +31,38 @@ class Extractor(ABC):
         self.settings = settings
 
     @abstractmethod
-    def fingerprint_parts(self) -> Mapping[str, Any]:
-        """All that changes values: weights' identity, preprocessing, thresholds, engine version. Loads no model.
+    def fingerprint_parts(self) -> Mapping[str, object]:
+        """Everything that changes values: weights' identity, preprocessing, thresholds, engine version.
 
-        Raises UsageError where what it needs (a file, a program) is missing, naming it and how to get it.
+        No model is loaded. When a file or a program is missing, UsageError names it and says how to get it.
         """
 
     @property
     def accelerated(self) -> bool:
-        """Whether it computes on a GPU, apart from features that do not."""
+        """Whether it computes on a GPU. Such features are computed separately from the others."""
         return False
 
     def require(self) -> None:  # noqa: B027 (most extractors need nothing)
-        """UsageError where this machine cannot do what the settings ask for, such as computing on a GPU it lacks."""
+        """UsageError when this machine cannot do what the settings ask for, for example without a GPU."""
 
     def notes(self) -> list[str]:
-        """What a reader of the dataset must know, such as weights that are random."""
+        """What users of the dataset must know, for example that weights are random."""
         return []
 
     def fetch(self) -> None:  # noqa: B027 (most extractors need nothing)
-        """Bring what `load` needs onto this machine, once a run and only where there is work to do.
+        """Get what `load` needs onto this machine. Called once per run, and only when there is work to do.
 
-        Raises UsageError where it cannot be had.
+        UsageError when it is not available.
         """
 
     @abstractmethod
     def load(self) -> None:
-        """Get ready to extract, once per process."""
+        """Prepare this process for `extract`. Called once per process."""
 
     @abstractmethod
     def prepare(self, picture: Picture) -> Any:
-        """One picture as an input of `extract`. Raises ImageFault for an expected fault. Runs in threads."""
+        """Turn one picture into an input of `extract`. Runs in threads. ImageFault for an expected fault."""
 
     @abstractmethod
     def extract(self, inputs: Sequence[Any]) -> list[Row]:
-        """One row an input, in order."""
+        """One row per input, in order."""

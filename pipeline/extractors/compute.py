@@ -1,7 +1,7 @@
-"""What all networks share: where they compute, how exactly, and what is done when memory runs out.
+"""What all networks share: the device, the precision, and what happens when memory runs out.
 
-The same inputs give the same bits on one kind of hardware: on CPU one thread computes, on CUDA TF32 and the choice of
-algorithms by trial are off. bf16 and fp16 are torch's autocast; weights and outputs stay fp32.
+On one kind of hardware the same inputs give the same bits. On a CPU one thread computes; on CUDA, TF32 and cuDNN's
+benchmarking of algorithms are off. bf16 and fp16 use torch's autocast; weights and outputs stay fp32.
 """
 
 import ctypes
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pydantic
 
-from schemas.config import Settings
-from schemas.errors import UsageError
+from m3h.schemas.config import Settings
+from m3h.schemas.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -28,26 +28,26 @@ class ComputeSettings(Settings):
     weights: str = "default"  # default (the published ones), random, or a file
     seed: int = 0  # of random weights
     batch_size: int = pydantic.Field(8, ge=1)  # the last bits depend on it, so it is part of the fingerprint
-    device: Literal["auto", "cuda", "cpu"] = "auto"  # auto: CUDA where there is one; never part of the fingerprint
+    device: Literal["auto", "cuda", "cpu"] = "auto"  # auto: CUDA if there is a device; not part of the fingerprint
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     store: Literal["float16", "float32"] = "float16"  # the type of stored arrays
-    accelerator: str = ""  # for a cluster, Beam's hint: type:nvidia-l4;count:1;install-nvidia-driver
+    accelerator: str = ""  # Beam's resource hint for a cluster: type:nvidia-l4;count:1;install-nvidia-driver
 
 
-def find_device(asked: str, feature: str) -> "torch.device":
-    """The device a setting means on this machine. UsageError where CUDA is asked for and there is none."""
+def find_device(setting: str, feature: str) -> "torch.device":
+    """The device for the setting auto, cuda or cpu on this machine. UsageError for cuda without a CUDA device."""
     import torch
 
-    if asked == "cuda" and not torch.cuda.is_available():
+    if setting == "cuda" and not torch.cuda.is_available():
         raise UsageError(
             f"features.{feature}.device=cuda: torch {torch.__version__} finds no CUDA device here. "
-            "Mend the driver, or say device=cpu."
+            "Repair the driver, or set device=cpu."
         )
-    return torch.device("cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu")
+    return torch.device("cuda" if setting != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def has_gpu() -> bool:
-    """Whether torch would find a CUDA device. Where there is no driver, torch need not be imported to know."""
+    """Whether torch finds a CUDA device. Without a driver the answer does not need the import of torch."""
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
@@ -58,7 +58,7 @@ def has_gpu() -> bool:
 
 
 def compute_exactly(device: "torch.device") -> None:
-    """Settle, for this process, all that would make bits depend on more than the inputs and the hardware."""
+    """Configure torch in this process so that results depend only on the inputs and the hardware."""
     import torch
 
     if device.type == "cpu":
@@ -71,7 +71,7 @@ def compute_exactly(device: "torch.device") -> None:
 
 
 def autocast(device: "torch.device", precision: str) -> AbstractContextManager[None]:
-    """The context in which a network of that precision runs."""
+    """The context in which a network computes with this precision: fp32, bf16 or fp16."""
     import torch
 
     if precision == "fp32":
@@ -80,7 +80,7 @@ def autocast(device: "torch.device", precision: str) -> AbstractContextManager[N
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch could not allocate, on a GPU or (where it raises a plain RuntimeError) on a CPU."""
+    """Whether torch could not allocate memory, on a GPU or on a CPU, where it raises a plain RuntimeError."""
     import torch
 
     return isinstance(error, torch.OutOfMemoryError) or (
@@ -88,30 +88,32 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-class Pieces:
-    """Computes a batch, in halves from the moment on that memory did not suffice for the whole.
+class BatchSplitter:
+    """Computes a batch as a whole until memory runs out once, and in smaller parts from then on.
 
-    A row computed in smaller pieces differs from one in a whole batch by rounding alone: at fp32 by less than 1e-5 of
-    the largest value (tested). Sameness to the bit is promised where memory suffices.
+    A row that is computed in a smaller part differs only by rounding: at fp32 by less than 1e-5 of the largest value
+    (tested). Rows are equal to the bit only as long as memory suffices.
     """
 
     def __init__(self, feature: str) -> None:
         self._feature = feature
-        self.at_once: int | None = None  # None: memory has always sufficed
+        self.at_once: int | None = None  # most rows computed together; None: the whole batch
 
-    def __call__(self, compute: Callable[["torch.Tensor"], Sequence["torch.Tensor"]], batch: "torch.Tensor"):  # type: ignore[no-untyped-def]
-        """compute: a piece of `batch` (axis 0) to tensors with the same axis 0. Returns these of the whole batch."""
+    def __call__(
+        self, compute: Callable[["torch.Tensor"], Sequence["torch.Tensor"]], batch: "torch.Tensor"
+    ) -> list["torch.Tensor"]:
+        """The tensors of the whole batch. compute: turns a part of `batch` (axis 0) into tensors with this axis."""
         import torch
 
         at_once = min(self.at_once or len(batch), len(batch))
         while True:
             try:
-                found = [compute(piece) for piece in batch.split(at_once)]
-                return [torch.cat(tensors) for tensors in zip(*found, strict=True)]
+                outputs = [compute(part) for part in batch.split(at_once)]
+                return [torch.cat(tensors) for tensors in zip(*outputs, strict=True)]
             except RuntimeError as error:
                 if at_once == 1 or not is_out_of_memory(error):
                     raise
             at_once = self.at_once = (at_once + 1) // 2
-            log.warning("%s: out of memory; going on with %d at once", self._feature, at_once)
+            log.warning("%s: out of memory; continuing with %d at once", self._feature, at_once)
             if batch.is_cuda:
                 torch.cuda.empty_cache()

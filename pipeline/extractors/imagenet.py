@@ -1,6 +1,6 @@
-"""How a picture becomes the input of a network that was trained on ImageNet."""
+"""Turns a picture into the input of a network that was trained on ImageNet."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 SIDE = 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-PREPROCESSING: dict[str, Any] = {"resize": [SIDE, SIDE, "lanczos"], "normalise": [MEAN, STD]}
-"""For the fingerprint."""
+PREPROCESSING: dict[str, object] = {"resize": [SIDE, SIDE, "lanczos"], "normalise": [MEAN, STD]}
+"""The preprocessing as part of a fingerprint."""
 
 
 def imagenet_input(pixels: "Image") -> "np.ndarray":
-    """(3, 224, 224) float32: resized by Lanczos, aspect ratio ignored, normalised by ImageNet's mean and deviation."""
+    """(3, 224, 224) float32: resized by Lanczos, ignoring the aspect ratio; normalised by ImageNet's statistics."""
     import numpy as np
     from PIL import Image
 

@@ -1,20 +1,27 @@
-"""A feature that a torch network computes from a stack of inputs of one shape."""
+"""The base class of features that a torch network computes from batches of inputs with one shape."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.extractors.base import Extractor
-from pipeline.extractors.compute import ComputeSettings, Pieces, autocast, compute_exactly, find_device, has_gpu
-from pipeline.extractors.weights import RANDOM
-from schemas.features import Row
+from m3h.pipeline.extractors.base import Extractor
+from m3h.pipeline.extractors.compute import (
+    BatchSplitter,
+    ComputeSettings,
+    autocast,
+    compute_exactly,
+    find_device,
+    has_gpu,
+)
+from m3h.pipeline.extractors.weights import RANDOM
+from m3h.schemas.features import Row
 
 if TYPE_CHECKING:
     import torch
 
 
 class NetworkExtractor(Extractor):
-    """Where it computes, how exactly, in which pieces. A subclass says what the network is and what its rows are."""
+    """Chooses the device, the precision and the size of batches. A subclass defines the network and its rows."""
 
     Settings = ComputeSettings
     memory_gb = 4.0
@@ -24,7 +31,7 @@ class NetworkExtractor(Extractor):
         self.batch_size = settings.batch_size
         self.spec = self.spec.stored_as(settings.store)
 
-    def fingerprint_parts(self) -> Mapping[str, Any]:
+    def fingerprint_parts(self) -> Mapping[str, object]:
         """Weights, precision, memory layout and batch size. A subclass adds its preprocessing."""
         compute = "float32" if self.settings.precision == "fp32" else self.settings.precision
         return {
@@ -34,58 +41,58 @@ class NetworkExtractor(Extractor):
         }
 
     @abstractmethod
-    def weights_identity(self) -> Any:
-        """What the weights are, without loading them. UsageError where they are a file that is not there."""
+    def weights_identity(self) -> str:
+        """The identity of the weights, without loading them. UsageError when their file does not exist."""
 
     @abstractmethod
     def network(self) -> "torch.nn.Module":
         """The network with its weights, fp32, on CPU."""
 
-    def quickened(self, network: "torch.nn.Module") -> "torch.nn.Module":
-        """What a CPU computes faster in place of `network` at fp32, equal but for rounding."""
+    def faster_on_cpu(self, network: Any) -> "torch.nn.Module":
+        """A network that a CPU computes faster at fp32. Its values differ from those of `network` only by rounding."""
         return network
 
     @abstractmethod
     def rows(self, outputs: Sequence["torch.Tensor"]) -> list[Row]:
-        """Rows of a batch. outputs: what the network gave for it, fp32, on CPU."""
+        """The rows of a batch. outputs: the network's outputs for the batch, fp32, on CPU."""
 
     @property
     def accelerated(self) -> bool:
-        """Whether it computes on a GPU: asked for, here or on a cluster's workers, or found here."""
-        asked = self.settings.device
-        return asked == "cuda" or (asked == "auto" and has_gpu())
+        """Whether it computes on a GPU: because the settings say so, or because `auto` finds one on this machine."""
+        device = self.settings.device
+        return device == "cuda" or (device == "auto" and has_gpu())
 
     def require(self) -> None:
-        """UsageError where this machine lacks the device that is asked for."""
+        """UsageError when this machine does not have the device of the settings."""
         if self.settings.device == "cuda":
             find_device("cuda", self.spec.name)
 
     def notes(self) -> list[str]:
-        """Random weights are said aloud."""
+        """A warning when the weights are random."""
         return [f"{self.spec.name} has random weights: for trials only."] if self.settings.weights == RANDOM else []
 
     def load(self) -> None:
-        """Build the network where it shall compute."""
+        """Build the network on its device."""
         import torch
 
         self._device = find_device(self.settings.device, self.spec.name)
         compute_exactly(self._device)
         network = self.network().eval()
         if self._device.type == "cpu" and self.settings.precision == "fp32":
-            network = self.quickened(network)
+            network = self.faster_on_cpu(network)
         self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._pieces = Pieces(self.spec.name)
+        self._splitter = BatchSplitter(self.spec.name)
 
     def extract(self, inputs: Sequence[Any]) -> list[Row]:
-        """A batch of prepared pictures, each an array of one shape (3, H, W)."""
+        """The rows of a batch of prepared pictures, arrays of one shape (3, H, W)."""
         import numpy as np
         import torch
 
         batch_bchw = torch.from_numpy(np.stack(inputs)).to(self._device).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode(), autocast(self._device, self.settings.precision):
-            outputs = self._pieces(self._forward, batch_bchw)
+            outputs = self._splitter(self._forward, batch_bchw)
         return self.rows([output.float().cpu() for output in outputs])
 
-    def _forward(self, piece: "torch.Tensor") -> tuple["torch.Tensor", ...]:
-        found = self._network(piece)
-        return found if isinstance(found, tuple) else (found,)
+    def _forward(self, batch: "torch.Tensor") -> tuple["torch.Tensor", ...]:
+        outputs = self._network(batch)
+        return outputs if isinstance(outputs, tuple) else (outputs,)

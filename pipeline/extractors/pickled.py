@@ -1,8 +1,9 @@
-"""Arrays out of a pickle, and nothing else: whatever would call anything but numpy's or torch's rebuilding is refused.
+"""Reads a pickle of arrays. Anything in the pickle that would call other code is refused.
 
-What is rebuilt takes no more memory than the file is long, since every number lies in it, and no more time, since only
-names and numbers are keys. So the reader is the one that pickle has in Python: to the one in C nine bytes may say that
-it shall reserve gigabytes.
+The arrays take no more memory than the file is long, because the file contains every number. Reading takes no more time
+than the length of the file, because only names and numbers may be keys. The reader is pickle's Python implementation:
+in the C implementation, nine bytes of a file can make it reserve gigabytes.
+torch's weights-only reader does not help: it reads torch's files, not plain pickles.
 """
 
 import io
@@ -11,38 +12,42 @@ import struct
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from schemas.errors import UsageError
+from m3h.schemas.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
 
 MAX_BYTES = 4 << 30
-"""A larger pickle is none of the published ones, which have 260 MB."""
+"""Largest pickle that is read. The published ones have 260 MB."""
 
 
-def read_pickle(path: Path) -> Any:
-    """Dictionaries, lists, numbers, text, numpy arrays and torch tensors. UsageError for any other content."""
+def read_pickle(path: Path) -> object:
+    """The dictionaries, lists, numbers, texts, numpy arrays and torch tensors of a pickle. UsageError for others."""
     if path.stat().st_size > MAX_BYTES:
         raise UsageError(f"weights {path}: expected a pickle of at most {MAX_BYTES:,} bytes. Is it the file you meant?")
     try:
         return _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="latin1").load()  # Python 2 wrote some of them
-    except Exception as error:  # a damaged pickle may raise anything, says Python's documentation
+    except Exception as error:  # by Python's documentation, a damaged pickle may raise any error
         raise UsageError(f"weights {path}: not readable as a pickle of arrays: {error}.") from error
 
 
-class _Named(dict[Any, Any]):
-    """A dictionary of names: a key of nested tuples would take ages to hash."""
+class _NameDict(dict[object, object]):
+    """A dictionary whose keys are names or numbers. A key of nested tuples could take very long to hash."""
 
-    def __setitem__(self, name: Any, value: Any) -> None:
+    def __setitem__(self, name: object, value: object) -> None:
         if type(name) not in (str, int):
             raise pickle.UnpicklingError(f"expected names of arrays, found a {type(name).__name__} in place of one")
         super().__setitem__(name, value)
 
 
-def _named(pairs: Iterable[Sequence[Any]] = ()) -> _Named:
-    found = _Named()
+def _name_dict(pairs: Iterable[Sequence[object]] = ()) -> _NameDict:
+    result = _NameDict()
     for name, value in pairs:
-        found[name] = value
-    return found
+        result[name] = value
+    return result
 
 
 _PythonUnpickler: Any = pickle._Unpickler
@@ -50,14 +55,16 @@ _SETS = {code[0] for code in (pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSE
 
 
 class _ArraysOnly(_PythonUnpickler):
+    """Unpickles arrays. Sets are refused, and dictionaries become _NameDict."""
+
     dispatch: ClassVar[dict[int, Any]] = {c: load for c, load in _PythonUnpickler.dispatch.items() if c not in _SETS}
 
     def _load_empty_dict(self) -> None:
-        self.append(_Named())
+        self.append(_NameDict())
 
     def _load_dict(self) -> None:
         items = self.pop_mark()
-        self.append(_named(zip(items[::2], items[1::2], strict=True)))
+        self.append(_name_dict(zip(items[::2], items[1::2], strict=True)))
 
     def _load_bytearray(self) -> None:
         (size,) = struct.unpack("<Q", self.read(8))
@@ -67,23 +74,27 @@ class _ArraysOnly(_PythonUnpickler):
     dispatch[pickle.DICT[0]] = _load_dict
     dispatch[pickle.BYTEARRAY8[0]] = _load_bytearray
 
-    def find_class(self, module: str, name: str) -> Any:
-        found = _allowed().get((module, name))
-        if found is None:
+    def find_class(self, module: str, name: str) -> object:
+        allowed = _allowed().get((module, name))
+        if allowed is None:
             raise pickle.UnpicklingError(
-                f"expected arrays alone, found {module}.{name}, which would run code. Nothing was run; do not load "
-                "this file elsewhere either, unless you trust where it is from"
+                f"expected only arrays, found {module}.{name}, which would run code. Nothing was run; do not load "
+                "this file elsewhere either, unless you trust its source"
             )
-        return found
+        return allowed
 
 
-def _allowed() -> Mapping[tuple[str, str], Any]:
+def _allowed() -> Mapping[tuple[str, str], object]:
+    """What takes the place of each function or class that a pickle of arrays names.
+
+    The unpickler calls these replacements with positional arguments.
+    """
     import numpy as np
 
     numpy_modules = ("numpy.core", "numpy._core")
     return {
-        ("collections", "OrderedDict"): _named,
-        ("numpy", "ndarray"): "only ever handed to _reconstruct, which does without",
+        ("collections", "OrderedDict"): _name_dict,
+        ("numpy", "ndarray"): "an argument of _reconstruct, which _empty_array ignores",
         ("numpy", "dtype"): np.dtype,
         ("_codecs", "encode"): _bytes,
         ("torch._utils", "_rebuild_tensor_v2"): _tensor,
@@ -95,58 +106,61 @@ def _allowed() -> Mapping[tuple[str, str], Any]:
 
 
 def _bytes(text: str, encoding: str) -> bytes:
-    """How old pickles write bytes."""
+    """The bytes that an old pickle stores as text."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"expected bytes as latin1, found {encoding}")
     return text.encode("latin1")
 
 
-def _empty_array(kind: Any, shape: Any, code: Any) -> Any:
-    """numpy's own would reserve whatever memory `shape` asks for; the values come later and bring their size."""
+def _empty_array(kind: object, shape: object, code: object) -> "np.ndarray":
+    """An empty array. numpy's own function would reserve the memory that `shape` asks for.
+
+    The values follow in the pickle, with their own size.
+    """
     import numpy as np
 
     return np.ndarray((0,), np.int8)
 
 
-def _scalar(dtype: Any, data: Any = b"") -> Any:
+def _scalar(dtype: "np.dtype", data: bytes = b"") -> object:
     import numpy as np
 
-    return np.frombuffer(data, _plain(dtype), count=1)[0]
+    return np.frombuffer(data, _number_type(dtype), count=1)[0]
 
 
-def _array(data: Any, dtype: Any, shape: Any, order: str) -> Any:
+def _array(data: bytes, dtype: "np.dtype", shape: Sequence[int], order: Literal["C", "F"]) -> "np.ndarray":
     import numpy as np
 
-    return np.frombuffer(data, _plain(dtype)).reshape(shape, order=order)  # type: ignore[call-overload]
+    return np.frombuffer(data, _number_type(dtype)).reshape(shape, order=order)
 
 
-def _plain(dtype: Any) -> Any:
+def _number_type(dtype: "np.dtype") -> "np.dtype":
     if dtype.hasobject:
         raise pickle.UnpicklingError("expected numbers, found an array of objects")
     return dtype
 
 
-def refuse_packed(file: Path | io.BytesIO) -> None:
-    """UnpicklingError for a zip with packed members: torch packs none, and packed ones may become any size."""
+def refuse_compressed(file: Path | io.BytesIO) -> None:
+    """UnpicklingError for a zip with compressed members. torch compresses none, and they could become very large."""
     if zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as whole:
-            if any(member.compress_type != zipfile.ZIP_STORED for member in whole.infolist()):
-                raise pickle.UnpicklingError("expected numbers as they are, found them packed")
+        with zipfile.ZipFile(file) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise pickle.UnpicklingError("expected uncompressed numbers, found compressed ones")
 
 
-def _storage(data: bytes) -> Any:
+def _storage(data: bytes) -> object:
     import torch
 
-    refuse_packed(io.BytesIO(data))
+    refuse_compressed(io.BytesIO(data))
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
 
-def _tensor(storage: Any, offset: int, size: Sequence[int], stride: Sequence[int], *_unused: Any) -> Any:
+def _tensor(storage: Any, offset: int, size: Sequence[int], stride: Sequence[int], *_unused: object) -> "torch.Tensor":
     import torch
 
     numbers, dtype = storage._untyped_storage, storage.dtype
-    held = numbers.nbytes() // dtype.itemsize
+    available = numbers.nbytes() // dtype.itemsize
     needed = 0 if 0 in size else 1 + offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    if min((offset, *size, *stride)) < 0 or needed > held:  # torch would make the storage larger
-        raise pickle.UnpicklingError(f"a tensor of {tuple(size)} needs {needed} numbers and brings {held}")
+    if min((offset, *size, *stride)) < 0 or needed > available:  # torch would make the storage larger
+        raise pickle.UnpicklingError(f"a tensor of {tuple(size)} needs {needed} numbers, the file has {available}")
     return torch.empty(0, dtype=dtype).set_(numbers, offset, tuple(size), tuple(stride))

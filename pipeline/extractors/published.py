@@ -1,41 +1,55 @@
-"""Weights that torchvision publishes. What they are called is told without importing it, which takes seconds."""
+"""The weights that torchvision publishes. The common names are known without importing torchvision, which is slow."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
-from schemas.errors import unknown_name
+from m3h.schemas.errors import unknown_name
+
+if TYPE_CHECKING:
+    import torch
+
+
+class PublishedWeights(Protocol):
+    """A member of one of torchvision's enums of weights. url: where the file is."""
+
+    url: str
+
+    def get_state_dict(self, *, progress: bool, check_hash: bool) -> Mapping[str, "torch.Tensor"]:
+        """Download the file if necessary and read its tensors."""
+
 
 LABELS = {
     "resnet152": "ResNet152_Weights.IMAGENET1K_V1 resnet152-394f9c45.pth",
     "vgg16": "VGG16_Weights.IMAGENET1K_V1 vgg16-397923af.pth",
 }
-"""Of the paper's networks, as `label` has them. A fingerprint is stated in every run, a network loaded in few."""
+"""The labels of the paper's networks. Every run needs them for fingerprints, but few runs load the networks."""
 
 
 def label(model: str) -> str:
-    """Member of torchvision's enum, and its file. UsageError where torchvision has no such classification network."""
+    """The name of a network's weights and their file. UsageError when torchvision does not have the network."""
     return LABELS.get(model) or label_of(published(model))
 
 
-def label_of(member: Any) -> str:
-    """The name of a member of torchvision's enum, and its file."""
-    return f"{member} {Path(member.url).name}"
+def label_of(weights: PublishedWeights) -> str:
+    """The name of the weights in torchvision's enum, and their file."""
+    return f"{weights} {Path(weights.url).name}"
 
 
-def published(model: str) -> Any:
-    """The member of torchvision's enum of weights: its first version, as it was at the paper's time.
+def published(model: str) -> PublishedWeights:
+    """The first version of a network's weights, which is that of the paper's time.
 
-    UsageError where torchvision has no such classification network.
+    UsageError when torchvision does not have the network.
     """
     from torchvision import models
 
-    refuse_unknown(model)
-    every = models.get_model_weights(model)
-    return getattr(every, "IMAGENET1K_V1", every.DEFAULT)
+    check_model(model)
+    versions = models.get_model_weights(model)
+    return getattr(versions, "IMAGENET1K_V1", versions.DEFAULT)
 
 
-def refuse_unknown(model: str) -> None:
-    """UsageError where torchvision has no such classification network."""
+def check_model(model: str) -> None:
+    """UsageError when torchvision does not have a classification network of this name."""
     from torchvision import models
 
     known = models.list_models(module=models)

@@ -1,63 +1,63 @@
-"""What a file of weights is for: its feature and its layout, told from the names in it, and whether it is whole."""
+"""Finds the feature and the layout of a file of weights by the names of its tensors, and checks that it is complete."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pipeline.extractors.weights import read_tensors, refuse_misfit
-from schemas.errors import UsageError, unknown_name
+from m3h.pipeline.extractors.weights import check_tensors, read_tensors
+from m3h.schemas.errors import UsageError, unknown_name
 
 RESNETS = ("resnet152", "resnet101", "resnet50", "resnet34", "resnet18")
 
 
-class Kind(NamedTuple):
-    """feature: its name. layout: whose file it is like."""
+class WeightsKind(NamedTuple):
+    """feature: the name of the feature. layout: the name of the file's layout."""
 
     feature: str
     layout: str
 
 
-def recognise(path: Path, feature: str = "") -> Kind:
-    """The kind of a file that fills its network. feature: for which it must be, if that is known.
+def recognise(path: Path, feature: str = "") -> WeightsKind:
+    """The kind of a file of weights. feature: the feature it must be for; "" finds the feature by the tensors' names.
 
-    UsageError where it is none of the known kinds, lacks a tensor or has one of another shape: by name.
+    UsageError when the kind is unknown, or when a tensor is missing or has another shape; it names the tensor.
     """
     if not path.is_file():
         raise UsageError(f"weights {path}: there is no such file.")
     if feature:
         if feature not in CHECKS:
             raise unknown_name("feature with weights", feature, CHECKS)
-        return Kind(feature, CHECKS[feature](path))
-    return Kind(guess := _guess(path), CHECKS[guess](path))
+        return WeightsKind(feature, CHECKS[feature](path))
+    return WeightsKind(guess := _guess(path), CHECKS[guess](path))
 
 
 def _guess(path: Path) -> str:
     if path.suffix in (".pkl", ".pickle", ".caffemodel"):
         return "butd_objects"
-    names = _names(path)
-    for feature, telling in (("vgg_grid", "features.0.weight"), ("attributes", "layer1.0.conv1.weight")):
-        if telling in names:
+    names = _tensors(path)
+    for feature, first_tensor in (("vgg_grid", "features.0.weight"), ("attributes", "layer1.0.conv1.weight")):
+        if first_tensor in names:
             return feature
     return "butd_objects"
 
 
-def _names(path: Path) -> Mapping[str, Any]:
-    found = read_tensors(path)
-    return found if isinstance(found, Mapping) else {}
+def _tensors(path: Path) -> Mapping[str, object]:
+    content = read_tensors(path)
+    return content if isinstance(content, Mapping) else {}
 
 
 def check_bottom_up(path: Path) -> str:
-    """The layout of weights of bottom-up attention that fill its network."""
+    """The layout of weights of bottom-up attention. UsageError unless they fit the network."""
     import torch
 
-    from pipeline.extractors.butd.layouts import convert
-    from pipeline.extractors.butd.layouts import recognise as layout_of
-    from pipeline.extractors.butd.network import BottomUpAttention
+    from m3h.pipeline.extractors.butd.layouts import convert
+    from m3h.pipeline.extractors.butd.layouts import recognise as layout_of
+    from m3h.pipeline.extractors.butd.network import BottomUpAttention
 
-    layout, given = layout_of(path)
+    layout, content = layout_of(path)
     with torch.device("meta"):
         network = BottomUpAttention()
-    refuse_misfit(network, convert(layout, given, str(path))[0], str(path))
+    check_tensors(network, convert(layout, content, str(path))[0], str(path))
     return layout
 
 
@@ -68,23 +68,23 @@ def _check_vgg(path: Path) -> str:
     with torch.device("meta"):
         trunk = torch.nn.Sequential()
         trunk.add_module("features", vgg16(weights=None).features)
-    refuse_misfit(trunk, _names(path), str(path))
+    check_tensors(trunk, _tensors(path), str(path))
     return "torchvision vgg16"
 
 
 def _check_resnet(path: Path) -> str:
-    """The deepest ResNet that the file fills; what it lacks of ResNet-152 where it fills none."""
+    """The deepest ResNet that the file fits. If it fits none, UsageError says what is missing for ResNet-152."""
     import torch
     from torchvision import models
 
-    given = _names(path)
+    tensors = _tensors(path)
     faults = []
     for name in RESNETS:
         with torch.device("meta"):
             network = models.get_model(name, weights=None)
         network.fc = torch.nn.Identity()
         try:
-            refuse_misfit(network, given, str(path))
+            check_tensors(network, tensors, str(path))
         except UsageError as fault:
             faults.append(fault)
             continue
@@ -93,8 +93,8 @@ def _check_resnet(path: Path) -> str:
 
 
 def _check_detectron2(path: Path) -> str:
-    """That the file holds some detector: whose it is, only its configuration tells, before any work."""
-    from pipeline.extractors.detectron.checkpoints import tensors
+    """Check that the file holds a detector. Whether it fits is checked later, because that needs the configuration."""
+    from m3h.pipeline.extractors.detectron.checkpoints import tensors
 
     if not any(name.startswith("roi_heads.") for name in tensors(str(path))):
         raise UsageError(f"weights {path}: expected a detectron2 detector (tensors named roi_heads.…), found none.")
@@ -107,4 +107,4 @@ CHECKS: Mapping[str, Callable[[Path], str]] = {
     "vgg_grid": _check_vgg,
     "attributes": _check_resnet,
 }
-"""By feature: the layout of a file that fits; UsageError for any other."""
+"""For each feature: a function that returns the layout of a file that fits, and raises UsageError for any other."""

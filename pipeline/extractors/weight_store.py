@@ -1,6 +1,6 @@
-"""The folder of weights that a user added: each by a name, with its sha256, for which feature and in which layout.
+"""The folder of weights that a user added. Each file has a name, a sha256, a feature and a layout.
 
-$M3H_WEIGHTS, or ~/.cache/m3h/weights. Nothing is ever fetched into it.
+The folder is $M3H_WEIGHTS, or ~/.cache/m3h/weights. Nothing is ever downloaded into it.
 """
 
 import os
@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from schemas.errors import UsageError
-from schemas.files import publish, publish_json, read_json, sha256_file
+from m3h.schemas.errors import UsageError
+from m3h.schemas.files import publish, publish_json, read_json, sha256_file
 
 INDEX = "weights.json"
-TAKEN = ("random", "default")
+RESERVED_NAMES = ("random", "default")
 
 
 @dataclass(frozen=True)
-class Added:
-    """One file of the folder. file: its name there; bytes: its size; layout: as its feature recognised it."""
+class AddedWeights:
+    """One file of the folder. file: its file name; bytes: its size; feature, layout: see weight_kinds."""
 
     name: str
     file: str
@@ -30,44 +30,54 @@ class Added:
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """The file."""
         return folder() / self.file
 
 
 def folder() -> Path:
-    """Where added weights lie; it need not be there."""
-    named = os.environ.get("M3H_WEIGHTS")
-    return Path(named) if named else Path.home() / ".cache" / "m3h" / "weights"
+    """The folder of added weights. It may not exist."""
+    configured = os.environ.get("M3H_WEIGHTS")
+    return Path(configured) if configured else Path.home() / ".cache" / "m3h" / "weights"
 
 
-def all_added() -> dict[str, Added]:
-    """By name."""
+def all_added() -> dict[str, AddedWeights]:
+    """All added weights by name."""
     index = folder() / INDEX
     rows: Mapping[str, Mapping[str, str]] = read_json(index) if index.is_file() else {}
-    return {name: Added(name, **row) for name, row in sorted(rows.items())}  # type: ignore[arg-type]
+    return {name: AddedWeights(name, **row) for name, row in sorted(rows.items())}  # type: ignore[arg-type]
 
 
-def find_added(name: str) -> Added | None:
-    """What was added as `name`, if its file is still there."""
+def find_added(name: str) -> AddedWeights | None:
+    """The weights that were added as `name`; None when the name is unknown or the file no longer exists."""
     found = all_added().get(name)
     return found if found and found.path.is_file() else None
 
 
 def check_name(name: str) -> None:
-    """UsageError unless `name` can be given to weights: no path, no word with a meaning, not taken."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name) or name in TAKEN:
+    """UsageError unless `name` can be given to weights: it is no path, it is not reserved, and it is not in use."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name) or name in RESERVED_NAMES:
         raise UsageError(
             f"weights add {name}: expected a name of letters, digits, dots, dashes and underscores that is not "
-            f"{' or '.join(TAKEN)}, such as butd36."
+            f"{' or '.join(RESERVED_NAMES)}, for example butd36."
         )
     if name in all_added():
-        raise UsageError(f"weights add {name}: there is one of that name; take another, or remove it first.")
+        raise UsageError(f"weights add {name}: this name is in use. Choose another name, or remove it first.")
 
 
-def add(name: str, source: Path, sha256: str, feature: str, layout: str) -> Added:
-    """Copy a file into the folder under a name. sha256: of the source, as it was when its layout was recognised."""
+def add(name: str, source: Path, sha256: str, *, feature: str, layout: str) -> AddedWeights:
+    """Copy a file of weights into the folder.
+
+    UsageError when the name cannot be used or the file has changed.
+
+    Args:
+        name: the name to give, see `check_name`.
+        source: the file to copy.
+        sha256: the hash of the file at the time when its layout was recognised.
+        feature: the feature that the weights are for.
+        layout: the layout of the file.
+    """
     check_name(name)
-    added = Added(name, f"{name}{source.suffix}", sha256, source.stat().st_size, feature, layout)
+    added = AddedWeights(name, f"{name}{source.suffix}", sha256, source.stat().st_size, feature, layout)
 
     def copy(temp: Path) -> None:
         shutil.copyfile(source, temp)
@@ -79,26 +89,26 @@ def add(name: str, source: Path, sha256: str, feature: str, layout: str) -> Adde
     return added
 
 
-def remove(name: str) -> Added:
-    """Take a name and its file out of the folder. UsageError where there is none."""
+def remove(name: str) -> AddedWeights:
+    """Remove a name and its file from the folder. UsageError for an unknown name."""
     rows = all_added()
     if name not in rows:
         raise UsageError(f"weights remove {name}: no such name. Added: {', '.join(rows) or 'none'}.")
-    gone = rows.pop(name)
+    removed = rows.pop(name)
     _write(rows)
-    gone.path.unlink(missing_ok=True)
-    return gone
+    removed.path.unlink(missing_ok=True)
+    return removed
 
 
-def _write(rows: Mapping[str, Added]) -> None:
-    plain = {name: asdict(row) for name, row in rows.items()}
-    for row in plain.values():
+def _write(rows: Mapping[str, AddedWeights]) -> None:
+    index = {name: asdict(row) for name, row in rows.items()}
+    for row in index.values():
         del row["name"]
-    publish_json(folder() / INDEX, plain)
+    publish_json(folder() / INDEX, index)
 
 
-def faults(added: Added) -> str:
-    """What is wrong with an added file: missing, or other bytes; empty where it is whole."""
+def faults(added: AddedWeights) -> str:
+    """What is wrong with an added file: it is missing or was changed. "" when it is as it was added."""
     if not added.path.is_file():
         return "missing"
     found = sha256_file(added.path)

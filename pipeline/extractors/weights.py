@@ -1,53 +1,61 @@
-"""Weights: `random` by seed, torchvision's own, a file, or one that was added by name; each with an identity."""
+"""Finds and reads weights: random ones, torchvision's, a file, or an added file by name. Each has an identity."""
 
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
-from pipeline.extractors.pickled import refuse_packed
-from pipeline.extractors.weight_store import find_added
-from schemas.errors import UsageError
-from schemas.files import sha256_file
+from m3h.pipeline.extractors.pickled import refuse_compressed
+from m3h.pipeline.extractors.weight_store import find_added
+from m3h.schemas.errors import UsageError
+from m3h.schemas.files import sha256_file
 
 if TYPE_CHECKING:
     import torch
+
+    from m3h.pipeline.extractors.published import PublishedWeights
 
 RANDOM, DEFAULT = "random", "default"
 
 
 def identity(weights: str, seed: int, default: str) -> str:
-    """What the weights are, without loading them. default: what torchvision's are called.
+    """The identity of weights for a fingerprint, without loading them. UsageError when the file does not exist.
 
-    Raises UsageError where a file is named that is not there.
+    Args:
+        weights: random, default, a file, or a name that was given by `weights add`.
+        seed: of random weights.
+        default: the label of torchvision's weights, see `published.label`.
     """
     if weights == RANDOM:
         return f"random seed {seed} torch {version('torch').split('+')[0]}"
     if weights == DEFAULT:
         return f"torchvision {default}"
-    path = existing(weights)
+    path = find_file(weights)
     return f"sha256:{_digest(path, *_stamp(path))}"
 
 
-def state_dict(weights: str, default: Any) -> Mapping[str, "torch.Tensor"]:
-    """The tensors of a file or of torchvision's download, by name. Nothing is ever unpickled but tensors.
+def state_dict(weights: str, default: "PublishedWeights") -> Mapping[str, "torch.Tensor"]:
+    """The tensors of a file by name, or those of `default`. Only tensors are ever unpickled.
 
-    default: member of torchvision's enum.
+    UsageError when the weights cannot be read or downloaded.
     """
     if weights == DEFAULT:
         try:
             return default.get_state_dict(progress=False, check_hash=True)
         except OSError as error:
             raise UsageError(
-                f"weights {default.url}: cannot be fetched here ({error}). Fetch the file elsewhere and name it, "
+                f"weights {default.url}: cannot be downloaded here ({error}). Download the file elsewhere and name it, "
                 "or use `random` for a trial."
             ) from error
-    return read_tensors(existing(weights))
+    return cast("Mapping[str, torch.Tensor]", read_tensors(find_file(weights)))  # load_strictly checks each tensor
 
 
-def read_tensors(path: Path) -> Mapping[str, Any]:
-    """What torch or safetensors wrote, on the CPU. UsageError for any other file, and for one that would run code."""
+def read_tensors(path: Path) -> object:
+    """The content of a file that torch or safetensors wrote, on the CPU: usually tensors by name.
+
+    UsageError for any other file, and for a file that would run code.
+    """
     import pickle
 
     import torch
@@ -56,40 +64,64 @@ def read_tensors(path: Path) -> Mapping[str, Any]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        refuse_packed(path)
+        refuse_compressed(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = " ".join(str(error).split())[:300]
         raise UsageError(
-            f"weights {path}: expected tensors alone. Nothing in it was run. torch says: {reason}"
+            f"weights {path}: expected only tensors. Nothing in it was run. torch says: {reason}"
         ) from error
-    except Exception as error:  # over a damaged file torch's reader stumbles in every way there is
+    except Exception as error:  # torch's reader can raise any error for a damaged file
         reason = " ".join(str(error).split())[:300]
-        raise UsageError(f"weights {path}: not readable as tensors ({reason}). Is the file whole?") from error
+        raise UsageError(f"weights {path}: not readable as tensors ({reason}). Is the file complete?") from error
 
 
 def load_strictly(model: "torch.nn.Module", tensors: Mapping[str, "torch.Tensor"], weights: str) -> None:
-    """Fill `model`; UsageError where a tensor is missing or of another shape. Tensors it has no place for are left."""
-    refuse_misfit(model, tensors, weights)
+    """Load tensors into `model`. Tensors that the model does not have are ignored.
+
+    UsageError when a tensor is missing or has another shape.
+
+    Args:
+        model: the network to fill.
+        tensors: the tensors by name.
+        weights: the name of the weights, for the error message.
+    """
+    check_tensors(model, tensors, weights)
     model.load_state_dict({name: tensors[name] for name in model.state_dict()})
 
 
-def refuse_misfit(model: "torch.nn.Module", tensors: Mapping[str, "torch.Tensor"], weights: str) -> None:
-    """UsageError where `tensors` do not fill `model`, of which nothing but the shapes matters."""
-    wanted = model.state_dict()
-    missing = [name for name in wanted if name not in tensors]
-    wrong = [name for name in wanted if name in tensors and tensors[name].shape != wanted[name].shape]
+def check_tensors(model: "torch.nn.Module", tensors: Mapping[str, object], weights: str) -> None:
+    """Check that `tensors` has every tensor of `model` with the right shape.
+
+    Args:
+        model: the network; it may be on the device `meta`, because only its shapes are read.
+        tensors: the tensors by name.
+        weights: the name of the weights, for the error message.
+
+    Raises:
+        UsageError: a tensor is missing or has another shape.
+    """
+    expected = model.state_dict()
+    missing = [name for name in expected if name not in tensors]
+    wrong = [name for name in expected if name in tensors and _shape(tensors[name]) != tuple(expected[name].shape)]
     if missing or wrong:
         first = (missing + wrong)[0]
-        got = tuple(tensors[first].shape) if first in tensors else "nothing"
+        got = _shape(tensors[first]) if first in tensors else "nothing"
         raise UsageError(
-            f"weights {weights}: expected {first} of shape {tuple(wanted[first].shape)}, got {got} "
+            f"weights {weights}: expected {first} of shape {tuple(expected[first].shape)}, got {got} "
             f"({len(missing)} missing, {len(wrong)} of another shape). Is it a file for this network?"
         )
 
 
-def existing(weights: str) -> Path:
-    """The file that is meant: a path, or a name given by `weights add`. UsageError where there is neither."""
+def _shape(value: object) -> object:
+    """The shape of a tensor as a tuple; the name of the type of anything else."""
+    import torch
+
+    return tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
+
+
+def find_file(weights: str) -> Path:
+    """The file of weights: a path, or a name given by `weights add`. UsageError when neither exists."""
     path = Path(weights)
     if path.is_file():
         return path
@@ -102,15 +134,15 @@ def existing(weights: str) -> Path:
     if _digest(added.path, *_stamp(added.path)) != added.sha256:
         raise UsageError(
             f"weights {weights}: {added.path} is not the file that was added, expected sha256 {added.sha256}, "
-            f"found {sha256_file(added.path)}. Add it anew."
+            f"found {sha256_file(added.path)}. Add it again."
         )
     return added.path
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """What changes when a file does."""
-    found = path.stat()
-    return found.st_mtime_ns, found.st_size
+    """The modification time and the size of a file: one of them changes when the file changes."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
 
 
 @cache

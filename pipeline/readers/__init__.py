@@ -1,1 +1,1 @@
-"""Readers: a dump's bytes to Posts, one module a format. A record becomes a Post or a Dropped, never nothing."""
+"""Readers turn the bytes of a dump into Posts, one module per format. Each record becomes a Post or a Dropped."""

@@ -1,22 +1,24 @@
-"""Tar archives read member by member, in one pass over the stream: nothing is extracted, so no name can do harm."""
+"""Reads tar archives member by member in one pass. Nothing is written to disk, so member names are harmless."""
 
 import io
 import tarfile
-from collections.abc import Iterator
-from typing import IO, Any, cast
+from collections.abc import Callable, Iterator
+from typing import IO, Any, TypeVar, cast
 
-from pipeline.readers.record import RecordFault, valid_text
-from pipeline.readers.streams import buffered
-from pipeline.storage import blocks_of
+from m3h.pipeline.readers.record import RecordFault, valid_text
+from m3h.pipeline.readers.streams import buffered
+from m3h.pipeline.runtime.filesystems import blocks_of
 
 _MAX_HEADER = 1 << 20
-"""Bytes of a header that holds a long name or other fields; one that claims more is not read."""
+"""Largest number of bytes read for one header, which may hold a long name or extra fields."""
 _BLOCK = 1 << 16
-_ZEROS = bytes(tarfile.BLOCKSIZE)
+_END_BLOCK = bytes(tarfile.BLOCKSIZE)
+
+T = TypeVar("T")
 
 
 def is_tar(stream: io.BufferedReader) -> bool:
-    """Whether a stream begins with a tar header, told by its checksum."""
+    """Whether a stream begins with a tar header. The header's checksum decides."""
     block = stream.peek(tarfile.BLOCKSIZE)[: tarfile.BLOCKSIZE]
     try:
         tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
@@ -26,71 +28,74 @@ def is_tar(stream: io.BufferedReader) -> bool:
 
 
 def members_of(stream: io.BufferedReader) -> Iterator[tuple[str, io.BufferedReader | RecordFault]]:
-    """Files of an archive with their names, each to be read before the next; a fault for a link or a device.
+    """The name and the content of each file in an archive. Read each file before asking for the next one.
 
-    Folders are passed over. Raises tarfile.ReadError where the archive is cut off or damaged.
+    A link, a device or a sparse file gives a RecordFault instead of content. Folders are skipped. A damaged or cut off
+    archive raises tarfile.ReadError.
     """
-    forward = _Forward(stream)
-    archive = _sound(lambda: tarfile.open(fileobj=cast(IO[bytes], forward), mode="r:"))  # noqa: SIM115 (closes nothing)
-    while (member := _sound(archive.next)) is not None:
+    file = _ForwardOnlyFile(stream)
+    # Any: the type stubs lack `members`
+    archive: Any = _checked(lambda: tarfile.open(fileobj=cast(IO[bytes], file), mode="r:"))  # noqa: SIM115 (closes nothing)
+    while (member := _checked(archive.next)) is not None:
         name = valid_text(member.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
         if member.isreg() and not member.issparse():
-            yield name, buffered(forward.part(member.offset_data, member.size))
+            yield name, buffered(file.read_range(member.offset_data, member.size))
         elif not member.isdir():
             link = f"a link to {valid_text(member.linkname)}" if member.issym() or member.islnk() else ""
             yield name, RecordFault("not_a_file", link or "a device or a sparse file")
-        archive.members.clear()  # or an archive of a million files would stay in memory
+        archive.members.clear()  # otherwise tarfile keeps every member it has seen in memory
         archive.pax_headers.clear()
-    forward.check_end()
+    file.check_end()
 
 
-def _sound(step: Any) -> Any:
+def _checked(read_header: Callable[[], T]) -> T:
+    """The result of `read_header`. All errors of a damaged header become tarfile.ReadError."""
     try:
-        return step()
-    except (ValueError, OverflowError, RecursionError) as error:  # fields that are no numbers, headers of headers
+        return read_header()
+    except (ValueError, OverflowError, RecursionError) as error:  # number fields without numbers, nested headers
         raise tarfile.ReadError(f"damaged header: {error}") from error
 
 
-class _Forward:
-    """A stream as the seekable file that tarfile wants, as long as it only goes forward."""
+class _ForwardOnlyFile:
+    """A stream with the `seek` and `tell` that tarfile needs. It can only move forward."""
 
     def __init__(self, stream: io.BufferedReader) -> None:
         self._stream = stream
-        self._at = 0
-        self._last = b""
+        self._position = 0
+        self._last_block = b""
 
     def tell(self) -> int:
-        return self._at
+        return self._position
 
     def read(self, size: int) -> bytes:
-        """As any file's. ReadError where a header asks for more than a header may have."""
+        """The next `size` bytes. ReadError when a header asks for more bytes than a header may have."""
         if size > _MAX_HEADER:
             raise tarfile.ReadError(f"a header claims {size} bytes, at most {_MAX_HEADER}")
-        self._last = self._stream.read(size)
-        self._at += len(self._last)
-        return self._last
+        self._last_block = self._stream.read(size)
+        self._position += len(self._last_block)
+        return self._last_block
 
     def seek(self, position: int) -> int:
-        """Forward by reading, or ReadError."""
-        if position < self._at:
+        """Move forward by reading. ReadError when `position` lies behind."""
+        if position < self._position:
             raise tarfile.ReadError("a member lies before the one it follows")
-        for _ in self.part(self._at, position - self._at):
+        for _ in self.read_range(self._position, position - self._position):
             pass
-        return self._at
+        return self._position
 
-    def part(self, start: int, size: int) -> Iterator[bytes]:
-        """`size` bytes from `start`. ReadError where they end early, after all that are there."""
-        if self._at < start:
+    def read_range(self, start: int, size: int) -> Iterator[bytes]:
+        """`size` bytes from `start`, in blocks. When fewer bytes are left, they come first and ReadError follows."""
+        if self._position < start:
             self.seek(start)
-        while (left := start + size - self._at) > 0:
-            block = self.read(min(_BLOCK, left))
+        while (remaining := start + size - self._position) > 0:
+            block = self.read(min(_BLOCK, remaining))
             yield block
             if not block:
                 raise tarfile.ReadError("the archive is cut off")
 
     def check_end(self) -> None:
-        """An archive ends with blocks of zeros; tarfile takes any other end for one too. ReadError for others."""
-        if self._last != _ZEROS:
+        """ReadError unless the archive ends with blocks of zeros. tarfile itself accepts any end."""
+        if self._last_block != _END_BLOCK:
             raise tarfile.ReadError("the archive is cut off or damaged")
         for block in blocks_of(self._stream):
             if block.strip(b"\0"):

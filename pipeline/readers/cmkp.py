@@ -1,39 +1,49 @@
-"""The released dataset of the paper: `{train,valid,test}_src.txt` and the OCR and attribute files beside them.
+"""The paper's released dataset: `{train,valid,test}_src.txt`, with OCR and attribute files beside them.
 
-A line is `tokens<sep>keyphrase;keyphrase<sep>image URL`. It is already tokenised and split, so cleaning is skipped.
-The pictures are not part of it; a post's OCR words and attributes are imported as features under its picture's URL.
+A line is `tokens<sep>keyphrase;keyphrase<sep>image URL`. The posts are already tokenised and split, so cleaning is
+skipped. The dataset does not contain the pictures. A post's OCR words and attributes are imported as features, and the
+URL of the picture is the key of these features.
 """
 
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.readers.record import RecordFault
-from schemas.errors import IntegrityError
-from schemas.posts import SPLITS, ImageRef, Post
+from m3h.pipeline.readers.record import RecordFault
+from m3h.schemas.errors import IntegrityError
+from m3h.schemas.posts import SPLITS, ImageRef, Post
 
 FIELD_SEPARATOR = "<sep>"
 
 
 def source_files(folder: Path) -> dict[str, Path]:
-    """The splits a folder holds; {} where it is no released dataset."""
+    """The file of each split in `folder`. {} when the folder is not a released dataset."""
     found = {split: folder / f"{split}_src.txt" for split in SPLITS}
     return {split: path for split, path in found.items() if path.is_file()}
 
 
 def lines_of(path: Path) -> list[str]:
-    r"""Lines end at `\n` alone: the texts hold other characters that Python takes for line ends."""
+    r"""The lines of a file. Only `\n` ends a line, because the texts hold other characters that Python splits at."""
     lines = path.read_bytes().decode("utf-8", errors="replace").split("\n")
     return lines[:-1] if lines[-1] == "" else lines
 
 
 def image_key(url: str) -> str:
-    """What stands for a picture whose bytes we do not have: the sha256 of its URL."""
+    """The sha256 of a picture's URL. It stands in for the hash of the picture's bytes, which we do not have."""
     return hashlib.sha256(url.encode()).hexdigest()
 
 
 def read_line(line: str, split: str, number: int) -> Post:
-    """One post. RecordFault where the line has not three fields, or an empty one."""
+    """One post of the released dataset.
+
+    Args:
+        line: the line without its line end.
+        split: train, valid or test; stored as the post's split and part of its id.
+        number: the line's number, from 1; part of the post's id.
+
+    Raises:
+        RecordFault: the line does not have three fields, or one of them is empty.
+    """
     fields = line.split(FIELD_SEPARATOR)
     if len(fields) != 3:
         raise RecordFault("bad_line", f"expected 3 fields between {FIELD_SEPARATOR}, got {len(fields)}")
@@ -53,9 +63,15 @@ def read_line(line: str, split: str, number: int) -> Post:
 
 
 def sidecar_lines(folder: Path, split: str, suffix: str) -> list[str] | None:
-    """Lines of `{split}_{suffix}.txt`, aligned with the posts; None where there is no such file.
+    """The lines of `{split}_{suffix}.txt`, one per post. None when the file does not exist.
 
-    Raises IntegrityError where the two files differ in length.
+    Args:
+        folder: the folder of the released dataset.
+        split: train, valid or test.
+        suffix: what the file holds, as its name says it.
+
+    Raises:
+        IntegrityError: the file does not have as many lines as `{split}_src.txt`.
     """
     path = folder / f"{split}_{suffix}.txt"
     if not path.is_file():
@@ -69,7 +85,7 @@ def sidecar_lines(folder: Path, split: str, suffix: str) -> list[str] | None:
 
 
 def posts_of(folder: Path, split: str) -> Iterator[Post | tuple[int, RecordFault]]:
-    """Every line of a split as a Post, or its number and fault."""
+    """Every line of a split, in order: a Post, or the line's number and its fault."""
     for number, line in enumerate(lines_of(source_files(folder)[split]), start=1):
         try:
             yield read_line(line, split, number)

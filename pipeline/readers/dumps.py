@@ -1,38 +1,51 @@
-"""One dump file, whatever it is, read record by record; and any record fetched back by its position.
+"""Reads one dump file of any kind record by record, and finds the bytes of a record again by its position.
 
-A position is a place in the file. Each line takes one, blank or not; a line that holds several records (a page of the
-v2 API, a list) takes as many; so does each member of a file that is one great list. In an archive the count goes on
-from file to file. So in a file with one record a line the position is the line's number, and no two records share one.
+A position is a place in the file, counted from 1. Each line takes one position, even when it is blank. A line that
+holds n records (a page of the v2 API, a list) takes n positions. Each member of a file that is one large JSON list
+takes one. In an archive the count continues from file to file. So in a file with one record per line, the position is
+the line number. In a table the position is the number of the row; the header does not count. No two records have the
+same position.
 """
 
 import io
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.readers import cmkp
-from pipeline.readers.archives import is_tar, members_of
-from pipeline.readers.formats import CMKP, read_records
-from pipeline.readers.framing import Piece, pieces_of
-from pipeline.readers.record import RecordFault, valid_text
-from pipeline.readers.streams import BROKEN, TORN, Unreadable, buffered, decompressed
-from pipeline.rules import ReadRules
-from pipeline.storage import is_remote, read_blocks, sha256_of, size_of
-from schemas.errors import UsageError
-from schemas.posts import Dropped, Post
+from m3h.pipeline.readers import cmkp
+from m3h.pipeline.readers.archives import is_tar, members_of
+from m3h.pipeline.readers.bluesky import car
+from m3h.pipeline.readers.files import zips
+from m3h.pipeline.readers.formats import CMKP, read_records
+from m3h.pipeline.readers.framing import Piece, pieces_of
+from m3h.pipeline.readers.image_text import archive, folder
+from m3h.pipeline.readers.image_text.samples import Limits, Located
+from m3h.pipeline.readers.mapping import FieldMapping
+from m3h.pipeline.readers.record import Part, RecordFault, valid_text
+from m3h.pipeline.readers.streams import ARCHIVE_ERRORS, FILE_ERRORS, Unreadable, buffered, decompressed
+from m3h.pipeline.readers.tables.open import TableSource, opened_table
+from m3h.pipeline.readers.tables.rows import RowReader, Rows
+from m3h.pipeline.rules import ImageRules, ReadRules
+from m3h.pipeline.runtime.filesystems import is_remote, opened, read_blocks, sha256_of, size_of
+from m3h.pipeline.text.pii import stored_id, stored_path
+from m3h.schemas.errors import UsageError
+from m3h.schemas.posts import Dropped, Post
 
-Watch = Callable[[int], None]
-"""Is told of bytes that were read of a dump, compressed as they lie there."""
+OnBytes = Callable[[int], None]
+"""Called after each read with the number of bytes that were read from the dump file, before decompression."""
+
+MAX_PICTURE_BYTES = ImageRules().max_bytes
 
 MAX_DETAIL = 200
-"""Characters of a broken record kept in `dropped`; its position finds the rest."""
+"""Characters of a broken record that `dropped` keeps. The rest can be found by the record's position."""
 
 
 @dataclass(frozen=True, order=True)
 class DumpFile:
-    """One file of a dump. name: as it is called in the dataset, without folders of this machine; path: or URL.
+    """One file of a dump, or one folder that is an image-text set.
 
-    format: forced, or "" to tell it from each record.
+    name: its name in the dataset, without folders of this machine. path: a local path or a URL.
+    format: one of formats.FORMATS, or "" to detect the format of each record; of a folder, IMAGE_TEXT.
     """
 
     name: str
@@ -41,42 +54,107 @@ class DumpFile:
 
     @property
     def source(self) -> str:
-        """What its records carry as `source`."""
+        """The value of `source` in its records."""
         return f"{self.format or 'detected'}:{self.name}"
 
     def identity(self) -> dict[str, str]:
-        """For the manifest: what was read, wherever it lay."""
-        return {"name": self.name, "format": self.format or "detected", "sha256": sha256_of(self.path)}
+        """The manifest's entry for this file. It does not depend on where the file is stored."""
+        sha256 = folder.sha256_of_set(Path(self.path)) if self.is_folder else sha256_of(self.path)
+        return {"name": self.name, "format": self.format or "detected", "sha256": sha256}
 
     def size(self) -> int:
-        """Bytes of it, as it lies there."""
-        return size_of(self.path)
+        """Size in bytes, before decompression."""
+        return folder.size_of_set(Path(self.path)) if self.is_folder else size_of(self.path)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether this is a folder of pictures and their texts, not a file."""
+        return self.format == folder.IMAGE_TEXT
 
     def absolute(self) -> "DumpFile":
-        """The same file for a worker that runs in another folder."""
+        """The same file with an absolute path, for a worker that runs in another folder."""
         return self if is_remote(self.path) else DumpFile(self.name, str(Path(self.path).absolute()), self.format)
 
 
-def _unwatched(_: int) -> None:
+def _ignore_bytes(_: int) -> None:
     return
 
 
-def read_dump(dump: DumpFile, rules: ReadRules | None = None, watch: Watch = _unwatched) -> Iterator[Post | Dropped]:
-    """Every record of a dump file exactly once, as a Post or as a Dropped with its position. Blank lines are none."""
-    for position, _, results in _places(dump, rules or ReadRules(), watch):
-        for place, result in enumerate(results, start=position):
+def read_dump(
+    dump: DumpFile,
+    rules: ReadRules | None = None,
+    on_bytes: OnBytes = _ignore_bytes,
+    *,
+    max_picture_bytes: int = MAX_PICTURE_BYTES,
+) -> Iterator[Post | Dropped]:
+    """Every record of a dump file exactly once, as a Post or as a Dropped, each with its position.
+
+    A blank line is not a record. A damaged file gives a Dropped as its last record.
+
+    Args:
+        dump: the file to read.
+        rules: the limits; the defaults of ReadRules when None.
+        on_bytes: called with the number of bytes of each read, for progress displays.
+        max_picture_bytes: of a picture in the dump itself. Of a larger one, one byte more is read.
+    """
+    return (record for record, _ in read_with_parts(dump, rules, on_bytes, max_picture_bytes=max_picture_bytes))
+
+
+def read_with_parts(
+    dump: DumpFile,
+    rules: ReadRules | None = None,
+    on_bytes: OnBytes = _ignore_bytes,
+    *,
+    max_picture_bytes: int = MAX_PICTURE_BYTES,
+) -> Iterator[tuple[Post | Dropped, tuple[Part, ...]]]:
+    """Like `read_dump`, and with each record what it says of other posts.
+
+    Args:
+        dump: the file to read.
+        rules: the limits; the defaults of ReadRules when None.
+        on_bytes: called with the number of bytes of each read, for progress displays.
+        max_picture_bytes: as for `read_dump`.
+    """
+    source, reading = dump.source, _Reading(rules or ReadRules(), dump.format, on_bytes, max_picture_bytes)
+    for first_position, _, results in _located_records(dump, reading):
+        for position, result in enumerate(results, start=first_position):
             if isinstance(result, Post):
-                yield result.having(source=dump.source, position=place)
+                yield _stored_post(result, source, position), ()
             else:
-                detail = valid_text(result.detail[:MAX_DETAIL])
-                yield Dropped("read", result.reason, result.record_id, dump.source, place, detail)
+                yield _stored_fault(result, source, position), tuple(map(_stored_part, result.parts))
+
+
+def _stored_fault(fault: RecordFault, source: str, position: int) -> Dropped:
+    detail = stored_path(valid_text(fault.detail))[:MAX_DETAIL]  # a cut address is not recognised
+    versions = tuple(map(stored_id, fault.versions))
+    return Dropped("read", fault.reason, stored_id(fault.record_id), source, position, detail, versions)
+
+
+def _stored_part(part: Part) -> Part:
+    return replace(part, key=stored_id(part.key)) if part.kind == "deletion" else part
+
+
+def _stored_post(post: Post, source: str, position: int) -> Post:
+    post_id = stored_id(post.post_id)
+    if not post.versions and not post.first_id:
+        return post.having(post_id=post_id, source=source, position=position)
+    first_id, versions = stored_id(post.first_id), tuple(map(stored_id, post.versions))
+    return post.having(post_id=post_id, first_id=first_id, versions=versions, source=source, position=position)
 
 
 def raw_record(dump: DumpFile, position: int, rules: ReadRules | None = None) -> bytes:
-    """The bytes behind a record: its line without the line's end, the page it is in, or its text in a list.
+    """The bytes of a record: its line without the line end, the page that holds it, or its text within a list.
 
-    Of a line that is too long, as many bytes as a line may have; b"" where the file itself could not be read on.
-    UsageError where the dump has no such record.
+    A row of a table becomes a line of JSON. A line that is too long is cut to the allowed length. b"" when the file
+    could not be read at this position.
+
+    Args:
+        dump: the file that holds the record.
+        position: the record's position, from 1.
+        rules: the limits; the defaults of ReadRules when None.
+
+    Raises:
+        UsageError: the dump has no record at this position.
     """
     for _, raw in raw_records(dump, {position}, rules):
         return raw
@@ -86,77 +164,147 @@ def raw_record(dump: DumpFile, position: int, rules: ReadRules | None = None) ->
 def raw_records(
     dump: DumpFile, positions: Collection[int], rules: ReadRules | None = None
 ) -> Iterator[tuple[list[int], bytes]]:
-    """As `raw_record`, for many positions in one pass: (those of them that the bytes hold, bytes), in order."""
+    """The bytes of many records in one pass, each with the requested positions that the bytes hold, in order.
+
+    Args:
+        dump: the file that holds the records.
+        positions: the records' positions, from 1. Positions without a record are skipped.
+        rules: the limits; the defaults of ReadRules when None.
+    """
     last = max(positions, default=0)
-    for place, raw, results in _places(dump, rules or ReadRules()):
-        if place > last:
+    reading = _Reading(rules or ReadRules(), dump.format, whole=True)
+    for first_position, piece, results in _located_records(dump, reading):
+        if first_position > last:
             return
-        if mine := [position for position in range(place, place + len(results)) if position in positions]:
-            yield mine, raw
+        held = range(first_position, first_position + len(results))
+        requested = [position for position in held if position in positions]
+        if isinstance(piece, Rows):
+            yield from (([position], piece.raw(position - first_position)) for position in requested)
+        elif requested:
+            yield requested, piece.raw
 
 
-def _places(
-    dump: DumpFile, rules: ReadRules, watch: Watch = _unwatched
-) -> Iterator[tuple[int, bytes, list[Post | RecordFault]]]:
-    """(position of its first record, bytes, records) of every piece that holds any."""
+@dataclass(frozen=True)
+class _Reading:
+    """How a dump is read.
+
+    rules: the limits. format: of all records, "" to detect it. on_bytes: called with the number of bytes of each read.
+    max_picture_bytes: as for `read_dump`. whole: whether the bytes of records are wanted, and not only what their
+    posts are made of.
+    """
+
+    rules: ReadRules
+    format: str
+    on_bytes: OnBytes = _ignore_bytes
+    max_picture_bytes: int = 0
+    whole: bool = False
+
+
+def _located_records(dump: DumpFile, reading: _Reading) -> Iterator[tuple[int, Piece | Rows, list[Post | RecordFault]]]:
+    """(position of the first record, piece, records) of every piece that holds at least one record."""
     if dump.format == CMKP:
-        yield from _released(Path(dump.path))
+        yield from _released_lines(Path(dump.path))
         return
-    position = 1
-    for member, piece in _guarded(_pieces(dump.path, rules.max_line_bytes, watch), "", TORN):
-        results: list[Post | RecordFault] = [piece.fault] if piece.fault else []
-        if not piece.fault and piece.raw.strip():
-            results = read_records(piece.raw, dump.format)
+    if dump.is_folder or (not dump.format and archive.is_set(dump.path)):
+        yield from ((at, Piece(raw), results) for at, raw, results in _located_pairs(dump, reading))
+        return
+    position, mapping = 1, FieldMapping.of(reading.rules.fields)
+    for member, piece in _with_faults(_pieces(dump.path, reading), "", ARCHIVE_ERRORS):
+        results: list[Post | RecordFault] = []
+        if isinstance(piece, Rows):
+            results = piece.results
+        elif piece.fault:
+            results = [piece.fault]
+        elif piece.raw.strip():
+            results = read_records(piece.raw, dump.format, mapping)
         if results:
-            yield position, piece.raw, [_in_member(member, result) for result in results]
+            yield position, piece, [_in_member(member, result) for result in results] if member else results
         position += max(1, len(results))
 
 
-def _released(path: Path) -> Iterator[tuple[int, bytes, list[Post | RecordFault]]]:
+def _located_pairs(dump: DumpFile, reading: _Reading) -> Iterator[Located]:
+    """The records of an image-text set, in a folder or an archive."""
+    limits = Limits(reading.rules.max_line_bytes, reading.max_picture_bytes)
+    if dump.is_folder:
+        return folder.located_in(Path(dump.path), dump.name, limits, reading.on_bytes)
+    return archive.located_samples(dump.path, dump.name, limits, reading.on_bytes)
+
+
+def _released_lines(path: Path) -> Iterator[tuple[int, Piece, list[Post | RecordFault]]]:
     split = path.name.removesuffix("_src.txt")
     for number, line in enumerate(cmkp.lines_of(path), start=1):
         try:
-            yield number, line.encode(), [cmkp.read_line(line, split, number)]
+            yield number, Piece(line.encode()), [cmkp.read_line(line, split, number)]
         except RecordFault as fault:
-            yield number, line.encode(), [fault]
+            yield number, Piece(line.encode()), [fault]
 
 
 def _in_member(member: str, result: Post | RecordFault) -> Post | RecordFault:
+    """A fault with the archive member's name in front of its detail; a Post as it is."""
     if isinstance(result, Post) or not member:
         return result
-    return RecordFault(result.reason, f"{member}: {result.detail}", result.record_id)
+    detail = f"{member}: {result.detail}"
+    return RecordFault(result.reason, detail, result.record_id, versions=result.versions, parts=result.parts)
 
 
-def _pieces(path: str, limit: int, watch: Watch) -> Iterator[tuple[str, Piece]]:
-    """(name of the archive's member or "", piece), in order. Raises what TORN lists where the file is damaged."""
-    stream = decompressed(buffered(_watched(read_blocks(path), watch)))
-    if not is_tar(stream):
-        yield from (("", piece) for piece in pieces_of(stream, limit))
+def _pieces(path: str, reading: _Reading) -> Iterator[tuple[str, Piece | Rows]]:
+    """(name of the archive member or "", piece), in order. A damaged file raises one of ARCHIVE_ERRORS."""
+    stored = buffered(_reporting(read_blocks(path), reading.on_bytes))
+    if zips.is_zip(stored.peek(4)[:4]):
+        with opened(path) as file:
+            yield from _pieces_of_members(zips.members_of(file, reading.on_bytes), reading)
         return
-    for name, member in members_of(stream):
+    stream = decompressed(stored)
+    if is_tar(stream):
+        yield from _pieces_of_members(members_of(stream), reading)
+    else:
+        own_file = Path(path) if stream is stored and not is_remote(path) else None
+        yield from (("", piece) for piece in _pieces_of_file(TableSource(stream, own_file), reading))
+
+
+def _pieces_of_members(
+    members: Iterator[tuple[str, io.BufferedReader | RecordFault]], reading: _Reading
+) -> Iterator[tuple[str, Piece | Rows]]:
+    for name, member in members:
         if isinstance(member, RecordFault):
             yield name, Piece(b"", member)
-        else:  # a damaged member costs itself; a damaged archive the rest
-            yield from _guarded(((name, piece) for piece in _member_pieces(member, limit)), name, BROKEN)
+        else:  # a damaged member loses only itself; a damaged archive loses all that follows
+            yield from _with_faults(((name, piece) for piece in _member_pieces(member, reading)), name, FILE_ERRORS)
 
 
-def _watched(blocks: Iterator[bytes], watch: Watch) -> Iterator[bytes]:
+def _pieces_of_file(source: TableSource, reading: _Reading) -> Iterator[Piece | Rows]:
+    """The rows of a table, the posts of a repository, or the pieces of JSON."""
+    if car.is_car(source.stream):
+        yield from car.posts_of(source.stream, reading.rules.max_line_bytes)
+        return
+    with opened_table(source, reading.rules, reading.format) as table:
+        if isinstance(table, RowReader):
+            yield from table.batches(whole=reading.whole)
+        elif table:
+            yield Piece(b"", table)
+        else:
+            yield from pieces_of(source.stream, reading.rules.max_line_bytes)
+
+
+def _reporting(blocks: Iterator[bytes], on_bytes: OnBytes) -> Iterator[bytes]:
     for block in blocks:
-        watch(len(block))
+        on_bytes(len(block))
         yield block
 
 
-def _member_pieces(member: io.BufferedReader, limit: int) -> Iterator[Piece]:
+def _member_pieces(member: io.BufferedReader, reading: _Reading) -> Iterator[Piece | Rows]:
     stream = decompressed(member)
     if is_tar(stream):
         raise Unreadable("an archive inside an archive: unpack it first")
-    yield from pieces_of(stream, limit)
+    yield from _pieces_of_file(TableSource(stream), reading)
 
 
-def _guarded(
-    pieces: Iterator[tuple[str, Piece]], name: str, faults: tuple[type[Exception], ...]
-) -> Iterator[tuple[str, Piece]]:
+def _with_faults(
+    pieces: Iterator[tuple[str, Piece | Rows]], name: str, errors: tuple[type[Exception], ...]
+) -> Iterator[tuple[str, Piece | Rows]]:
+    """`pieces`, then a fault `unreadable_file` when reading them raises one of `errors`."""
     try:
         yield from pieces
-    except faults as error:
-        yield name, Piece(b"", RecordFault("unreadable_file", f"{type(error).__name__}: {error}"))
+    except errors as error:
+        detail = str(error) if isinstance(error, Unreadable) else f"{type(error).__name__}: {error}"
+        yield name, Piece(b"", RecordFault("unreadable_file", detail))

@@ -1,4 +1,4 @@
-"""Dump files found by path, glob, folder, URL or standard input."""
+"""Finds dump files by path, glob, folder, URL or standard input."""
 
 import glob
 import shutil
@@ -6,86 +6,129 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from posixpath import basename
+from typing import TypeVar
 
-from pipeline.readers import cmkp
-from pipeline.readers.dumps import DumpFile
-from pipeline.readers.formats import CMKP, FORMATS
-from pipeline.storage import is_remote, matching
-from schemas.errors import UsageError
+from m3h.pipeline.readers import cmkp
+from m3h.pipeline.readers.dumps import DumpFile
+from m3h.pipeline.readers.files.names import told_apart
+from m3h.pipeline.readers.files.personal_archives import HEAD_BYTES, record_files
+from m3h.pipeline.readers.formats import CMKP, FORMATS
+from m3h.pipeline.readers.image_text.folder import IMAGE_TEXT, sets_in
+from m3h.pipeline.readers.image_text.sidecars import without_sidecars
+from m3h.pipeline.runtime.filesystems import is_remote, matching
+from m3h.schemas.errors import UsageError
+from m3h.schemas.files import publish
+
+T = TypeVar("T")
 
 STDIN = "-"
-_MAGIC = "*?["
+_GLOB_CHARACTERS = "*?["
 
 
-def find_dumps(patterns: Sequence[str], forced: str = "", stdin_copy: Path | None = None) -> list[DumpFile]:
-    """Files behind paths, globs, folders, URLs and `-`. UsageError where one of them leads to nothing.
+def find_dumps(patterns: Sequence[str], forced_format: str = "", stdin_copy: Path | None = None) -> list[DumpFile]:
+    """The dump files that paths, globs, folders, URLs and `-` lead to, sorted by name.
 
-    A folder with any of `{train,valid,test}_src.txt` is a released dataset; of any other, every file is read.
-    stdin_copy: where standard input is kept while the build lasts, so that a resumed build can read it again.
+    A folder with at least one of `{train,valid,test}_src.txt` is a released dataset. In any other folder every file is
+    a dump, but for pictures, videos and those files of a personal archive that hold no posts.
+
+    Args:
+        patterns: paths, globs, folders, URLs, or `-` for standard input.
+        forced_format: one of formats.FORMATS for all files; "" detects the format of each record.
+        stdin_copy: file that keeps standard input during the build, so that a resumed build can read it again. None
+            refuses `-`.
+
+    Raises:
+        UsageError: the format is unknown, a pattern leads to no dump, or a file is given twice.
     """
-    if forced and forced not in FORMATS:
-        raise UsageError(f"--format {forced}: expected one of {', '.join(FORMATS)}.")
+    if forced_format and forced_format not in FORMATS:
+        raise UsageError(f"--format {forced_format}: expected one of {', '.join(FORMATS)}.")
     found: list[DumpFile] = []
     for pattern in patterns:
-        found += _behind(pattern, forced, stdin_copy)
-    names = [dump.name for dump in found]
-    if doubled := sorted({name for name in names if names.count(name) > 1}):
-        raise UsageError(f"--dumps: {doubled[0]} is named twice; records could not be told apart by their file.")
-    return sorted(found)
+        found += _matching_dumps(pattern, forced_format, stdin_copy)
+    return sorted(told_apart(found))
 
 
-def _behind(pattern: str, forced: str, stdin_copy: Path | None) -> list[DumpFile]:
+def _matching_dumps(pattern: str, forced_format: str, stdin_copy: Path | None) -> list[DumpFile]:
     if pattern == STDIN:
         if stdin_copy is None:
             raise UsageError("--dumps -: standard input cannot be read here.")
         _keep_stdin(stdin_copy)
-        return [DumpFile("stdin", str(stdin_copy), forced)]
+        return [DumpFile("stdin", str(stdin_copy), forced_format)]
     if is_remote(pattern):
-        return _remote(pattern, forced)
+        return _remote_files(pattern, forced_format)
     path = Path(pattern)
     if path.is_dir():
-        return _folder(path, forced)
-    matches = [pattern] if path.is_file() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 (** and absolute)
-    dumps = [dump for match in matches if Path(match).is_file() for dump in _file(match, Path(match).name, forced)]
-    if not dumps:
+        return _folder_files(path, forced_format)
+    if path.is_file():
+        return [_file(pattern, path.name, forced_format)]
+    matches = sorted(match for match in glob.glob(pattern, recursive=True) if Path(match).is_file())  # noqa: PTH207 (** and absolute)
+    if not matches:
         raise UsageError(f"--dumps {pattern}: no such file, folder or match.")
-    return dumps
+    dumps = record_files(map(str, without_sidecars(list(map(Path, matches)))), _head_of)
+    return [_file(match, Path(match).name, forced_format) for match in _some(dumps, pattern)]
 
 
-def _file(path: str, name: str, forced: str) -> list[DumpFile]:
-    if forced == CMKP:
+def _file(path: str, name: str, forced_format: str) -> DumpFile:
+    if forced_format == CMKP:
         raise UsageError(
             f"--dumps {path}: format cmkp is a local folder with train_src.txt, valid_src.txt or test_src.txt."
         )
-    return [DumpFile(name, path, forced)]
+    return DumpFile(name, path, forced_format)
 
 
-def _remote(pattern: str, forced: str) -> list[DumpFile]:
-    """A URL's file by its last name; files below a URL that is a folder by their names inside it."""
+def _remote_files(pattern: str, forced_format: str) -> list[DumpFile]:
+    """Files of a URL. A file below a folder URL is named by its path within the folder, any other by its last part."""
     folder = pattern.rstrip("/") + "/"
     dumps = []
     for url in matching(pattern):
-        inside = url.startswith(folder) and not any(mark in pattern for mark in _MAGIC)
+        inside = url.startswith(folder) and not any(character in pattern for character in _GLOB_CHARACTERS)
         name = url.removeprefix(folder) if inside else basename(url)
-        dumps += _file(url, name, forced) if not basename(url).startswith(".") else []
+        if not basename(url).startswith("."):
+            dumps.append(_file(url, name, forced_format))
     if not dumps:
         raise UsageError(f"--dumps {pattern}: no such file, folder or match.")
     return dumps
 
 
-def _folder(folder: Path, forced: str) -> list[DumpFile]:
+def _folder_files(folder: Path, forced_format: str) -> list[DumpFile]:
     splits = cmkp.source_files(folder)
-    if forced in ("", CMKP) and splits:
+    if forced_format in ("", CMKP) and splits:
         return [DumpFile(path.name, str(path), CMKP) for path in splits.values()]
-    if forced == CMKP:
+    if forced_format == CMKP:
         raise UsageError(f"--dumps {folder}: expected train_src.txt, valid_src.txt or test_src.txt in it.")
+    sets = {} if forced_format else sets_in(folder)
+    in_sets = {path for paths in sets.values() for path in paths}
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     if not files:
         raise UsageError(f"--dumps {folder}: the folder holds no files.")
-    return [DumpFile(path.relative_to(folder).as_posix(), str(path), forced) for path in files]
+    others = without_sidecars([path for path in files if path not in in_sets], sets)
+    names = (path.relative_to(folder).as_posix() for path in others)
+    dumps = record_files(names, lambda name: _head_of(str(folder / name)))
+    found = [DumpFile(name, str(folder / name), forced_format) for name in dumps]
+    return _some([*found, *(_set(place, folder) for place in sets)], str(folder))
+
+
+def _set(place: Path, folder: Path) -> DumpFile:
+    """An image-text set: `folder` itself, or a folder below it."""
+    name = folder.absolute().name if place == folder else place.relative_to(folder).as_posix()
+    return DumpFile(name, str(place), IMAGE_TEXT)
+
+
+def _some(dumps: list[T], pattern: str) -> list[T]:
+    """The files, if there are any."""
+    if not dumps:
+        raise UsageError(f"--dumps {pattern}: no file with posts: only pictures, and what tells of an account's owner.")
+    return dumps
+
+
+def _head_of(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(HEAD_BYTES)
 
 
 def _keep_stdin(copy: Path) -> None:
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    with open(copy, "wb") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
+    def write(temp: Path) -> None:
+        with open(temp, "wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+
+    publish(copy, write)

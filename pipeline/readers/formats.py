@@ -1,118 +1,224 @@
-"""One piece of JSON to its records: which format it is in, told from its content, and what each record becomes."""
+"""Reads the records of one JSON text. Each record's fields show which format it has, unless a format is forced."""
 
-import json
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from pipeline.privacy import mask
-from pipeline.readers import graphql, plain, snscrape, twitter_v1, twitter_v2
-from pipeline.readers.record import RecordFault, as_dict, id_text
-from schemas.posts import Post
+from m3h.pipeline.readers import plain
+from m3h.pipeline.readers.bluesky import jetstream, views
+from m3h.pipeline.readers.exports import hits, parsed
+from m3h.pipeline.readers.fediverse import activitypub, mastodon
+from m3h.pipeline.readers.files.foreign import what_is
+from m3h.pipeline.readers.mapping import FieldMapping
+from m3h.pipeline.readers.record import (
+    JsonObject,
+    RecordFault,
+    as_dict,
+    dicts,
+    edit_fields,
+    id_text,
+    noting_unread,
+)
+from m3h.pipeline.readers.tables.json_tables import rows_of
+from m3h.pipeline.readers.twitter import embed, gallery_dl, gnip, graphql, notices, snscrape, twint, v1, v2
+from m3h.schemas.posts import Post
 
 CMKP = "cmkp"
+NO_MAPPING = FieldMapping(())
 MAX_CHARACTERS = 100_000
-"""Of a post in all its fields. The longest tweets have 25,000; what is larger than a post may be is no post."""
-
-_ESCAPED_SPACE = re.compile(r"\\[bfnrt]")
+"""Most characters that a post may have in all its fields. The longest tweets have 25,000."""
 
 MAX_ID = 100
-"""Characters of an id in `dropped`; a longer one is none."""
+"""Most characters of an id in `dropped`. A longer id is left empty."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """matches: whether a JSON object is in this format. read: one record to a Post, or RecordFault.
+    """One format of records.
 
-    members: the records an object holds, where it may hold several.
+    matches: whether a JSON object has this format. read: turns one record into a Post, or raises RecordFault.
+    members: the records of an object that can hold several, such as a page. identity: the id of a record that cannot be
+    read, or "".
     """
 
-    matches: Callable[[dict[str, Any]], bool]
-    read: Callable[[dict[str, Any]], Post]
-    members: Callable[[dict[str, Any]], list[Any]] = lambda record: [record]
+    matches: Callable[[JsonObject], bool]
+    read: Callable[[JsonObject], Post]
+    members: Callable[[JsonObject], list[object]] = lambda record: [record]
+    identity: Callable[[JsonObject], str] = lambda record: _id_of(record)
 
 
-_V2_PAGE = Format(twitter_v2.is_page, twitter_v2.read_tweet, twitter_v2.tweets_of)
-_V1_SEARCH = Format(twitter_v1.is_search, twitter_v1.read_status, twitter_v1.statuses_of)
-_READERS: dict[str, tuple[Format, ...]] = {
-    "v2": (_V2_PAGE, Format(twitter_v2.is_tweet, twitter_v2.read_tweet)),
+_V2_PAGE = Format(v2.is_page, v2.read_tweet, v2.tweets_of)
+_V2_TWEET = Format(v2.is_tweet, v2.read_tweet)
+_V1_SEARCH = Format(v1.is_search, v1.read_status, v1.statuses_of)
+_V1_STATUS = Format(v1.is_status, v1.read_status)
+_PLAIN = Format(plain.is_plain, plain.read_plain)
+_FORMATS: dict[str, tuple[Format, ...]] = {
+    "v2": (_V2_PAGE, _V2_TWEET),
+    "bluesky": (
+        Format(jetstream.is_event, jetstream.read_event, identity=jetstream.id_of),
+        Format(views.is_page, views.read_one, views.posts_of, views.id_of),
+        Format(views.is_one, views.read_one, identity=views.id_of),
+    ),
+    "mastodon": (
+        Format(mastodon.is_event, mastodon.read_event, identity=mastodon.id_of),
+        Format(mastodon.is_page, mastodon.read_status, mastodon.statuses_of, mastodon.id_of),
+        Format(mastodon.is_status, mastodon.read_status, identity=mastodon.id_of),
+    ),
+    "activitypub": (
+        Format(activitypub.is_collection, activitypub.read_activity, activitypub.items_of, activitypub.id_of),
+        Format(activitypub.is_activity, activitypub.read_activity, identity=activitypub.id_of),
+    ),
+    "gnip": (Format(gnip.is_activity, gnip.read_activity),),
+    "embed": (Format(embed.is_embed, embed.read_embed),),
     "graphql": (Format(graphql.is_graphql, graphql.read_result, graphql.tweets_of),),
     "snscrape": (Format(snscrape.is_item, snscrape.read_item),),
-    "v1": (_V1_SEARCH, Format(twitter_v1.is_status, twitter_v1.read_status)),
-    "jsonl": (Format(plain.is_plain, plain.read_plain),),
+    "gallery-dl": (Format(gallery_dl.is_picture, gallery_dl.read_picture),),
+    "twint": (Format(twint.is_tweet, twint.read_tweet),),
+    "v1": (_V1_SEARCH, _V1_STATUS),
+    "jsonl": (_PLAIN,),
 }
-"""In the order in which they are tried: what has more marks of its own comes first."""
-FORMATS = (*_READERS, CMKP)
+"""Formats in the order in which they are tried: the ones with the most distinctive fields come first."""
+FORMATS = (*_FORMATS, CMKP)
 
 
-def read_records(piece: bytes, forced: str = "") -> list[Post | RecordFault]:
-    """The records of one JSON text, each a Post or the reason it is none. A list of objects is that many records."""
+def read_records(piece: bytes, forced: str = "", mapping: FieldMapping = NO_MAPPING) -> list[Post | RecordFault]:
+    """The records of one JSON text, each as a Post or as a fault. Each object of a list is a record.
+
+    Args:
+        piece: The JSON text.
+        forced: One of FORMATS, which all records then must have; "" detects the format of each record.
+        mapping: What fields are taken for. Where it maps anything, all records are read by it.
+    """
     try:
-        value = json.loads(piece.decode("utf-8-sig"))
+        value = parsed(piece)
     except UnicodeDecodeError as error:
         return [RecordFault("not_utf8", str(error))]
     except (ValueError, RecursionError) as error:
-        return [RecordFault("not_json", f"{error}: {_beginning(piece)!r}")]
-    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        return [found for item in value for found in _records(item, forced)]
-    return _records(value, forced)
+        return [RecordFault("not_json", str(error))]  # where and why; the text itself is found by the record's position
+    items = value if isinstance(value, list) and value and all(isinstance(item, dict) for item in value) else [value]
+    objects = (found for item in items for found in (_documents(item, mapping) if isinstance(item, dict) else [item]))
+    return [result for document in objects for result in read_value(document, forced, mapping)]
 
 
-def _beginning(piece: bytes) -> str:
-    """What a record that cannot be read begins with, masked before it is cut: half an address is no address."""
-    text = _ESCAPED_SPACE.sub(" ", piece[:1000].decode("utf-8", errors="replace"))
-    return mask(text)[:80]
+def _documents(record: JsonObject, mapping: FieldMapping) -> list[object]:
+    """The records in what a database or a table program wrote around them."""
+    return [row for document in dicts(hits(record)) for row in rows_of(document, mapping.finds_post)]
 
 
-def _records(value: Any, forced: str) -> list[Post | RecordFault]:
+def read_value(value: object, forced: str = "", mapping: FieldMapping = NO_MAPPING) -> list[Post | RecordFault]:
+    """The records of a parsed document, as `read_records`."""
     if not isinstance(value, dict):
         return [RecordFault("not_an_object", type(value).__name__)]
-    found = _format_of(value, forced)
-    if found is None:
-        if twitter_v1.is_notice(value):
-            return [RecordFault("notice", next(iter(value)))]
-        return [RecordFault("unknown_format", f"fields: {', '.join(sorted(value)[:8])}")]
+    format_ = None if mapping else format_of(value, forced)
+    if format_ is None and notices.is_notice(value):
+        return [notices.read_notice(value)]
+    if mapping:
+        return read_all([value], mapping.read)
+    if format_ is None:
+        fields = f"fields: {', '.join(sorted(value)[:8])}"
+        return [RecordFault("unknown_format", f"{what}; {fields}" if (what := what_is(value)) else fields)]
     try:
-        return [_read(member, found) for member in found.members(value)]
+        return read_all(format_.members(value), format_.read, format_.identity)
     except RecordFault as fault:
         return [fault]
 
 
-def _format_of(record: dict[str, Any], forced: str) -> Format | None:
-    """Of a forced format the variant that matches, else its last; a streaming notice has none."""
+def names_in(piece: bytes, forced: str = "", mapping: FieldMapping = NO_MAPPING) -> list[tuple[str, JsonObject]]:
+    """The name of the format of each object in a JSON text, with the object. Those without a format are left out."""
+    try:
+        value = parsed(piece)
+    except (ValueError, RecursionError):
+        return []
+    found = (row for item in (value if isinstance(value, list) else [value]) for row in dicts([item]))
+    records = (record for row in found for record in dicts(_documents(row, mapping)))
+    named = (("jsonl" if mapping else name_of(record, forced), record) for record in records)
+    return [(name, record) for name, record in named if name]
+
+
+def name_of(record: JsonObject, forced: str = "") -> str:
+    """The name of a record's format; "" where it has none."""
+    found = format_of(record, forced)
+    return next((name for name, variants in _FORMATS.items() if found in variants), "")
+
+
+def format_of(record: JsonObject, forced: str) -> Format | None:
+    """The format of a record, or None.
+
+    A forced format may have several variants: the one that matches, otherwise the last one. A streaming notice has
+    no format.
+    """
     if not forced:
-        return next((known for known in _all_formats() if known.matches(record)), None)
-    variants = _READERS[forced]
-    matching = next((known for known in variants if known.matches(record)), None)
-    return matching or (None if twitter_v1.is_notice(record) else variants[-1])
+        found = next((format_ for format_ in _all_formats() if format_.matches(record)), None)
+        return _PLAIN if found in (_V2_TWEET, _V1_STATUS) and plain.has_own_picture(record) else found
+    variants = _FORMATS[forced]
+    matching = next((format_ for format_ in variants if format_.matches(record)), None)
+    return matching or (None if notices.is_notice(record) else variants[-1])
 
 
 def _all_formats() -> list[Format]:
-    return [known for variants in _READERS.values() for known in variants]
+    return [format_ for variants in _FORMATS.values() for format_ in variants]
 
 
-def _read(record: Any, known: Format) -> Post | RecordFault:
-    if not isinstance(record, dict):
-        return RecordFault("not_an_object", type(record).__name__)
-    try:
-        post = known.read(record)
-    except RecordFault as fault:
-        return RecordFault(fault.reason, fault.detail, _id_of(record))
-    if (size := _characters(post)) > MAX_CHARACTERS:
-        return RecordFault("record_too_large", f"{size} characters, at most {MAX_CHARACTERS}", _id_of(record))
-    return post
+def read_all(
+    records: Iterable[object], read: Callable[[JsonObject], Post], identity: Callable[[JsonObject], str] | None = None
+) -> list[Post | RecordFault]:
+    """The post of each record, with the names of fields that could not be read, or why there is none.
+
+    Args:
+        records: The records, which should be objects.
+        read: Makes the post of an object, or raises RecordFault.
+        identity: As of a Format. None for the ids of Twitter.
+    """
+    identity = identity or _id_of
+    results: list[Post | RecordFault] = []
+    with noting_unread() as unread:
+        for record in records:
+            if unread:
+                unread.clear()
+            if not isinstance(record, dict):
+                results.append(RecordFault("not_an_object", type(record).__name__))
+                continue
+            try:
+                post = read(record)
+            except RecordFault as fault:
+                results.append(_fault(record, fault, identity))
+                continue
+            if (size := characters(post)) > MAX_CHARACTERS:
+                too_large = RecordFault("record_too_large", f"{size} characters, at most {MAX_CHARACTERS}")
+                results.append(_fault(record, too_large, identity))
+                continue
+            results.append(post.having(unread=tuple(sorted(set(unread)))) if unread else post)
+    return results
 
 
-def _characters(post: Post) -> int:
-    pictures = (part for image in post.images for part in (image.path, image.url))
-    others = (post.post_id, post.lang or "", post.created_at, post.first_id, post.collected_at)
-    return sum(map(len, (post.text, *others, *post.hashtags, *pictures)))
+def _fault(record: JsonObject, fault: RecordFault, identity: Callable[[JsonObject], str]) -> RecordFault:
+    versions = _versions_of(record)
+    return RecordFault(fault.reason, fault.detail, identity(record), versions=versions, parts=fault.parts)
 
 
-def _id_of(record: dict[str, Any]) -> str:
-    """Whatever id a record that could not be read has."""
+def characters(post: Post) -> int:
+    """Characters in all fields of a post."""
+    size = len(post.text) + len(post.post_id) + len(post.lang or "") + len(post.created_at)
+    size += len(post.first_id) + len(post.collected_at) + sum(map(len, post.hashtags)) + sum(map(len, post.versions))
+    for image in post.images:
+        size += len(image.path) + len(image.url) + len(image.alt)
+    return size
+
+
+def _id_of(record: JsonObject) -> str:
+    """The id of a record that could not be read; "" when it has none, or one longer than MAX_ID."""
     record = as_dict(record.get("tweet")) or record
-    names = ("id_str", "id", "rest_id")
-    found = next((found for name in names if (found := id_text(record.get(name)))), "")
-    return found if len(found) <= MAX_ID else ""
+    names = ("id_str", "id", "rest_id", "tweet_id")
+    record_id = next((found for name in names if (found := id_text(record.get(name)))), "")
+    if gnip.is_activity(record):
+        record_id = gnip.post_id(record_id)
+    return record_id if len(record_id) <= MAX_ID else ""
+
+
+def _versions_of(record: JsonObject) -> tuple[str, ...]:
+    """The ids of all versions of a record that could not be read, so that it is forgotten with them; () without any."""
+    if not (record_id := _id_of(record)):
+        return ()
+    record = as_dict(record.get("tweet")) or record
+    found = edit_fields(record_id, record.get("edit_history_tweet_ids")) or v1.edits_of(record_id, record)
+    versions = found.get("versions", ())
+    return versions if sum(map(len, versions)) <= MAX_CHARACTERS else ()

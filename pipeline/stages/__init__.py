@@ -1,1 +1,1 @@
-"""Beam stages, one PTransform a file. A stage wires; what it decides is a plain function beside it."""
+"""Beam stages, one PTransform in each file. A stage only connects; decisions are plain functions of other rooms."""

@@ -1,46 +1,32 @@
-"""Rules that look at one post: tokens, hashtags, language (§4). Each is a pure function with a name."""
+"""Text and language of posts: tokens and keyphrases, and the rules of §4 on them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
 import apache_beam as beam
+from apache_beam.pvalue import AsDict, PCollection
+from apache_beam.transforms.combiners import Count
+from apache_beam.typehints.decorators import no_annotations
 
-from pipeline.hashtags import telling_writings
-from pipeline.language import language_of
-from pipeline.readings import Asked, Reading, read_once
-from pipeline.rules import CleanRules, TextRules
-from pipeline.stages.doors import DROPPED, KEEP, Door, Verdict, record_key, route
-from pipeline.stages.shuffle import pack_post, unpack_post
-from pipeline.text import Tokenizer
-from schemas.posts import Dropped, Post
-
-
-def text_reason(post: Post, rules: CleanRules) -> tuple[str, str] | None:
-    """Why the paper drops a tokenised post, or None to keep it."""
-    if len(post.tokens) < rules.min_tokens:
-        return "too_few_tokens", f"{len(post.tokens)} tokens"
-    if rules.need_hashtag and not post.hashtags:
-        return "no_hashtag", ""
-    if len(post.hashtags) > rules.max_hashtags:
-        return "too_many_hashtags", f"{len(post.hashtags)} hashtags"
-    return None
-
-
-@lru_cache(maxsize=1)
-def tokenizer(rules: TextRules) -> Tokenizer:
-    """One a process."""
-    return Tokenizer(rules)
+from m3h.pipeline.cleaning.groups import Verdict, record_key
+from m3h.pipeline.cleaning.text_rules import language_verdict, text_verdict
+from m3h.pipeline.rules import CleanRules, TextRules
+from m3h.pipeline.stages.coders import PostCoder, pack
+from m3h.pipeline.stages.routing import Filter, Route, Routed
+from m3h.pipeline.text.hashtags import telling_writings
+from m3h.pipeline.text.text_cache import Reading, RecordedLookups, read_once
+from m3h.pipeline.text.tokenizer import tokenizer_of
+from m3h.schemas.posts import Post
 
 
 @dataclass
-class Text(beam.PTransform):
-    """Post -> Posts with tokens and keyphrases, and Dropped.
+class Text(beam.PTransform[PCollection[Post], Routed]):
+    """Posts -> Posts with tokens and keyphrases, and Dropped.
 
-    kept: where a build that goes on finds what was read before. shards: in how many parts it is kept.
+    kept: the folder where readings are kept, so that a build that continues does not repeat them. shards: the number of
+    parts that they are kept in.
     """
 
     clean: CleanRules
@@ -48,59 +34,78 @@ class Text(beam.PTransform):
     kept: Path
     shards: int
 
-    def expand(self, posts: Any) -> Any:
-        """A shard of posts at a time; how hashtags are written is counted over all of them first."""
-        written = (
+    @no_annotations
+    def expand(self, posts: PCollection[Post]) -> Routed:
+        """One shard of posts at a time. Before that, the ways of writing each hashtag are counted over all posts."""
+        written = posts | "writings" >> UsualWritings()
+        verdicts: PCollection[Verdict] = (
             posts
-            | "writings" >> beam.FlatMap(lambda post: telling_writings(post.text))
-            | "count" >> beam.combiners.Count.PerElement()
-            | "by hashtag" >> beam.MapTuple(lambda writing, count: (writing[0], (count, writing[1])))
-            | "most" >> beam.CombinePerKey(max)
-            | "usual" >> beam.MapTuple(lambda hashtag, most: (hashtag, most[1]))
-        )
-        read = (
-            posts
-            | "shard" >> beam.Map(lambda post: (self.shard_of(post), pack_post(post)))
+            | "shard" >> beam.Map(self._by_shard)
             | beam.GroupByKey()
-            | "read" >> beam.FlatMap(self._read, beam.pvalue.AsDict(written))
+            | "read" >> beam.FlatMap(self._read, AsDict(written))
         )
-        return read | beam.FlatMap(route).with_outputs(DROPPED, main=KEEP)
+        return verdicts | Route()
 
-    def shard_of(self, post: Post) -> int:
-        """The same in every run."""
-        return crc32(record_key(post).encode()) % self.shards
+    def _by_shard(self, post: Post) -> tuple[int, bytes]:
+        """A post's shard, the same in every run, and the post. It is encoded: a shard is recognised by its bytes."""
+        return crc32(record_key(post).encode()) % self.shards, _POST.encode(post)
 
     def _read(self, group: tuple[int, Iterable[bytes]], written: Mapping[str, str]) -> Iterator[Verdict]:
         shard = sorted(group[1])
-        posts = [unpack_post(data) for data in shard]
+        posts = [_POST.decode(data) for data in shard]
 
-        def read(asked: Asked) -> Iterator[Reading]:
+        def read(lookups: RecordedLookups) -> Iterator[Reading]:
             for post in posts:
-                found = tokenizer(self.text).read(post, asked)
-                yield found.hashtags, found.tokens, found.keyphrases
+                found = tokenizer_of(self.text).read(post, lookups)
+                yield found.hashtags, found.tokens, found.keyphrases, found.alt_tokens
 
-        readings = read_once(shard, written, self.kept, read)
-        for post, (hashtags, tokens, keyphrases) in zip(posts, (map(tuple, one) for one in readings), strict=True):
-            yield self._judged(post.having(hashtags=hashtags, tokens=tokens, keyphrases=keyphrases))
+        readings = read_once(pack(shard), written, self.kept, read=read)
+        for post, reading in zip(posts, readings, strict=True):
+            hashtags, tokens, keyphrases, alt_tokens = map(tuple, reading)
+            read_post = post.having(hashtags=hashtags, tokens=tokens, keyphrases=keyphrases, alt_tokens=alt_tokens)
+            yield text_verdict(read_post, self.clean)
 
-    def _judged(self, post: Post) -> Verdict:
-        reason = text_reason(post, self.clean)
-        return Dropped.of(post, "text", *reason) if reason else post
+
+_POST = PostCoder()
+
+
+class UsualWritings(beam.PTransform[PCollection[Post], PCollection[tuple[str, str]]]):
+    """Posts -> each lower-cased hashtag as most posts write it, if capitals show where its words begin."""
+
+    def expand(self, posts: PCollection[Post]) -> PCollection[tuple[str, str]]:
+        """Of two equally frequent writings, the later one in the alphabet."""
+        usual: PCollection[tuple[str, str]] = (
+            posts
+            | "writings" >> beam.FlatMap(_writings)
+            | "count" >> Count.PerElement()
+            | "by hashtag" >> beam.Map(_by_hashtag)
+            | "most" >> beam.CombinePerKey(max)
+            | "usual" >> beam.Map(_usual)
+        )
+        return usual
+
+
+def _writings(post: Post) -> Iterable[tuple[str, str]]:
+    return telling_writings(post.text)
+
+
+def _by_hashtag(counted: tuple[tuple[str, str], int]) -> tuple[str, tuple[int, str]]:
+    (hashtag, writing), count = counted
+    return hashtag, (count, writing)
+
+
+def _usual(most: tuple[str, tuple[int, str]]) -> tuple[str, str]:
+    hashtag, (_, writing) = most
+    return hashtag, writing
 
 
 @dataclass
-class Language(beam.PTransform):
-    """Post -> Posts in one of the wanted languages, and Dropped."""
+class Language(beam.PTransform[PCollection[Post], Routed]):
+    """Posts -> Posts in one of the wanted languages, and Dropped."""
 
     clean: CleanRules
 
-    def decide(self, post: Post) -> Verdict:
-        """Every post gets its language, wanted or not."""
-        language = language_of(post, self.clean.language_guess == "common")
-        if self.clean.languages and language not in self.clean.languages:
-            return Dropped.of(post, "language", "other_language", language)
-        return post.having(lang=language)
-
-    def expand(self, posts: Any) -> Any:
+    @no_annotations
+    def expand(self, posts: PCollection[Post]) -> Routed:
         """One post at a time."""
-        return posts | Door(self.decide)
+        return posts | Filter(lambda post: language_verdict(post, self.clean))

@@ -1,85 +1,32 @@
-"""The image door of a build that fetches its pictures: every URL once, each host by one task alone.
+"""The image stage of a build that fetches its pictures: every URL once, and all URLs of a host in one task.
 
-Only URLs and ledger rows cross a shuffle. URLs are keyed by their host before they are fetched, so one host's pace is
-kept by one task on one machine, however many workers a cluster has.
+A picture that the dump itself holds is not fetched.
+
+Only URLs and ledger rows cross a shuffle. URLs are grouped by host before they are fetched. So one task on one machine
+limits the requests to a host, however many workers a cluster has.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import apache_beam as beam
-from apache_beam.pvalue import TaggedOutput
+from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.typehints.decorators import no_annotations
 
-from pipeline.crawl.faults import REASONS
-from pipeline.crawl.fetch import Target
-from pipeline.crawl.hosts import host_of
-from pipeline.crawl.ledger import STABLE_SCHEMA, CrawlRow, read_table, write_table
-from pipeline.crawl.room import CrawlSummary, crawl_into
-from pipeline.crawl.rules import CrawlRules
-from pipeline.gate import gate_of
-from pipeline.rules import ImageRules
-from pipeline.stages.doors import DROPPED, KEEP, Verdict, route
-from pipeline.stages.images import IMAGE_ROWS, count_reason
-from pipeline.stages.report import Report, Reporter
-from pipeline.stages.shuffle import pack_post, unpack_post
-from schemas.features import canonical_json
-from schemas.posts import Dropped, Post
-
-GROUPS = 64
-"""Tasks a crawl falls into. Fixed, because a later crawl looks for a URL in the ledger of its group."""
+from m3h.pipeline.cleaning.image_rules import fetchable
+from m3h.pipeline.crawl.crawler import CrawlSummary, crawl_into
+from m3h.pipeline.crawl.fetch import Target
+from m3h.pipeline.crawl.job import CRAWL, CrawlJob, crawled_image, crawled_post, group_of
+from m3h.pipeline.crawl.ledger import CrawlRow
+from m3h.pipeline.images.validator import validator_of
+from m3h.pipeline.stages.images import IMAGE_ROWS, ImageRowOutput, Images, ImagesOut
+from m3h.pipeline.stages.progress import Report, Reporter
+from m3h.pipeline.stages.routing import DROPPED, KEEP, DroppedOutput, Filter, Joined, JoinPosts, route
+from m3h.schemas.posts import Post
 
 
-@dataclass(frozen=True)
-class CrawlJob:
-    """A crawl into the image store of `dataset`. again: reasons for which a URL that failed is asked for again.
-
-    ledgers: where they are written until the build is finished; earlier ones lie beside the pictures. recrawl: ask for
-    every URL whether its picture changed. progress: folder of the run's tallies.
-    """
-
-    dataset: Path
-    ledgers: Path
-    rules: CrawlRules
-    image: ImageRules
-    again: frozenset[str] = frozenset()
-    recrawl: bool = False
-    progress: Path | None = None
-
-    @property
-    def folder(self) -> Path:
-        """The image store."""
-        return self.dataset / "images"
-
-    def ledger_name(self, group: int) -> str:
-        """Of a group's ledger. Pictures that other rules let pass, or other sizes, are another crawl."""
-        judged_by = canonical_json([self.image.model_dump(mode="json"), self.rules.image_size])
-        return f"crawl-{hashlib.sha256(judged_by.encode()).hexdigest()[:8]}-{group:02d}"
-
-    def publish_ledgers(self, out: Path) -> None:
-        """Put what became of every URL beside the list of pictures of a finished crawl, without its times."""
-        for table in sorted(self.ledgers.glob("*.parquet")):
-            write_table(out / "images" / table.name, read_table(table).values(), STABLE_SCHEMA)
-
-    @property
-    def retried(self) -> list[str]:
-        """The reasons that are the crawler's business."""
-        return sorted(r for r in self.again if r in REASONS or (r.startswith("image_") and r != "image_missing"))
-
-
-def group_of(url: str) -> int:
-    """The task that fetches a URL: all URLs of a host have one."""
-    return int.from_bytes(hashlib.sha256(host_of(url).encode()).digest()[:8], "big") % GROUPS
-
-
-CRAWL = "crawl"
-"""The stage that counts URLs."""
-
-
-class _Told(CrawlSummary):
-    """Counts that are reported as they grow."""
+class _ReportedSummary(CrawlSummary):
+    """Counts that are reported while they grow."""
 
     def __init__(self, reporter: Reporter) -> None:
         super().__init__()
@@ -87,7 +34,7 @@ class _Told(CrawlSummary):
 
     def add(self, row: CrawlRow) -> None:
         super().add(row)
-        self._reporter.add(1, [row.reason] if row.reason else [])
+        self._reporter.add(1, dropped=[row.reason] if row.reason else [])
 
     def skip(self) -> None:
         super().skip()
@@ -95,66 +42,87 @@ class _Told(CrawlSummary):
 
 
 def crawl_group(group: int, urls: Iterable[str], job: CrawlJob) -> Iterator[tuple[str, CrawlRow]]:
-    """Fetch what is not in the group's ledger yet; every URL with its row."""
+    """Fetch the URLs of a group that are not in its ledger yet.
+
+    Args:
+        group: the number of the group; one task fetches it.
+        urls: the group's URLs; one can come several times.
+        job: the settings that all tasks share.
+
+    Yields:
+        Every URL with its row of the ledger.
+    """
     targets = [Target(url) for url in sorted(set(urls))]
     name = job.ledger_name(group)
     reporter = Reporter(CRAWL, job.progress)
     reporter.begin()
     crawl_into(
-        job.folder, targets, job.rules, gate_of(job.image).inspect,
-        recrawl=job.recrawl, retry=job.retried, name=name, ledgers=job.ledgers, summary=_Told(reporter),
+        job.folder, targets, job.rules, validator=validator_of(job.image).inspect,
+        recrawl=job.recrawl, retry=job.retried, name=name, ledgers=job.ledgers, summary=_ReportedSummary(reporter),
     )  # fmt: skip
     reporter.end()
-    rows = read_table(job.ledgers / f"{name}.parquet")
-    yield from ((target.url, rows[target.url]) for target in targets)
-
-
-def admit(url: str, posts: Iterable[Post], rows: Iterable[CrawlRow]) -> Iterator[Any]:
-    """All posts of one URL: with the picture's hash, or dropped for what became of it."""
-    (row,) = rows
-    if row.status == "failed":
-        for post in posts:
-            yield TaggedOutput(DROPPED, Dropped.of(post, "image", row.reason, row.detail))
-        return
-    yield TaggedOutput(IMAGE_ROWS, {"status": "stored", "path": "", "url": url, **row.picture()})
-    for post in posts:
-        yield post.having(image_sha256=row.image_sha256)
-
-
-def fetchable(post: Post) -> Verdict:
-    """A post with exactly one picture that has a URL; any other goes."""
-    verdict = count_reason(post)
-    if isinstance(verdict, Dropped) or post.images[0].url:
-        return verdict
-    return Dropped.of(post, "image", "no_url", post.images[0].path)
+    yield from job.settled(group, [target.url for target in targets]).items()
 
 
 @dataclass
-class CrawledImages(beam.PTransform):
-    """As Images, but the pictures are fetched."""
+class CrawledImages(beam.PTransform[PCollection[Post], ImagesOut]):
+    """Like Images, but the pictures are fetched. held: takes those that the dumps bring themselves."""
 
     job: CrawlJob
+    held: Images
 
-    def expand(self, posts: Any) -> Any:
-        """Fetch by host, then bring each URL's row to its posts."""
-        named = posts | "fetchable" >> beam.Map(fetchable) | beam.FlatMap(route).with_outputs(DROPPED, main=KEEP)
-        by_url = named[KEEP] | "by url" >> beam.Map(lambda post: (post.images[0].url, pack_post(post)))
+    @no_annotations
+    def expand(self, posts: PCollection[Post]) -> ImagesOut:
+        """Fetch what the dumps do not hold."""
+        held = self.held
+        here = posts | "held" >> beam.Filter(held.holds) | "of dumps" >> held
+        there = self._fetched(posts | "not held" >> beam.Filter(lambda post: not held.holds(post)))
+        return ImagesOut(
+            (here.keep, there.keep) | "kept" >> beam.Flatten(),
+            (here.rows, there.rows) | "rows" >> beam.Flatten(),
+            [*here.dropped, *there.dropped],
+            here.found,
+        )
+
+    @no_annotations
+    def _fetched(self, posts: PCollection[Post]) -> ImagesOut:
+        """Fetch by host, then join the row of each URL with its posts."""
+        named = posts | "fetchable" >> Filter(fetchable)
+        by_url = named.keep | "by url" >> beam.Map(_by_url)
         job = self.job
+
+        def fetched(group: tuple[int, Iterable[str]]) -> Iterator[tuple[str, CrawlRow]]:
+            return crawl_group(*group, job)
+
         rows = (
             by_url
             | beam.Keys()
             | beam.Distinct()
             | "expected" >> Report(CRAWL, job.progress, opens=False, what="expected")
-            | "by host" >> beam.WithKeys(group_of)
+            | "by host" >> beam.Map(_by_host)
             | beam.GroupByKey()
-            | "fetch" >> beam.FlatMapTuple(lambda group, urls: crawl_group(group, urls, job))
+            | "fetch" >> beam.FlatMap(fetched)
         )
         settled = (
-            {"posts": by_url, "rows": rows}
-            | beam.CoGroupByKey()
-            | "admit"
-            >> beam.FlatMapTuple(
-                lambda url, both: admit(url, map(unpack_post, both["posts"]), both["rows"])
-            ).with_outputs(DROPPED, IMAGE_ROWS, main=KEEP)
+            (by_url, rows)
+            | "join" >> JoinPosts()
+            | "admit" >> beam.FlatMap(_settled).with_outputs(DROPPED, IMAGE_ROWS, main=KEEP)
         )
-        return settled[KEEP], settled[IMAGE_ROWS], [named[DROPPED], settled[DROPPED]]
+        return ImagesOut(settled[KEEP], settled[IMAGE_ROWS], [named.dropped, settled[DROPPED]], settled[KEEP])
+
+
+def _by_url(post: Post) -> tuple[str, Post]:
+    return post.images[0].url, post
+
+
+def _by_host(url: str) -> tuple[int, str]:
+    return group_of(url), url
+
+
+def _settled(joined: Joined) -> Iterator[Post | DroppedOutput | ImageRowOutput]:
+    _, (posts, (row,)) = joined
+    if image := crawled_image(row):
+        image_row: ImageRowOutput = TaggedOutput(IMAGE_ROWS, image)
+        yield image_row
+    for post in posts:
+        yield from route(crawled_post(post, row))

@@ -1,42 +1,28 @@
-"""80/10/10 by a keyed hash of the post's group, so that no picture, no text and no near copy stands on both sides."""
+"""Split 80/10/10 by a keyed hash of the post's group, so that no picture, text or near copy is in two splits."""
 
-import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import apache_beam as beam
+from apache_beam.pvalue import PCollection
+from apache_beam.typehints.decorators import no_annotations
 
-from pipeline.groups import Age, groups, image_traits, text_traits
-from pipeline.rules import SplitRules
-from pipeline.stages.doors import KEEP, GlobalDoor, age
-from schemas.posts import Post
-
-
-def split_of(group: str, rules: SplitRules) -> str:
-    """Where a group goes: its keyed hash as a number in [0, 1), cut at the shares."""
-    digest = hashlib.sha256(f"{rules.key}\t{group}".encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
-    if place < rules.test:
-        return "test"
-    return "valid" if place < rules.test + rules.valid else "train"
-
-
-def shared_traits(post: Post) -> tuple[Age, list[str]]:
-    """A post's picture and text."""
-    return age(post), [*image_traits(post), *text_traits(post)]
+from m3h.pipeline.cleaning.groups import groups
+from m3h.pipeline.cleaning.splits import in_split, shared_traits
+from m3h.pipeline.rules import SplitRules
+from m3h.pipeline.stages.routing import GlobalFilter, PostsAndLinks
+from m3h.schemas.posts import Post
 
 
 @dataclass
-class Split(beam.PTransform):
-    """(posts, links of near copies) -> Posts with group and split. A post that brings its own split keeps it."""
+class Split(beam.PTransform[PostsAndLinks, PCollection[Post]]):
+    """(posts, links of near copies) -> Posts with group and split. A post whose source gave it a split keeps it."""
 
     rules: SplitRules
 
-    def apply(self, post: Post, group: str) -> Post:
-        """Group, and split where the source gives none."""
-        own = post.split is not None
-        return post.having(group=group, split=post.split if own else split_of(group, self.rules), own_split=own)
-
-    def expand(self, posts_and_links: Any) -> Any:
-        """Traits are gathered; nobody leaves here."""
-        return (posts_and_links | GlobalDoor(shared_traits, groups, self.apply))[KEEP]
+    @no_annotations
+    def expand(self, posts_and_links: PostsAndLinks) -> PCollection[Post]:
+        """Traits are gathered on one worker. No post is dropped."""
+        rules = self.rules
+        routed = posts_and_links | GlobalFilter(shared_traits, groups, lambda post, group: in_split(post, group, rules))
+        kept: PCollection[Post] = routed.keep
+        return kept

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from model.config import Config
+from m3h.model.config import Config
 from tests.model.fakes import ATTRIBUTES, OCR, VGG_GRID, fake_post, random_grid, write_dataset
 
 settings.register_profile("model", deadline=None)  # a busy machine is no failure

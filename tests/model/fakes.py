@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from schemas.features import ArraySpec, FeatureSpec, Row
-from schemas.files import publish_table
-from schemas.manifest import FileEntry, Manifest
-from schemas.posts import POST_SCHEMA, Post, post_row
-from schemas.shards import shard_name, write_shard
+from m3h.schemas.feature_versions import FeatureVersion, FeatureVersions, Slice
+from m3h.schemas.features import ArraySpec, FeatureSpec, Row
+from m3h.schemas.files import publish_table
+from m3h.schemas.manifest import FileEntry, Manifest
+from m3h.schemas.posts import POST_SCHEMA, Post, post_row
+from m3h.schemas.shards import shard_name, write_shard
 
 OCR = FeatureSpec("ocr", columns=(("tokens", pa.list_(pa.string())),))
 ATTRIBUTES = FeatureSpec("attributes", columns=(("labels", pa.list_(pa.string())),))
@@ -48,7 +49,8 @@ def write_dataset(
         name = f"features/{spec.name}/{fingerprint}/{shard_name(0, 1, spec.suffix)}"
         write_shard(folder / name, spec, rows)
         manifest.files[name] = FileEntry.of(folder / name, len(rows))
-        manifest.features[spec.name] = {"current": fingerprint, "versions": {fingerprint: {"rows": len(rows)}}}
+        version = FeatureVersion(len(rows), {}, (name,), (Slice(min(rows, default=""), ""),), {}, {}, ())
+        manifest.features[spec.name] = FeatureVersions.first(fingerprint, version)
     manifest.write(folder)
     return folder
 

@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from model.assemble import Sizes, build_model
-from model.batches import BOS_ID, EOS_ID, Batch, Pairs
-from model.clues import CLUES
-from model.config import Config
-from model.search import Rules, search
-from model.systems import SYSTEMS
-from model.unified import Encoding, KeyphraseModel
-from schemas.errors import UsageError
+from m3h.model.config import Config
+from m3h.model.data.batch import BOS_ID, EOS_ID, Batch, Pairs
+from m3h.model.decoding.beam_search import SearchOptions, beam_search
+from m3h.model.networks.factory import Sizes, build_model
+from m3h.model.networks.unified import Encoding, KeyphraseModel
+from m3h.model.ranking.label_features import LABEL_FEATURES
+from m3h.model.systems import SYSTEMS
+from m3h.schemas.errors import UsageError
 
 V, OOV, LABELS, CHANNELS = 40, 3, 9, 7
 LENGTHS = (6, 1, 4, 6, 2)
-LEARNING = [name for name, system in SYSTEMS.items() if system.learns]
-GENERATING = [name for name in LEARNING if SYSTEMS[name].generates]
-CLASSIFYING = [name for name in LEARNING if SYSTEMS[name].classifies]
-SEEING = [name for name in LEARNING if {"vision", "objects"} & set(SYSTEMS[name].inputs)]
+TRAINABLE = [name for name, system in SYSTEMS.items() if system.trainable]
+GENERATING = [name for name in TRAINABLE if SYSTEMS[name].generates]
+CLASSIFYING = [name for name in TRAINABLE if SYSTEMS[name].classifies]
+SEEING = [name for name in TRAINABLE if {"vision", "objects"} & set(SYSTEMS[name].inputs)]
 SMALL = {"word_width": 6, "width": 8, "heads": 2, "head_width": 4, "topics": 3, "topic_width": 5, "glimpses": 2}
 SIZES = Sizes(V, LABELS, 6, CHANNELS)
 
@@ -28,7 +28,7 @@ SIZES = Sizes(V, LABELS, 6, CHANNELS)
 def random_model(name: str, seed: int = 0) -> KeyphraseModel:
     torch.manual_seed(seed)
     table_nw = torch.randint(5, V, (LABELS, 2))
-    model = build_model(Config(system=name, **SMALL), SIZES, SYSTEMS[name].inputs, table_nw)
+    model = build_model(Config(system=name, **SMALL), SIZES, SYSTEMS[name].inputs, label_words_nw=table_nw)
     for weight in model.parameters():
         torch.nn.init.normal_(weight, std=0.5)
     model.aggregate = model.aggregation is not None
@@ -55,7 +55,7 @@ def random_posts(seed: int = 1) -> Batch:
         torch.randn(posts, LABELS),
         torch.stack([torch.randperm(LABELS - 1)[:3] + 1 for _ in range(posts)]),
         torch.arange(3) < torch.tensor([3, 1, 2, 3, 3])[:, None],
-        torch.randn(posts, 3, len(CLUES)),
+        torch.randn(posts, 3, len(LABEL_FEATURES)),
     )
 
 
@@ -73,7 +73,7 @@ def answers(encoding: Encoding) -> list[torch.Tensor]:
     return [part for part in parts if part is not None]
 
 
-@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize("name", TRAINABLE)
 def test_a_lone_post_is_understood_as_in_a_batch(name: str) -> None:
     model, batch = random_model(name), random_posts()
     together = answers(model(batch))
@@ -86,9 +86,9 @@ def test_a_lone_post_is_understood_as_in_a_batch(name: str) -> None:
 def test_a_lone_post_is_searched_as_in_a_batch(name: str) -> None:
     model, batch = random_model(name), random_posts()
     model.generator.vocabulary.bias.data[EOS_ID] += 2.0
-    together = search(model, batch, Rules(beam=4, n_best=3, max_steps=4))
+    together = beam_search(model, batch, SearchOptions(beam=4, n_best=3, max_steps=4))
     for b in range(len(LENGTHS)):
-        lone = search(model, alone(batch, b), Rules(beam=4, n_best=3, max_steps=4))
+        lone = beam_search(model, alone(batch, b), SearchOptions(beam=4, n_best=3, max_steps=4))
         torch.testing.assert_close(
             lone.score_bn[0].sort().values, together.score_bn[b].sort().values, atol=1e-5, rtol=1e-5
         )
@@ -108,14 +108,14 @@ def test_a_lone_pair_is_as_likely_as_in_a_batch(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", GENERATING)
-def test_what_is_said_is_a_distribution(name: str) -> None:
+def test_every_step_gives_a_distribution(name: str) -> None:
     model, batch = random_model(name), random_posts()
     encoding = model(batch)
-    memory = model.remember(batch, encoding)
-    u_bte = model.generator.inputs(model.embed(torch.full((len(LENGTHS), 1), BOS_ID)), memory)
-    emission = model.generator.emit(u_bte, model.generator.states(u_bte, encoding.start()[1]), memory)
-    total = model.generator.distribution(emission, memory, OOV).sum(-1)
-    expected = 2 - emission.switch_bt if name == "released" else torch.ones_like(total)
+    memory = model.build_memory(batch, encoding)
+    u_bte = model.generator.gru_inputs(model.embed(torch.full((len(LENGTHS), 1), BOS_ID)), memory)
+    output = model.generator.step_outputs(u_bte, model.generator.gru_states(u_bte, encoding.decoder_start()[1]), memory)
+    total = model.generator.distribution(output, memory, OOV).sum(-1)
+    expected = 2 - output.switch_bt if name == "released" else torch.ones_like(total)
     torch.testing.assert_close(total, expected)
 
 
@@ -125,24 +125,24 @@ def test_the_order_of_cells_and_attributes_changes_nothing(name: str) -> None:
     assert batch.grid_bgc is not None
     assert batch.attributes_ba is not None
     assert batch.attribute_mask_ba is not None
-    turned = replace(
+    reversed_batch = replace(
         batch,
         grid_bgc=batch.grid_bgc.flip(1),
         attributes_ba=batch.attributes_ba.flip(1),
         attribute_mask_ba=batch.attribute_mask_ba.flip(1),
     )
-    for one, other in zip(answers(model(batch)), answers(model(turned)), strict=True):
-        torch.testing.assert_close(one, other)
+    for part, reversed_part in zip(answers(model(batch)), answers(model(reversed_batch)), strict=True):
+        torch.testing.assert_close(part, reversed_part)
 
 
-@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize("name", TRAINABLE)
 def test_a_system_reads_its_inputs_and_no_others(name: str) -> None:
-    model, batch, other = random_model(name), random_posts(1), random_posts(2)
+    model, batch, unrelated = random_model(name), random_posts(1), random_posts(2)
     inputs = set(SYSTEMS[name].inputs)
     changed = {
-        "text": replace(batch, source_bl=other.source_bl, copy_bl=other.copy_bl, score_bn=other.score_bn),
-        "vision": replace(batch, grid_bgc=other.grid_bgc),
-        "attributes": replace(batch, attributes_ba=other.attributes_ba, score_bn=other.score_bn),
+        "text": replace(batch, source_bl=unrelated.source_bl, copy_bl=unrelated.copy_bl, score_bn=unrelated.score_bn),
+        "vision": replace(batch, grid_bgc=unrelated.grid_bgc),
+        "attributes": replace(batch, attributes_ba=unrelated.attributes_ba, score_bn=unrelated.score_bn),
     }
     before = torch.cat([part.flatten() for part in answers(model(batch))])
     for what, posts in changed.items():
@@ -151,7 +151,7 @@ def test_a_system_reads_its_inputs_and_no_others(name: str) -> None:
         assert torch.equal(before, after) != reads, what
 
 
-@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize("name", TRAINABLE)
 def test_every_weight_learns(name: str) -> None:
     model, batch = random_model(name).train(), random_posts()
     encoding = model(batch)
@@ -162,8 +162,8 @@ def test_every_weight_learns(name: str) -> None:
         pairs = Pairs(batch, target_bt, target_bt > 0, torch.zeros(len(LENGTHS)))
         total = total + model.log_likelihood(pairs, encoding).sum()
     total.backward()
-    still = {n for n, w in model.named_parameters() if w.grad is None}
-    assert still == (
+    untrained = {n for n, w in model.named_parameters() if w.grad is None}
+    assert untrained == (
         {"aggregation.unused_switch.weight", "aggregation.unused_switch.bias"} & set(dict(model.named_parameters()))
     )
 
@@ -177,26 +177,28 @@ def test_a_system_that_cannot_be_without_pictures_says_so(name: str, inputs: lis
         build_model(Config(system=name, **SMALL), SIZES, inputs)
 
 
-@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize("name", TRAINABLE)
 def test_the_second_phase_of_the_released_code_trains_its_decoder_alone(name: str) -> None:
     model = random_model(name)
     model.start_second_phase(Config(system=name).second_phase)
-    learning = {n.split(".")[0] for n, w in model.named_parameters() if w.requires_grad}
+    trained = {n.split(".")[0] for n, w in model.named_parameters() if w.requires_grad}
     everything = {n.split(".")[0] for n, _ in model.named_parameters()}
-    assert learning == ({"decoder", "aggregation"} if name == "released" else everything)
+    assert trained == ({"decoder", "aggregation"} if name == "released" else everything)
     assert model.aggregate is SYSTEMS[name].aggregates
 
 
-def test_the_unified_model_may_recall_its_labels() -> None:
-    """Their words are what the generator can copy; the classifier's own network is not there."""
-    model, batch = random_model("gen-cls-m3h+recall"), random_posts()
+def test_the_unified_model_may_rank_labels_by_the_training_posts() -> None:
+    """The generator can copy the words of these labels; there is no classifier network."""
+    model, batch = random_model("gen-cls-m3h+krr"), random_posts()
     encoding = model(batch)
     assert model.classifier is None
     assert model.ranker is not None
     assert model.aggregation is not None
-    ranked_bn = model.ranker(batch.score_bn, batch.candidate_bc, batch.candidate_mask_bc, batch.clue_bcf)
+    ranked_bn = model.ranker(
+        batch.score_bn, batch.candidate_bc, batch.candidate_mask_bc, feature_bcf=batch.label_feature_bcf
+    )
     torch.testing.assert_close(encoding.logit_bn, ranked_bn)
-    memory = model.remember(batch, encoding)
+    memory = model.build_memory(batch, encoding)
     assert memory.beta_bj is not None
     offered_bj = memory.slot_bs[:, -memory.beta_bj.size(1) :]
     for b, best in enumerate(ranked_bn.argmax(-1).tolist()):

@@ -1,19 +1,21 @@
 """The command line, as a user meets it."""
 
+import fcntl
 import json
 import re
 import shutil
 import sys
 import types
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from model import load
-from model.cli import main
-from model.predictions import read_records
-from model.systems import SYSTEMS
+from m3h.model import load
+from m3h.model.cli import main
+from m3h.model.scoring.predictions import read_records
+from m3h.model.systems import SYSTEMS
 from tests.model.fakes import OCR, fake_post, write_dataset
 
 SMALL = [
@@ -73,29 +75,34 @@ def test_evaluate_gives_the_scores_of_training_exactly(finished: Path, capsys: p
     scores = json.loads((finished / "scores.json").read_text())
     for split, part in (("test", "test"), ("valid", "select")):
         assert main(["evaluate", str(finished), "--split", split, "--json"]) == 0
-        told = only_json(capsys)
-        assert {name: told[name] for name in ("posts", "all", "present", "absent")} == scores[part]
-        assert told["definition"] == "cmkp"
+        printed = only_json(capsys)
+        assert {name: printed[name] for name in ("posts", "all", "present", "absent")} == scores[part]
+        assert printed["definition"] == "cmkp"
 
 
 def test_score_on_the_run_s_own_file_gives_the_same(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", "--predictions", str(finished / "predictions" / "test.jsonl"), "--json"]) == 0
-    told = only_json(capsys)
-    assert told == {"definition": "cmkp", **json.loads((finished / "scores.json").read_text())["test"]}
+    printed = only_json(capsys)
+    assert printed == {"definition": "cmkp", **json.loads((finished / "scores.json").read_text())["test"]}
 
 
 def test_predict_writes_what_training_wrote(finished: Path, tiny_dataset: Path, tmp_path: Path) -> None:
     files = finished / "predictions"
     for name in ("found.jsonl", "found.txt"):
         assert main(["predict", str(finished), "--dataset", str(tiny_dataset), "--out", str(tmp_path / name)]) == 0
-    told = [record.model_dump() for record in read_records(tmp_path / "found.jsonl")]
-    for record in told:
-        assert {one.pop("origin") for one in record["predictions"]} <= {"generated", "text", "ocr", "classifier"}
-        for one in record["predictions"]:
-            one["origin"] = None
-    assert told == [record.model_dump() for record in read_records(files / "test.jsonl")]
+    written = [record.model_dump() for record in read_records(tmp_path / "found.jsonl")]
+    for record in written:
+        assert {prediction.pop("attribution") for prediction in record["predictions"]} <= {
+            "generated",
+            "text",
+            "ocr",
+            "classifier",
+        }
+        for prediction in record["predictions"]:
+            prediction["attribution"] = None
+    assert written == [record.model_dump() for record in read_records(files / "test.jsonl")]
     records = [json.loads(line) for line in (files / "test.jsonl").read_text().splitlines()]
-    lines = [";".join(one["phrase"] for one in record["predictions"]) for record in records]
+    lines = [";".join(prediction["phrase"] for prediction in record["predictions"]) for record in records]
     assert (tmp_path / "found.txt").read_text().splitlines() == lines
 
 
@@ -113,18 +120,30 @@ def test_predict_shows_readable_examples(
 def test_predict_reads_a_raw_text_without_an_image(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     texts = ["So excited to see storm hour! #kca #maga", "look at this"]
     assert main(["predict", str(finished), "--text", *texts, "--json"]) == 0
-    told = only_json(capsys)
-    assert told["posts"] == 2
-    for post in told["predictions"]:
+    printed = only_json(capsys)
+    assert printed["posts"] == 2
+    for post in printed["predictions"]:
         assert 1 <= len(post) <= 3
-        assert all(0 <= one["score"] <= 1 for one in post)
+        assert all(0 <= prediction["score"] <= 1 for prediction in post)
+
+
+def test_a_text_without_words_costs_only_itself(
+    finished: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ["predict", str(finished), "--text", "look at this kca", "--text", "#only #tags", "--text", "storm hour"]
+    assert main(words) == 0
+    first, none, last, end = capsys.readouterr().out.split("\n")
+    assert (bool(first), none, bool(last), end) == (True, "", True, "")
+    assert "text '#only #tags': no word left after cleaning; it has no keyphrases." in caplog.text
+    alone = load(finished).predict(["storm hour"])
+    assert load(finished).predict(["", "storm hour"]) == [[], alone[0]]
 
 
 def test_three_lines_of_python_predict_the_same(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     m = load(finished)
     found = m.predict(["waiting for new music"])
     assert main(["predict", str(finished), "--text", "waiting for new music"]) == 0
-    assert capsys.readouterr().out.strip() == ";".join(one.phrase for one in found[0])
+    assert capsys.readouterr().out.strip() == ";".join(prediction.phrase for prediction in found[0])
 
 
 def test_predict_needs_neither_features_nor_keyphrases(
@@ -164,6 +183,13 @@ def test_every_system_trains_and_evaluates(
     assert "test (per-post, 12 posts): F1@1" in capsys.readouterr().out
 
 
+def test_shards_that_somebody_holds_under_lock_are_trained_on(tiny_dataset: Path, tmp_path: Path) -> None:
+    with ExitStack() as held:
+        for shard in tiny_dataset.rglob("*.h5"):
+            fcntl.flock(held.enter_context(open(shard)), fcntl.LOCK_EX)
+        assert train(tiny_dataset, tmp_path / "run") == 0
+
+
 def test_a_system_whose_pictures_the_dataset_lacks_is_a_wrong_use(
     tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,16 +197,14 @@ def test_a_system_whose_pictures_the_dataset_lacks_is_a_wrong_use(
     assert "cls-butd-max cannot be without vision" in capsys.readouterr().err
 
 
-def test_a_finished_run_s_lists_can_be_merged_and_searched_otherwise(
-    finished: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_finished_run_can_rank_and_search_in_other_ways(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (finished / "predictions" / "test.jsonl").read_bytes()
     scores = {}
     for sets in (
         [],
         ["ranking=classifier"],
-        ["ranking=turns"],
-        ["ranking=product"],
+        ["ranking=interleaved"],
+        ["ranking=rescored"],
         ["ranking=generator", "beam=2", "search=released"],
     ):
         options = ["--set", *sets] if sets else []
@@ -195,14 +219,16 @@ def test_a_list_that_no_part_makes_is_refused(
     tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["train", "--dataset", str(tiny_dataset), "--system", "gen-copy", "--out", str(tmp_path / "r"), "--set"]
-    assert "gen-copy has no classifier" in failing([*argv, "ranking=ranks"], capsys)
+    assert "gen-copy has no classifier" in failing([*argv, "ranking=reciprocal_rank"], capsys)
 
 
 def test_the_oracle_finds_what_stands_in_the_text(tiny_dataset: Path, tmp_path: Path) -> None:
     assert train(tiny_dataset, tmp_path / "run", "--system", "ext-oracle") == 0
     for record in read_records(tmp_path / "run" / "predictions" / "test.jsonl"):
         text = f" {' '.join(record.tokens)} "
-        assert [one.phrase for one in record.predictions] == [p for p in record.keyphrases if f" {p} " in text]
+        assert [prediction.phrase for prediction in record.predictions] == [
+            p for p in record.keyphrases if f" {p} " in text
+        ]
 
 
 def test_the_sizes_of_systems_follow_the_vocabularies(capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,17 +242,17 @@ def test_the_sizes_of_systems_follow_the_vocabularies(capsys: pytest.CaptureFixt
 
 def test_several_seeds_are_summed_up(tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(tiny_dataset, tmp_path, "--system", "gen-copy", "--seed", "1", "2", "--json") == 0
-    told = only_json(capsys)
+    printed = only_json(capsys)
     scores = [json.loads((tmp_path / f"seed-{n}" / "scores.json").read_text())["test"]["all"]["f1@1"] for n in (1, 2)]
-    assert told["mean"]["f1@1"] == pytest.approx(sum(scores) / 2)
-    assert told["sd"]["f1@1"] == pytest.approx(abs(scores[0] - scores[1]) / 2**0.5)
-    assert json.loads((tmp_path / "summary.json").read_text()) == told
+    assert printed["mean"]["f1@1"] == pytest.approx(sum(scores) / 2)
+    assert printed["sd"]["f1@1"] == pytest.approx(abs(scores[0] - scores[1]) / 2**0.5)
+    assert json.loads((tmp_path / "summary.json").read_text()) == printed
 
 
 def test_systems_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["systems", "--json"]) == 0
-    told = {row["name"]: row for row in only_json(capsys)}
-    assert told["gen-cls-m3h"]["inputs"] == ["text", "ocr", "vision", "attributes"]
+    printed = {row["name"]: row for row in only_json(capsys)}
+    assert printed["gen-cls-m3h"]["inputs"] == ["text", "ocr", "vision", "attributes"]
     assert main(["systems"]) == 0
     assert "GEN-CLS-M3H-ATT" in capsys.readouterr().out
 
@@ -247,7 +273,7 @@ def failing(argv: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["train", "--dataset", "nowhere"], "no such dataset folder"),
         (["train", "--dataset", "{d}", "--set", "droput=0.1"], "Did you mean 'dropout'"),
         (["train", "--dataset", "{d}", "--out", "{run}"], "a finished run"),
-        (["train", "--dataset", "{d}", "--out", "{d}"], "no run of ours"),
+        (["train", "--dataset", "{d}", "--out", "{d}"], "not a run folder"),
         (["train", "--dataset", "{d}", "--out", "{new}", "--set", "device=gpu9"], "device 'gpu9'"),
         (["evaluate", "{new}"], "no finished run"),
         (["evaluate", "{run}", "--definition", "mine"], "no definition named 'mine'"),
@@ -312,22 +338,24 @@ def test_tensorboard_that_is_not_installed_is_one_line(
 def test_the_log_s_numbers_go_to_tensorboard_by_step(
     tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[tuple[str, float, int]] = []
+    logged: list[tuple[str, float, int]] = []
 
     class Writer:
         def __init__(self, folder: str) -> None:
-            self.add_scalar = lambda name, value, step: told.append((name, value, step))
+            self.add_scalar = lambda name, value, step: logged.append((name, value, step))
 
         def close(self) -> None:
-            told.append(("closed", 0.0, 0))
+            logged.append(("closed", 0.0, 0))
 
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=Writer))
     assert train(tiny_dataset, tmp_path / "run", "--system", "cls-max", "--set", "tensorboard=true", "log_steps=2") == 0
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     steps, epochs = ([line for line in lines if key in line] for key in ("loss", "f1"))
-    assert [one for one in told if one[0] == "loss"] == [("loss", line["loss"], line["step"]) for line in steps]
-    assert ("train/joint", epochs[0]["train"]["joint"], epochs[0]["step"]) in told
-    assert told[-1][0] == "closed"
+    assert [scalar for scalar in logged if scalar[0] == "loss"] == [
+        ("loss", line["loss"], line["step"]) for line in steps
+    ]
+    assert ("train/joint", epochs[0]["train"]["joint"], epochs[0]["step"]) in logged
+    assert logged[-1][0] == "closed"
 
 
 def test_overwrite_trains_anew(tiny_dataset: Path, tmp_path: Path) -> None:
@@ -344,4 +372,4 @@ def test_help_begins_with_examples(command: str, capsys: pytest.CaptureFixture[s
     usage, empty, example = capsys.readouterr().out.splitlines()[:3]
     assert usage.startswith("Usage:")
     assert empty == ""
-    assert example.strip().startswith(f"python -m model {command}")
+    assert example.strip().startswith(f"m3h {command}")

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.assemble import PAPER_SIZES, build_model, count_parameters
-from model.config import Config, resolve_config
-from model.data import Posts
-from model.infer import oracle, phrases
-from model.lines import read_lines
-from model.metrics import score
-from model.systems import SYSTEMS, get_system, wanted_inputs
-from schemas.errors import UsageError
+from m3h.model.config import Config, resolve_config
+from m3h.model.data.posts import Posts
+from m3h.model.decoding.predict import extraction_oracle, phrases
+from m3h.model.networks.factory import PAPER_SIZES, build_model, count_parameters
+from m3h.model.scoring.metrics import score
+from m3h.model.systems import SYSTEMS, get_system, resolve_inputs
+from m3h.model.text.phrase_lines import read_lines
+from m3h.schemas.errors import UsageError
 
 D, E, V, LABELS, ATTRIBUTES = 300, 200, 45_006, 4_262, 1_002
 EMBEDDING = V * E
@@ -80,7 +80,7 @@ def test_the_released_model_trains_what_its_authors_report() -> None:
     assert (parameters.first, parameters.second) == (26_500_205, 14_541_408)
 
 
-def test_a_preset_gives_way_to_what_is_said() -> None:
+def test_explicit_settings_override_a_preset() -> None:
     assert Config(system="released").head_width == 128
     assert Config(system="released", head_width=64).head_width == 64
     assert Config(system="gen-cls-m3h").head_width == 64
@@ -89,7 +89,7 @@ def test_a_preset_gives_way_to_what_is_said() -> None:
     assert Config.model_validate(config.model_dump(mode="json")) == config
 
 
-def test_an_unknown_system_is_told_with_the_nearest() -> None:
+def test_an_unknown_system_is_reported_with_the_nearest_name() -> None:
     with pytest.raises(UsageError, match=r"no system named 'gen-copi'\. Did you mean 'gen-copy'"):
         get_system("gen-copi")
 
@@ -110,7 +110,7 @@ def test_a_system_s_name_is_its_key(name: str) -> None:
     ],
 )
 def test_inputs_are_added_and_dropped(system: str, changes: dict, inputs: list[str]) -> None:
-    assert wanted_inputs(get_system(system), Config(system=system, **changes)) == inputs
+    assert resolve_inputs(get_system(system), Config(system=system, **changes)) == inputs
 
 
 @pytest.mark.parametrize(
@@ -125,14 +125,14 @@ def test_inputs_are_added_and_dropped(system: str, changes: dict, inputs: list[s
 )
 def test_an_input_without_a_part_for_it_is_refused(system: str, added: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        wanted_inputs(get_system(system), Config(add_inputs=(added,)))
+        resolve_inputs(get_system(system), Config(add_inputs=(added,)))
 
 
 def test_the_oracle_scores_on_the_released_test_posts_as_the_paper_says(m3h_data: Path) -> None:
     fields = [line.split("<sep>") for line in read_lines(m3h_data / "cmkp" / "test_src.txt")]
     tokens, keyphrases = [text.split() for text, *_ in fields], [joined.split(";") for _, joined, _ in fields]
     n = len(fields)
-    found = oracle(Posts([""] * n, tokens, keyphrases, [[]] * n, [[]] * n, [-1] * n))
-    scores = score([one or [""] for one in phrases(found)], keyphrases, definition="fixed-k")["all"]
-    told = {name: round(100 * scores[name], 2) for name in ("f1@1", "f1@3", "map@5")}
-    assert told == {"f1@1": 39.62, "f1@3": 23.23, "map@5": 39.36}  # the paper: 39.50, 23.20, 39.26
+    found = extraction_oracle(Posts([""] * n, tokens, keyphrases, [[]] * n, [[]] * n, [-1] * n))
+    scores = score([post or [""] for post in phrases(found)], keyphrases, definition="fixed-k")["all"]
+    percent = {name: round(100 * scores[name], 2) for name in ("f1@1", "f1@3", "map@5")}
+    assert percent == {"f1@1": 39.62, "f1@3": 23.23, "map@5": 39.36}  # the paper: 39.50, 23.20, 39.26

@@ -11,6 +11,7 @@ from hypothesis import settings
 from tests.detectron2_folder import install
 from tests.kills import Zygote, zygote
 from tests.pipeline.made import POSTS_MADE, make
+from tests.pipeline.warm import Warm, warm
 
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
@@ -32,6 +33,13 @@ def dataset(whole: Path, tmp_path: Path) -> Path:
 def pipeline() -> Iterator[Zygote]:
     """Commands of `python -m pipeline` that need not import it anew, and may be killed."""
     with zygote("pipeline") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def m3h(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """Commands of `m3h` that need not load anything anew, and cannot hang for ever. Their features are made up."""
+    with warm("pipeline", tmp_path_factory.mktemp("printed")) as opened:
         yield opened
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.pipeline.bombs import START_OF_SCAN
+from tests.pipeline.images.bombs import START_OF_SCAN
 
-RARE = Path(__file__).parent / "jpegs"
+RARE = Path(__file__).parent / "images" / "jpegs"
 """Kinds that Pillow cannot write; made with libjpeg-turbo's cjpeg and imagecodecs."""
 
 Damage = Callable[[random.Random, bytearray], bytes]

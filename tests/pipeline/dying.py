@@ -13,10 +13,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pipeline.compact import compact
-from pipeline.forget import forget
-from pipeline.verify import verify
-from pipeline.versions import collect_garbage
+from m3h.pipeline.checks.verify import verify
+from m3h.pipeline.records.forget import forget
+from m3h.pipeline.versions.compact import compact
+from m3h.pipeline.versions.history import collect_garbage
 from tests.commands import files_of
 
 CHANGES = ("replace", "unlink", "rmdir")

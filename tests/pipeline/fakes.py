@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.engine import Receipt, ShardTask, Work, run_shards
-from pipeline.extractors.base import Extractor
-from pipeline.images import keep
-from pipeline.picture import Picture
-from schemas.errors import ImageFault
-from schemas.features import ArraySpec, FeatureSpec, Row
-from schemas.posts import Dropped
+from m3h.pipeline.engine.shard_engine import Receipt, ShardTask, Work, run_shards
+from m3h.pipeline.extractors.base import Extractor
+from m3h.pipeline.images.picture import Picture
+from m3h.pipeline.images.store import keep
+from m3h.schemas.errors import ImageFault
+from m3h.schemas.features import ArraySpec, FeatureSpec, Row
+from m3h.schemas.posts import Dropped
 
 WORDS = "morning river bridge market garden window summer paper silver music street corner yellow bottle".split()  # noqa: SIM905
 
@@ -100,4 +100,4 @@ def run_shard(
     known: Mapping[str, Row | Dropped] | None = None,
 ) -> Receipt:
     """The engine, for one feature alone."""
-    return run_shards([Work(task, extractor, known or {})], images, dataset, out)[0]
+    return run_shards([Work(task, extractor, known or {})], images, dataset, out=out)[0]

@@ -20,9 +20,9 @@ def gone(process: psutil.Process) -> bool:
 
 
 def helpers(
-    of: int | None = None, since: Collection[psutil.Process] = (), module: str = "pipeline.gate_helper"
+    of: int | None = None, since: Collection[psutil.Process] = (), module: str = "m3h.pipeline.images.validator_process"
 ) -> list[psutil.Process]:
-    """Helper processes of a process, of this one if not given; those of `since`, of other tests' gates, aside."""
+    """Helper processes of a process, of this one if not given; those of `since`, of other tests' validators, aside."""
     found = []
     for child in psutil.Process(of).children(recursive=True):
         with suppress(psutil.NoSuchProcess):

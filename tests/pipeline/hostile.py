@@ -103,11 +103,11 @@ POISON = {
     "withheld": ("withheld", lambda i: _json(_v1(i) | {"withheld_in_countries": ["DE", "FR"]})),
     "copyright": ("withheld", lambda i: _json(_v1(i) | {"withheld_copyright": True})),
     "tombstone": ("unavailable", lambda i: _json({"tweet_results": {"result": {"__typename": "TweetTombstone"}}})),
-    "foreign": ("unknown_format", lambda i: _json({"uri": f"at://{i}", "record": {"text": "x"}})),
+    "foreign": ("unknown_format", lambda i: _json({"uri": f"urn:{i}", "record": {"text": "x"}})),
     "no id": ("missing_field", lambda i: _json(_plain(i) | {"id": None})),
     "no text": ("missing_field", lambda i: _json({**_plain(i), "text": None})),
     "text is a number": ("bad_field", lambda i: _json(_v1(i) | {"full_text": 5})),
-    "hashtags are a text": ("bad_field", lambda i: _json(_plain(i) | {"hashtags": "#a"})),
+    "text is a list": ("bad_field", lambda i: _json(_plain(i) | {"text": ["a"]})),
     "large": ("record_too_large", lambda i: _json(_v1(i) | {"full_text": "x" * 100_001})),
     "long": ("line_too_long", lambda i: _json(_plain(i) | {"more": "y" * MAX_LINE})),
 }

@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config import BuildConfig
-from pipeline.engine import UNEXPECTED, Receipt, ShardTask, slice_digest
-from pipeline.images import image_path
-from pipeline.parts import DROPPED, DROPPED_PER_FILE, IMAGE_LIST, IMAGES, POSTS
-from pipeline.publish import BuiltFeature, publish_dataset, record_counts
-from pipeline.rules import CleanRules, ShardRules
-from schemas.config import as_plain
-from schemas.features import ArraySpec, FeatureSpec, fingerprint
-from schemas.files import sha256_file
-from schemas.posts import IMAGE_SCHEMA, Dropped, Post, dropped_row, post_row
-from schemas.shards import shard_count, shard_slice, write_shard
+from m3h.pipeline.config import BuildConfig
+from m3h.pipeline.dataset.built_feature import BuiltFeature
+from m3h.pipeline.dataset.publish import Tallied, describe_dataset, record_counts
+from m3h.pipeline.dataset.tables import DROPPED, DROPPED_PER_FILE, IMAGE_LIST, IMAGES, POSTS
+from m3h.pipeline.engine.shard_engine import UNEXPECTED, Receipt, ShardTask, slice_digest
+from m3h.pipeline.images.store import image_path
+from m3h.pipeline.rules import CleanRules, ShardRules
+from m3h.schemas.config import as_plain
+from m3h.schemas.features import ArraySpec, FeatureSpec, fingerprint
+from m3h.schemas.files import sha256_file
+from m3h.schemas.posts import IMAGE_SCHEMA, Dropped, Post, dropped_row, post_row
+from m3h.schemas.shards import shard_count, shard_slice, write_shard
 
-CONFIG = BuildConfig(shards=ShardRules(images=4, posts=6), clean=CleanRules(near_text=0, near_images=0))
+KEEP_ALL = CleanRules(near_text=0, near_images=0, unique_texts=False, unique_images=False, min_hashtag_count=1)
+CONFIG = BuildConfig(shards=ShardRules(images=4, posts=6), clean=KEEP_ALL)
 GRID = FeatureSpec("grid", arrays=(ArraySpec("features", (2, 3)), ArraySpec("count", (), "int32")))
 WORDS = FeatureSpec("words", columns=(("words", pa.list_(pa.string())), ("boxes", pa.list_(pa.list_(pa.int32(), 4)))))
 SEEDS = ((GRID, {"seed": 2}), (GRID, {"seed": 3}), (WORDS, {"seed": 4}))
@@ -87,9 +89,10 @@ def make(
     IMAGES.write(dataset / IMAGE_LIST, rows)
     per_shard = config.shards.images
     features = [_feature(dataset, *version, images, per_shard, row_of or _row) for version in versions]
-    signature = {"inputs": [{"name": "d.jsonl", "format": "v1", "sha256": "ab"}], "text": {"version": 1}}
-    counts = record_counts(dataset, len(kept) + len(dropped))
-    publish_dataset(dataset, config, {**signature, "rules": as_plain(config)}, counts, features, None)
+    inputs = [{"name": "d.jsonl", "format": "v1", "sha256": "ab"}]
+    signature = {"inputs": inputs, "text": {"version": 1}, "rules": as_plain(config)}
+    counts = record_counts(dataset, Tallied(len(kept) + len(dropped)))
+    describe_dataset(dataset, config, features, signature=signature, counts=counts, known=None).write(dataset)
     return dataset
 
 
@@ -112,7 +115,7 @@ def _feature(
         mine = images[shard_slice(index, per_shard)]
         name = ShardTask(spec.name, version, index, count).file_name(spec.suffix)
         rows = {image: row_of(spec, version, image) for image in mine if image not in lost}
-        write_shard(dataset / name, spec, rows, version)
+        write_shard(dataset / name, spec, rows, fingerprint=version)
         dropped = sorted(lost[image] for image in mine if image in lost)
         receipts.append(Receipt(name, sha256_file(dataset / name), len(rows), mine[0], slice_digest(mine), dropped))
     return BuiltFeature(spec, version, PARTS.get(version, {}), receipts)

@@ -13,14 +13,14 @@ import pyarrow as pa
 import pytest
 import webdataset
 
-from pipeline.export import FORMATS, export
-from pipeline.export.hdf5 import spatial_features
-from pipeline.export.walk import Asked
-from pipeline.extractors.objects import objects_spec
-from schemas.dataset import Dataset
-from schemas.errors import IntegrityError, UsageError
-from schemas.features import ArraySpec, FeatureSpec
-from schemas.posts import SPLITS
+from m3h.pipeline.export import FORMATS, export
+from m3h.pipeline.export.hdf5 import spatial_features
+from m3h.pipeline.export.samples import ExportRequest
+from m3h.pipeline.extractors.objects import objects_spec
+from m3h.schemas.dataset import Dataset
+from m3h.schemas.errors import IntegrityError, UsageError
+from m3h.schemas.features import ArraySpec, FeatureSpec
+from m3h.schemas.posts import SPLITS
 from tests.commands import files_of, run
 from tests.pipeline.made import POSTS_MADE, image_of, make, picture_bytes, post_id
 
@@ -84,13 +84,13 @@ def array(text: str, dtype: type, width: int = 0) -> np.ndarray:
     return flat.reshape(-1, width) if width else flat
 
 
-def test_butd_tsv_is_read_as_its_users_read_it(source: Path, stored: Any, tmp_path: Path) -> None:
-    tally = export(source, "butd-tsv", tmp_path, Asked())
-    assert tally.missing == 2
+def test_butd_tsv_can_be_read_as_its_users_read_it(source: Path, stored: Any, tmp_path: Path) -> None:
+    result = export(source, "butd-tsv", tmp_path, request=ExportRequest())
+    assert result.missing == 2
     for split, images in shown(source).items():
         found = lines(tmp_path / f"{split}.tsv", ["image_id", "image_w", "image_h", "num_boxes", "boxes", "features"])
         assert {line["image_id"] for line in found} == images
-        assert tally.files[str(tmp_path / f"{split}.tsv")] == len(images)
+        assert result.files[str(tmp_path / f"{split}.tsv")] == len(images)
         for line in found:
             row, number = stored[line["image_id"]], int(line["num_boxes"])
             assert (int(line["image_w"]), int(line["image_h"]), number) == (320, 200, row["number"])
@@ -99,7 +99,7 @@ def test_butd_tsv_is_read_as_its_users_read_it(source: Path, stored: Any, tmp_pa
 
 
 def test_lxmert_tsv_has_the_height_before_the_width_and_ids_as_int64(source: Path, stored: Any, tmp_path: Path) -> None:
-    export(source, "lxmert-tsv", tmp_path, Asked(key="post", splits=("train",)))
+    export(source, "lxmert-tsv", tmp_path, request=ExportRequest(key="post", splits=("train",)))
     fields = ["img_id", "img_h", "img_w", "objects_id", "objects_conf", "attrs_id", "attrs_conf", "num_boxes", "boxes"]
     found = lines(tmp_path / "train_objects.tsv", [*fields, "features"])
     train = [i for i in range(1, POSTS_MADE + 1) if {4: 3, 6: 5}.get(i, i) % 3 == 0]
@@ -120,8 +120,8 @@ def test_a_detector_without_attributes_is_refused_by_lxmerts_format(tmp_path: Pa
         return {**row_of(spec, fingerprint, image), "attributes": np.full(K, -1)}
 
     folder = make(tmp_path / "dataset", range(1, 6), (), ((OBJECTS, "a" * 16),), without)
-    with pytest.raises(UsageError, match="butd_objects tells no attributes of objects here; use butd-tsv"):
-        export(folder, "lxmert-tsv", tmp_path / "out", Asked())
+    with pytest.raises(UsageError, match="the objects of butd_objects have no attributes here"):
+        export(folder, "lxmert-tsv", tmp_path / "out", request=ExportRequest())
     assert not list((tmp_path / "out").glob("*"))
 
 
@@ -130,8 +130,8 @@ def test_spatial_features_by_hand() -> None:
     np.testing.assert_allclose(found, [[0.05, 0.1, 0.55, 0.35, 0.5, 0.25]], rtol=1e-6)
 
 
-def test_fixed_hdf5_has_k_boxes_a_picture(source: Path, stored: Any, tmp_path: Path) -> None:
-    export(source, "vqa-hdf5", tmp_path, Asked(splits=("train",)))
+def test_fixed_hdf5_has_k_boxes_per_picture(source: Path, stored: Any, tmp_path: Path) -> None:
+    export(source, "vqa-hdf5", tmp_path, request=ExportRequest(splits=("train",)))
     index = json.loads((tmp_path / f"train{K}_imgid2idx.json").read_text())
     with h5py.File(tmp_path / f"train{K}.hdf5") as file:
         assert file["image_features"].shape == (len(index), K, D)
@@ -146,8 +146,8 @@ def test_fixed_hdf5_has_k_boxes_a_picture(source: Path, stored: Any, tmp_path: P
     assert set(index) == shown(source)["train"]
 
 
-def test_adaptive_hdf5_has_the_real_boxes_alone(source: Path, stored: Any, tmp_path: Path) -> None:
-    export(source, "vqa-hdf5-adaptive", tmp_path, Asked())
+def test_adaptive_hdf5_has_only_the_real_boxes(source: Path, stored: Any, tmp_path: Path) -> None:
+    export(source, "vqa-hdf5-adaptive", tmp_path, request=ExportRequest())
     for split, images in shown(source).items():
         index = json.loads((tmp_path / f"{split}_imgid2idx.json").read_text())
         assert set(index) == images
@@ -160,14 +160,14 @@ def test_adaptive_hdf5_has_the_real_boxes_alone(source: Path, stored: Any, tmp_p
                 assert end - start == row["number"]
 
 
-def test_webdataset_reads_its_own_tars(source: Path, stored: Any, tmp_path: Path) -> None:
-    tally = export(source, "webdataset", tmp_path, Asked())
+def test_the_library_webdataset_reads_the_tars(source: Path, stored: Any, tmp_path: Path) -> None:
+    result = export(source, "webdataset", tmp_path, request=ExportRequest())
     found: dict[str, Any] = {}
-    for path in tally.files:
+    for path in result.files:
         for sample in webdataset.WebDataset(path, shardshuffle=False).decode():
             found[sample["json"]["post_id"]] = sample
     assert sorted(found) == [post_id(i) for i in range(1, POSTS_MADE + 1)]
-    assert tally.missing == 6, "two pictures without three features"
+    assert result.missing == 6, "two pictures without three features"
     raw = next(iter(webdataset.WebDataset(str(tmp_path / "train-000000.tar"), shardshuffle=False)))
     number = int(json.loads(raw["json"])["post_id"]) - 1_000_000
     assert raw["jpg"] == picture_bytes(number)
@@ -185,15 +185,15 @@ def test_the_same_dataset_gives_the_same_bytes_and_nothing_is_overwritten(
 ) -> None:
     features = ("butd_objects",) if form != "webdataset" else ()
     for name in "ab":
-        export(source, form, tmp_path / name, Asked(features))
+        export(source, form, tmp_path / name, request=ExportRequest(features))
     ours = files_of(tmp_path / "a")
     assert ours == files_of(tmp_path / "b")
-    with pytest.raises(UsageError, match="is there already"):
-        export(source, form, tmp_path / "a", Asked(features))
+    with pytest.raises(UsageError, match="already exists"):
+        export(source, form, tmp_path / "a", request=ExportRequest(features))
     assert files_of(tmp_path / "a") == ours
 
 
-def test_wrong_use_is_one_line_that_names_what_there_is(source: Path, whole: Path, tmp_path: Path) -> None:
+def test_wrong_use_gives_one_line_that_names_the_choices(source: Path, whole: Path, tmp_path: Path) -> None:
     for words, said in (
         (["--to", "butd-tvs"], "butd-tsv"),
         (["--to", "lxmert-tsv", "--feature", "vgg_grid"], "butd_objects or detectron2_objects"),
@@ -203,12 +203,12 @@ def test_wrong_use_is_one_line_that_names_what_there_is(source: Path, whole: Pat
         done = run("pipeline", "export", "--dataset", source, "--out", tmp_path / "o", *words)
         assert (done.code, said in done.err, len(done.err.splitlines())) == (2, True, 1), done.err
     with pytest.raises(UsageError, match="it has neither"):
-        export(whole, "butd-tsv", tmp_path / "o", Asked())
+        export(whole, "butd-tsv", tmp_path / "o", request=ExportRequest())
     assert not (tmp_path / "o").exists()
 
 
-def test_a_changed_shard_is_refused_by_name(source: Path, dataset: Path, tmp_path: Path) -> None:
+def test_the_error_for_a_changed_shard_names_it(source: Path, dataset: Path, tmp_path: Path) -> None:
     shard = sorted(dataset.glob("features/grid/*/shard-*"))[-1]
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
     with pytest.raises(IntegrityError, match=shard.name):
-        export(dataset, "webdataset", tmp_path / "o", Asked())
+        export(dataset, "webdataset", tmp_path / "o", request=ExportRequest())

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sample import faults, plan, texts
-from sample.make import FILES, make
+from m3h.sample import faults, plan, texts
+from m3h.sample.make import FILES, make
 
 SAMPLE = Path(__file__).parents[2] / "sample"
 EXPECTED = json.loads((SAMPLE / "expected.json").read_text(encoding="utf-8"))
@@ -209,7 +209,8 @@ def test_what_must_be_dropped_for_its_picture_is_spoilt_as_said():
     spoilt = {reason: [] for reason in ("grey_image", "not_a_jpeg", "broken_image")}
     for post_id, reason in EXPECTED["dropped_posts"].items():
         if reason in spoilt:
-            spoilt[reason].append(Image.open(SAMPLE / "images" / RECORDS[post_id][2][0]))
+            data = (SAMPLE / "images" / RECORDS[post_id][2][0]).read_bytes()
+            spoilt[reason].append(Image.open(io.BytesIO(data)))
     assert all(image.mode == "L" for image in spoilt["grey_image"])
     assert all(image.format == "PNG" for image in spoilt["not_a_jpeg"])
     for image in spoilt["broken_image"]:

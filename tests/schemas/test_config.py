@@ -2,8 +2,8 @@
 
 import pytest
 
-from schemas.config import Settings, as_plain, field_names, resolve
-from schemas.errors import UsageError
+from m3h.schemas.config import Settings, as_plain, field_names, resolve
+from m3h.schemas.errors import UsageError
 
 
 class Clean(Settings):

@@ -1,14 +1,17 @@
 """Exit codes, the one `error:` line, `--json`, and options with several values."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import console
-from schemas.errors import IntegrityError, UsageError
+from m3h.schemas import console
+from m3h.schemas.errors import IntegrityError, UsageError
+from tests.commands import environment
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
@@ -108,3 +111,12 @@ def test_spreading_twice_changes_nothing_more(argv):
 def test_spreading_loses_and_reorders_no_value(argv):
     spread = console.spread(argv, {"--seed", "--dumps"})
     assert [w for w in spread if not w.startswith("--")] == [w for w in argv if not w.startswith("--")]
+
+
+@pytest.mark.parametrize(("world_size", "ends"), [("", "done\nended\n"), ("1", "done\nended\n"), ("2", "done\n")])
+def test_of_several_processes_none_waits_for_the_end_of_python(world_size: str, ends: str) -> None:
+    code = "import atexit; from m3h.schemas.console import leave; atexit.register(print, 'ended'); print('done'); "
+    size = {"WORLD_SIZE": world_size} if world_size else {}
+    argv = [sys.executable, "-c", f"{code}leave(3)"]
+    done = subprocess.run(argv, env={**environment(), **size}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, ends)

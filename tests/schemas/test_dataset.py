@@ -4,18 +4,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from schemas.dataset import Dataset
-from schemas.errors import IntegrityError, UsageError
-from schemas.features import ArraySpec, FeatureSpec
-from schemas.files import publish_json, publish_table
-from schemas.manifest import FileEntry, Manifest
-from schemas.posts import POST_SCHEMA, Post, post_row
-from schemas.shards import shard_name, write_shard
+from m3h.schemas.dataset import Dataset
+from m3h.schemas.errors import IntegrityError, UsageError
+from m3h.schemas.feature_versions import FeatureVersion, FeatureVersions
+from m3h.schemas.features import ArraySpec, FeatureSpec
+from m3h.schemas.files import publish_json, publish_table
+from m3h.schemas.manifest import FileEntry, Manifest
+from m3h.schemas.posts import POST_SCHEMA, Post, post_row
+from m3h.schemas.shards import shard_name, write_shard
 
 GRID = FeatureSpec("grid", arrays=(ArraySpec("features", (2,), "float32"),))
 WORDS = FeatureSpec("ocr", columns=(("tokens", pa.list_(pa.string())),))
 PRINT = "0123456789abcdef"
 OLD = "f" * 16
+NO_ROWS = FeatureVersion(0, {}, (), (), {}, {}, ())
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def folder(tmp_path):
     name = f"features/ocr/{PRINT}/{shard_name(0, 1, '.parquet')}"
     write_shard(tmp_path / name, WORDS, {f"i{i}": {"tokens": ["w"] * i} for i in range(5)})
     add(name, 5)
-    manifest.features = {name: {"current": PRINT, "versions": {}} for name in ("grid", "ocr")}
+    manifest.features = {name: FeatureVersions.first(PRINT, NO_ROWS) for name in ("grid", "ocr")}
     manifest.write(tmp_path)
     return tmp_path
 
@@ -123,12 +125,14 @@ def test_a_dataset_without_posts_has_empty_splits(tmp_path):
 
 
 def test_a_feature_of_no_images_is_empty(tmp_path):
-    manifest = Manifest(features={name: {"current": PRINT, "versions": {}} for name in ("grid", "ocr")})
-    name = f"features/ocr/{PRINT}/feature.json"
-    publish_json(tmp_path / name, {"spec": WORDS.as_json()})
-    manifest.files[name] = FileEntry.of(tmp_path / name)
+    manifest = Manifest(features={name: FeatureVersions.first(PRINT, NO_ROWS) for name in ("grid", "ocr")})
+    for spec in (GRID, WORDS):
+        name = f"features/{spec.name}/{PRINT}/feature.json"
+        publish_json(tmp_path / name, {"spec": spec.as_json()})
+        manifest.files[name] = FileEntry.of(tmp_path / name)
     manifest.write(tmp_path)
-    assert Dataset(tmp_path).tensors("grid").rows == {}
+    grid = Dataset(tmp_path).tensors("grid")
+    assert (grid.rows, grid.arrays["features"].shape, grid.arrays["features"].dtype) == ({}, (0, 2), np.float32)
     table = Dataset(tmp_path).table("ocr")
     assert (table.num_rows, table.column_names) == (0, ["image_sha256", "tokens"])
 

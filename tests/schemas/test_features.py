@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import schemas.features
-from schemas.errors import FeatureError
-from schemas.features import ArraySpec, FeatureSpec, canonical_json, fingerprint
+from m3h.schemas import features
+from m3h.schemas.errors import FeatureError
+from m3h.schemas.features import ArraySpec, FeatureSpec, canonical_json, fingerprint
 
 GRID = FeatureSpec("grid", arrays=(ArraySpec("features", (2, 3)), ArraySpec("count", (), "int32")))
 WORDS = FeatureSpec("ocr", columns=(("tokens", pa.list_(pa.string())), ("text", pa.string())))
@@ -63,7 +63,7 @@ def test_any_change_of_a_part_changes_the_fingerprint(parts):
 
 def test_the_schema_version_is_part_of_the_fingerprint(monkeypatch):
     before = fingerprint(GRID, PARTS)
-    monkeypatch.setattr(schemas.features, "SCHEMA_VERSION", schemas.features.SCHEMA_VERSION + 1)
+    monkeypatch.setattr(features, "SCHEMA_VERSION", features.SCHEMA_VERSION + 1)
     assert fingerprint(GRID, PARTS) != before
 
 

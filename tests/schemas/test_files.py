@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.errors import IntegrityError
-from schemas.files import publish, publish_json, publish_text, read_json, sha256_file, temp_files
+from m3h.schemas.errors import IntegrityError
+from m3h.schemas.files import publish, publish_json, publish_text, read_json, sha256_file, temp_files
 
 
 def names(folder):

@@ -7,9 +7,10 @@ from dataclasses import asdict
 
 import pytest
 
-from schemas.errors import IntegrityError
-from schemas.files import publish_json, sha256_file
-from schemas.manifest import MANIFEST, MANIFEST_HASH, FileEntry, Manifest
+from m3h.schemas.errors import IntegrityError
+from m3h.schemas.feature_versions import FeatureVersion, FeatureVersions
+from m3h.schemas.files import publish_json, sha256_file
+from m3h.schemas.manifest import MANIFEST, MANIFEST_HASH, FileEntry, Manifest
 
 
 def manifest():
@@ -17,8 +18,15 @@ def manifest():
         config={"clean": {"min_tokens": 4}, "features": {"ocr": {"timeout": 10}}},
         inputs=[{"name": "d.jsonl", "format": "v1", "sha256": "ab"}],
         text={"version": 1},
-        counts={"read": 3, "kept": 1, "dropped": {"image": {"no_image": 2}}},
-        features={"ocr": {"current": "f" * 16, "history": ["f" * 16], "versions": {}}},
+        counts={
+            "read": 3,
+            "kept": 1,
+            "dropped": {"image": {"no_image": 2}},
+            "unread_fields": {"split": 2},
+            "splits": {"train": 1},
+            "leaks": {"groups": 0, "posts": 0},
+        },
+        features={"ocr": FeatureVersions.first("f" * 16, FeatureVersion(0, {}, (), (), {}, {}, ()))},
         files={"posts/part-00000-of-00001.parquet": FileEntry("cd" * 32, 123, 1)},
         lineage={"python": "3.11"},
         notes=["é"],
@@ -93,7 +101,7 @@ def test_another_schema_version_is_refused(tmp_path):
     raw = {**json.loads((tmp_path / MANIFEST).read_text()), "schema_version": 999}
     publish_json(tmp_path / MANIFEST, raw)
     (tmp_path / MANIFEST_HASH).write_text(f"{sha256_file(tmp_path / MANIFEST)}  {MANIFEST}\n")
-    with pytest.raises(IntegrityError, match="schema version 999, this m3h reads 1"):
+    with pytest.raises(IntegrityError, match="schema version 999, this m3h reads 2"):
         Manifest.read(tmp_path)
 
 

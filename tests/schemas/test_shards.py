@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -9,9 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.errors import IntegrityError
-from schemas.features import ArraySpec, FeatureSpec
-from schemas.shards import read_table_shard, read_tensor_shard, shard_count, shard_name, shard_slice, write_shard
+from m3h.schemas.errors import IntegrityError
+from m3h.schemas.features import ArraySpec, FeatureSpec
+from m3h.schemas.shards import (
+    new_hdf5,
+    read_table_shard,
+    read_tensor_shard,
+    shard_count,
+    shard_name,
+    shard_slice,
+    write_shard,
+)
 
 GRID = FeatureSpec("grid", arrays=(ArraySpec("features", (2, 3)), ArraySpec("boxes", (2, 4), "float32")))
 WORDS = FeatureSpec("ocr", columns=(("tokens", pa.list_(pa.string())), ("score", pa.float32())))
@@ -106,3 +115,10 @@ def test_names_sort_in_the_order_of_shards():
     assert shard_name(7, 64, ".h5") == "shard-00007-of-00064.h5"
     found = [shard_name(i, 12_000, ".h5") for i in range(12_000)]
     assert found == sorted(found)
+
+
+def test_a_shard_is_written_in_the_earliest_format_whose_bytes_are_the_same_in_all_versions(tmp_path: Path) -> None:
+    """The later formats hold the time of writing in some versions of h5py."""
+    with new_hdf5(tmp_path / "s.h5") as file:
+        assert file.libver[0] == "earliest"
+    assert (tmp_path / "s.h5").read_bytes()[8] == 0  # version of the superblock

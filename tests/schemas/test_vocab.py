@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.errors import IntegrityError
-from schemas.vocab import LABEL_SPECIALS, UNK, WORD_SPECIALS, Vocabulary
+from m3h.schemas.errors import IntegrityError
+from m3h.schemas.vocab import LABEL_SPECIALS, UNK, WORD_SPECIALS, Vocabulary
 
 WORDS = st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=4), max_size=30)
 

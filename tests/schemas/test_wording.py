@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.wording import wording
+from m3h.schemas.wording import wording
 
 
 @pytest.mark.parametrize(

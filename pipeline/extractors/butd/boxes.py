@@ -1,7 +1,7 @@
-"""Anchors and box arithmetic, by either of two conventions: Caffe's, and detectron2's.
+"""Anchors and box arithmetic in two conventions: Caffe's and detectron2's.
 
-A box is (x1, y1, x2, y2) in pixels. By Caffe's convention both corners are pixels that belong to it, so a box from 0 to
-15 is 16 wide; by detectron2's they are places between pixels, and it is 15 wide.
+A box is (x1, y1, x2, y2) in pixels. In Caffe's convention both corners are pixels of the box, so a box from 0 to 15 is
+16 wide. In detectron2's convention the corners are points between pixels, so it is 15 wide.
 """
 
 import math
@@ -11,21 +11,21 @@ import torch
 from torch import Tensor
 
 STRIDE = 16
-"""Pixels of the network's input from one cell of res4 to the next."""
+"""Distance between two cells of res4 in pixels of the network's input."""
 SCALES = (4, 8, 16, 32)
-"""Anchor sides in cells: 64 to 512 pixels."""
+"""Sides of the anchors in cells: 64 to 512 pixels."""
 RATIOS = (0.5, 1.0, 2.0)
-"""Height over width."""
+"""Height / width of the anchors."""
 
 
 @dataclass(frozen=True)
 class Convention:
     """How a family of weights codes boxes.
 
-    edge: what a box is wider than x2 - x1. min_side: proposals smaller than so many pixels of the original picture are
-    no proposals. box_weights: what the heads' deltas are multiples of, as in detectron2's BBOX_REG_WEIGHTS.
-    max_growth: a delta makes a side at most so many times as long. filter_first: small proposals go before the best
-    6000 are taken, not after.
+    edge: width of a box minus (x2 - x1). min_side: least side of a proposal in pixels of the original picture.
+    box_weights: the scale of the heads' deltas, as in detectron2's BBOX_REG_WEIGHTS. max_growth: largest factor by
+    which a delta lengthens a side. filter_first: whether small proposals are removed before the best 6000 are chosen,
+    or after.
     """
 
     name: str
@@ -35,8 +35,8 @@ class Convention:
     max_growth: float
     filter_first: bool
 
-    def asked(self, name: str) -> "Convention":
-        """The convention of that name, or this one for `auto`; the scale of deltas stays that of the weights."""
+    def resolve(self, name: str) -> "Convention":
+        """The convention `name`, with the box_weights of this one; this convention itself for `auto`."""
         return replace(CONVENTIONS[name], box_weights=self.box_weights) if name in CONVENTIONS else self
 
     def cell_anchors(self) -> Tensor:
@@ -50,7 +50,7 @@ CONVENTIONS = {convention.name: convention for convention in (CAFFE, DETECTRON2)
 
 
 def caffe_anchors() -> Tensor:
-    """py-faster-rcnn's: sides rounded to pixels, centred on (7.5, 7.5); ratio by ratio, its scales within."""
+    """The anchors of py-faster-rcnn, sorted by ratio, then by scale. Sides are rounded; the centre is (7.5, 7.5)."""
     anchors = []
     for ratio in RATIOS:
         width = round(math.sqrt(STRIDE * STRIDE / ratio))
@@ -62,7 +62,7 @@ def caffe_anchors() -> Tensor:
 
 
 def detectron2_anchors() -> Tensor:
-    """detectron2's: exact areas, centred on (0, 0); scale by scale, its ratios within."""
+    """The anchors of detectron2, sorted by scale, then by ratio. Areas are exact; the centre is (0, 0)."""
     anchors = []
     for scale in SCALES:
         for ratio in RATIOS:
@@ -72,7 +72,13 @@ def detectron2_anchors() -> Tensor:
 
 
 def grid_anchors(cell_a4: Tensor, height: int, width: int) -> Tensor:
-    """(height * width * A, 4): the anchors of every cell, row by row."""
+    """The anchors of every cell, row by row: (height * width * A, 4).
+
+    Args:
+        cell_a4: the A anchors of the cell at (0, 0).
+        height: number of rows of cells.
+        width: number of cells in a row.
+    """
     y, x = torch.meshgrid(
         torch.arange(height, device=cell_a4.device) * STRIDE,
         torch.arange(width, device=cell_a4.device) * STRIDE,
@@ -82,8 +88,17 @@ def grid_anchors(cell_a4: Tensor, height: int, width: int) -> Tensor:
     return (shift_k4 + cell_a4).reshape(-1, 4)
 
 
-def moved(boxes_n4: Tensor, deltas_n4: Tensor, weights: tuple[float, ...], convention: Convention) -> Tensor:
-    """Boxes after regression (Girshick 2015): centres by dx, dy of a side's length, sides by exp(dw), exp(dh)."""
+def apply_deltas(boxes_n4: Tensor, deltas_n4: Tensor, weights: tuple[float, ...], *, convention: Convention) -> Tensor:
+    """Boxes after regression (Girshick 2015).
+
+    The centre moves by dx and dy times the side. The sides are multiplied by exp(dw) and exp(dh).
+
+    Args:
+        boxes_n4: the boxes.
+        deltas_n4: dx, dy, dw, dh of each box.
+        weights: the four divisors of the deltas.
+        convention: how boxes are coded.
+    """
     dx, dy, dw, dh = (deltas_n4 / deltas_n4.new_tensor(weights)).unbind(-1)
     width = boxes_n4[..., 2] - boxes_n4[..., 0] + convention.edge
     height = boxes_n4[..., 3] - boxes_n4[..., 1] + convention.edge
@@ -94,8 +109,14 @@ def moved(boxes_n4: Tensor, deltas_n4: Tensor, weights: tuple[float, ...], conve
     return torch.stack((x - w, y - h, x + w, y + h), dim=-1)
 
 
-def clipped(boxes_n4: Tensor, size: tuple[int, int], convention: Convention) -> Tensor:
-    """Boxes cut at the edges of a picture of size (height, width)."""
+def clip_boxes(boxes_n4: Tensor, size: tuple[int, int], convention: Convention) -> Tensor:
+    """Boxes cut at the edges of a picture.
+
+    Args:
+        boxes_n4: the boxes.
+        size: height and width of the picture.
+        convention: how boxes are coded.
+    """
     height, width = size
     limit = boxes_n4.new_tensor([width, height, width, height]) - convention.edge
     return torch.minimum(boxes_n4.clamp(min=0), limit)

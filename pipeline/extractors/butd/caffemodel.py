@@ -1,6 +1,6 @@
-"""Layers and their arrays out of a .caffemodel, which is a protobuf message of Caffe's (BVLC) `NetParameter`.
+"""Reads the layers of a .caffemodel and their arrays. The file is a protobuf message `NetParameter` of Caffe (BVLC).
 
-Only names and blobs are read, so nothing of Caffe is needed.
+Only names and blobs are read, so Caffe is not needed.
 """
 
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from schemas.errors import UsageError
+from m3h.schemas.errors import UsageError
 
 Field = tuple[int, int | memoryview]
-"""Number of a field, and its varint or its bytes."""
+"""The number of a field, and its value: a varint or bytes."""
 
 LAYER, NAME, BLOBS = 100, 1, 7
 DATA, SHAPE, DIM, OLD_SHAPE = 5, 7, 1, (1, 2, 3, 4)
@@ -19,7 +19,7 @@ _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 
 
 def read_caffemodel(path: Path) -> dict[str, list[np.ndarray]]:
-    """Layer name -> its blobs, as `{name: [blob.data for blob in blobs] for name, blobs in net.params.items()}`."""
+    """Each layer's blobs by its name, as `{name: [b.data for b in blobs] for name, blobs in net.params.items()}`."""
     layers: dict[str, list[np.ndarray]] = {}
     try:
         for number, layer in _fields(memoryview(path.read_bytes())):

@@ -1,17 +1,17 @@
-"""Region proposals (Ren et al. 2015): the RPN's regressed anchors, the best 6000 of them, 300 after suppression."""
+"""Region proposals (Ren et al. 2015): the best 6000 of the RPN's regressed anchors, then 300 of these by NMS."""
 
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from pipeline.extractors.butd.boxes import Convention, clipped, grid_anchors, moved
+from m3h.pipeline.extractors.butd.boxes import Convention, apply_deltas, clip_boxes, grid_anchors
 
 RPN_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
 class ProposalRules:
-    """before, after: the best proposals kept before and after suppression. overlap: IoU above which one goes."""
+    """before, after: proposals that are kept before and after suppression. overlap: IoU that suppresses a proposal."""
 
     before: int = 6000
     after: int = 300
@@ -22,41 +22,58 @@ def propose(
     objectness_ahw: Tensor,
     deltas_bhw: Tensor,
     cell_a4: Tensor,
+    *,
     size: tuple[int, int],
     scale: float,
     convention: Convention,
     rules: ProposalRules,
 ) -> tuple[Tensor, Tensor]:
-    """(n, 4) boxes and (n,) objectness, best first; ties keep the order of the anchors.
+    """Boxes (n, 4) and objectness (n,), best first. Ties keep the order of the anchors.
 
-    objectness_ahw: (12, H, W); deltas_bhw: (48, H, W), four an anchor. size: (height, width) of the network's input.
-    scale: pixels of it a pixel of the original picture.
+    Args:
+        objectness_ahw: (12, H, W).
+        deltas_bhw: (48, H, W), four per anchor.
+        cell_a4: the anchors of the cell at (0, 0).
+        size: height and width of the network's input in pixels.
+        scale: pixels of the input per pixel of the original picture.
+        convention: how boxes are coded.
+        rules: how many proposals are kept.
     """
     _, height, width = objectness_ahw.shape
     score_n = objectness_ahw.permute(1, 2, 0).reshape(-1).float()
     deltas_n4 = deltas_bhw.permute(1, 2, 0).reshape(-1, 4).float()
-    boxes_n4 = moved(grid_anchors(cell_a4.float(), height, width), deltas_n4, RPN_WEIGHTS, convention)
-    boxes_n4 = clipped(boxes_n4, size, convention)
+    anchors_n4 = grid_anchors(cell_a4.float(), height, width)
+    boxes_n4 = apply_deltas(anchors_n4, deltas_n4, RPN_WEIGHTS, convention=convention)
+    boxes_n4 = clip_boxes(boxes_n4, size, convention)
+    min_side = convention.min_side * scale
     if convention.filter_first:
-        boxes_n4, score_n = _large(boxes_n4, score_n, scale, convention)
+        large_n = _is_large(boxes_n4, min_side, convention)
+        boxes_n4, score_n = boxes_n4[large_n], score_n[large_n]
     score_n, order_n = score_n.sort(descending=True, stable=True)
     boxes_n4, score_n = boxes_n4[order_n[: rules.before]], score_n[: rules.before]
     if not convention.filter_first:
-        boxes_n4, score_n = _large(boxes_n4, score_n, scale, convention)
-    kept = suppressed(boxes_n4, score_n, rules.overlap, convention)[: rules.after]
+        large_n = _is_large(boxes_n4, min_side, convention)
+        boxes_n4, score_n = boxes_n4[large_n], score_n[large_n]
+    kept = suppress(boxes_n4, score_n, rules.overlap, convention=convention)[: rules.after]
     return boxes_n4[kept], score_n[kept]
 
 
-def suppressed(boxes_n4: Tensor, score_n: Tensor, overlap: float, convention: Convention) -> Tensor:
-    """Indices that non-maximum suppression leaves, best first."""
+def suppress(boxes_n4: Tensor, score_n: Tensor, overlap: float, *, convention: Convention) -> Tensor:
+    """The indices of the boxes that non-maximum suppression keeps, best first.
+
+    Args:
+        boxes_n4: the boxes.
+        score_n: their scores.
+        overlap: a box is removed when its IoU with a better one is above this value.
+        convention: how boxes are coded.
+    """
     from torchvision.ops import nms
 
     far_corner = boxes_n4.new_tensor([0.0, 0.0, convention.edge, convention.edge])
     return nms(boxes_n4 + far_corner, score_n, overlap)
 
 
-def _large(boxes_n4: Tensor, score_n: Tensor, scale: float, convention: Convention) -> tuple[Tensor, Tensor]:
+def _is_large(boxes_n4: Tensor, min_side: float, convention: Convention) -> Tensor:
+    """(N,) whether both sides of a box have at least `min_side` pixels; for 0, whether the box is not empty."""
     side_n2 = boxes_n4[:, 2:] - boxes_n4[:, :2] + convention.edge
-    smallest = convention.min_side * scale
-    keep_n = ((side_n2 >= smallest) if smallest else (side_n2 > 0)).all(dim=1)
-    return boxes_n4[keep_n], score_n[keep_n]
+    return ((side_n2 >= min_side) if min_side else (side_n2 > 0)).all(dim=1)

@@ -1,1 +1,1 @@
-"""Everything of `detectron2_objects` that speaks detectron2."""
+"""The parts of `detectron2_objects` that use detectron2's own interfaces."""

@@ -1,10 +1,10 @@
-"""Whether detectron2 is here, and exactly which one."""
+"""Whether detectron2 is installed, and its exact version."""
 
 import hashlib
 from functools import cache
 from pathlib import Path
 
-from schemas.errors import UsageError
+from m3h.schemas.errors import UsageError
 
 COMMIT = "02b5c4e295e990042a714712c21dc79b731e8833"
 INSTALL = (
@@ -14,7 +14,7 @@ INSTALL = (
 
 
 def require() -> Path:
-    """detectron2's folder; UsageError with the command that installs it where it is not here, or does not load."""
+    """detectron2's folder. UsageError with the install command when it is not installed or cannot be loaded."""
     try:
         import detectron2.modeling
     except ImportError as error:
@@ -26,7 +26,10 @@ def require() -> Path:
 
 @cache
 def engine_version() -> str:
-    """Such as `detectron2 0.6 sha256:…`: the hash of its Python files, for its number has stood still since 2021."""
+    """The version, for example `detectron2 0.6 sha256:…`.
+
+    It contains a hash of detectron2's Python files, because its version number has not changed since 2021.
+    """
     folder = require()
     import detectron2
 

@@ -1,14 +1,14 @@
-"""The hostile server, rules that reach it, and the gate that judges what it sends."""
+"""The hostile server, crawl rules that allow its addresses, and the validator for its pictures."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from pipeline.crawl.rules import CrawlRules
-from pipeline.gate import gate_of
-from pipeline.images import StoredImage
-from pipeline.rules import ImageRules
+from m3h.pipeline.crawl.rules import CrawlRules
+from m3h.pipeline.images.store import StoredImage
+from m3h.pipeline.images.validator import validator_of
+from m3h.pipeline.rules import ImageRules
 from tests.pipeline.crawl.hostile import Server, serving
 
 
@@ -19,7 +19,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def rules_for(server: Server, **changes: Any) -> CrawlRules:
-    """A fast pace, and times that only a dead machine needs; the server's addresses and ports are allowed."""
+    """Rules with a fast pace and generous time limits that allow the server's addresses and ports."""
     fields: dict[str, Any] = {
         "contact": "me@example.org",
         "deadline_seconds": 120.0,
@@ -40,10 +40,10 @@ SHORT = {
     "crawl_timeout": {"deadline_seconds": 1.0},
     "crawl_stalled": {"read_seconds": 0.4},
     "crawl_connect": {"connect_seconds": 0.4},
-    "crawl_throttled": {"deadline_seconds": 10.0},  # a bare 429 pauses for less, an hour is more
+    "crawl_throttled": {"deadline_seconds": 10.0},  # a 429 without Retry-After pauses for less, an hour is more
 }
-"""Of each reason that a clock decides, the one time that is short."""
+"""For each reason that depends on a time limit: the setting that makes this limit short."""
 
 
-def gate(body: bytes) -> StoredImage:
-    return gate_of(ImageRules()).inspect(body)
+def validator(body: bytes) -> StoredImage:
+    return validator_of(ImageRules()).inspect(body)

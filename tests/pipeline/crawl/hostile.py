@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import gzip
 import io
+import re
 import socket
 import ssl
 import struct
@@ -167,6 +168,19 @@ async def redirects_here(reply: Reply, request: Request) -> None:
     if request.path.endswith("/there"):
         return await reply.send(picture_of(request))
     return await reply.send(b"", "302 Found", Location=request.path + "/there")
+
+
+ESCAPED = "/redirects_escaped/a%2Fb%7E%28c%29/it%27s.jpg?sig=q%2BPP%3D&u=https%3A%2F%2Fx.org%2Fy&n=it%27s,a+b"
+"""Another spelling of it is another URL."""
+
+
+@behaves()
+async def redirects_escaped(reply: Reply, request: Request) -> None:
+    if request.path == ESCAPED:
+        return await reply.send(picture_of(request))
+    if re.fullmatch(r"/redirects_escaped/\d+\.jpg", request.path):
+        return await reply.send(b"", "302 Found", Location=ESCAPED)
+    return await reply.send(b"", "403 Forbidden")
 
 
 @behaves()

@@ -4,11 +4,11 @@ import hashlib
 
 import pytest
 
-from pipeline.crawl.faults import REASONS
-from pipeline.crawl.fetch import Target
-from pipeline.crawl.ledger import CrawlRow, read_table
-from pipeline.crawl.room import crawl_into
-from tests.pipeline.crawl.conftest import SHORT, gate, rules_for
+from m3h.pipeline.crawl.crawler import crawl_into
+from m3h.pipeline.crawl.faults import REASONS
+from m3h.pipeline.crawl.fetch import Target
+from m3h.pipeline.crawl.ledger import CrawlRow, read_table
+from tests.pipeline.crawl.conftest import SHORT, rules_for, validator
 from tests.pipeline.crawl.hostile import BEHAVIOURS, EXPECTED, Server
 
 
@@ -20,9 +20,9 @@ def rows(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     for short in ("", *SHORT):
         names = [name for name, reason in EXPECTED.items() if (reason if reason in SHORT else "") == short]
         rules = rules_for(server, concurrency=200, **SHORT.get(short, {}))
-        summary = crawl_into(folder, [Target(server.url(name)) for name in names], rules, gate)
+        summary = crawl_into(folder, [Target(server.url(name)) for name in names], rules, validator=validator)
         settled += summary.settled
-        assert not summary.broken
+        assert not summary.bugs
     assert settled == len(BEHAVIOURS)
     by_url = read_table(folder / "crawl.parquet")
     for row in by_url.values():

@@ -1,7 +1,7 @@
-"""No address but the ones the user meant is ever dialled.
+"""The crawler connects only to addresses that the user intended.
 
-The socket's `connect` is replaced beneath the guard: it notes every address and dials none, so that nothing would leave
-this machine even if the guard failed.
+The socket's `connect` is replaced below the guard. The replacement records every address and connects to none, so
+nothing leaves this machine even if the guard fails.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.crawl import client
-from pipeline.crawl.faults import CrawlFault
-from pipeline.crawl.fetch import Fetched, Target, crawl
-from pipeline.crawl.guard import Guard, Refused, is_public
-from pipeline.crawl.rules import CrawlRules
+from m3h.pipeline.crawl import client
+from m3h.pipeline.crawl.faults import CrawlFault
+from m3h.pipeline.crawl.fetch import Fetched, Target, crawl
+from m3h.pipeline.crawl.guard import AddressRefused, Guard, is_public
+from m3h.pipeline.crawl.rules import CrawlRules
 from tests.pipeline.crawl.conftest import rules_for
 from tests.pipeline.crawl.hostile import ADDRESSES, Server
 
@@ -40,12 +40,12 @@ NAMES: dict[str, list[list[str]]] = {
     "localhost": [["127.0.0.1"]],
     "10.0.0.7.nip.example": [["10.0.0.7"]],
 }
-"""What each name resolves to: at first, and then."""
+"""The addresses of each name in its first, second, ... lookup. The last list stays valid."""
 
 
 @pytest.fixture
 def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every address that reached the system's connect; all are refused. Names resolve as NAMES says."""
+    """The addresses that reached the system's `connect`, which refuses all of them. Names resolve as in NAMES."""
     seen: list[str] = []
     lookups: dict[str, int] = {}
 
@@ -173,14 +173,14 @@ URLS = {
 }
 
 
-def test_no_url_of_more_than_a_hundred_leads_inside(dialled: list[str]) -> None:
+def test_no_url_leads_to_an_internal_address(dialled: list[str]) -> None:
     assert len(URLS) >= 120
     found = fetch(list(URLS), RULES)
     assert {url: fetched.reason for url, fetched in found.items()} == URLS
     assert dialled == []
 
 
-def test_public_addresses_are_dialled(dialled: list[str]) -> None:
+def test_public_addresses_are_connected(dialled: list[str]) -> None:
     """The notes of the other tests would show a request: here are some."""
     urls = ["http://93.184.216.34/", "http://public.example/", "https://[2606:2800:220:1::1]/", "http://nat64.example/"]
     found = fetch([*urls, "http://public6.example/", "http://nowhere.example/"], RULES)
@@ -188,7 +188,7 @@ def test_public_addresses_are_dialled(dialled: list[str]) -> None:
     assert {fetched.reason for fetched in found.values()} == {"crawl_connect", "crawl_dns"}
 
 
-def test_a_name_that_changes_its_answer_is_dialled_where_it_was_checked(dialled: list[str]) -> None:
+def test_a_name_that_changes_its_address_is_connected_at_the_checked_address(dialled: list[str]) -> None:
     fetch([f"http://flips.example/{i}.jpg" for i in range(5)], RULES)
     assert set(dialled) == {"93.184.216.34"}
 
@@ -201,7 +201,7 @@ def test_a_name_in_the_allow_list_may_be_private_and_no_other_name_with_its_addr
     assert set(dialled) == {"10.0.0.7"}
 
 
-def test_robots_txt_is_asked_for_under_the_same_guard(dialled: list[str]) -> None:
+def test_robots_txt_passes_the_same_guard(dialled: list[str]) -> None:
     found = fetch(["http://private.example/a.jpg"], RULES.model_copy(update={"robots": True}))
     assert (found["http://private.example/a.jpg"].reason, dialled) == ("crawl_forbidden_address", [])
 
@@ -254,7 +254,7 @@ async def _closed(server: asyncio.Server) -> None:
     server.close()
 
 
-def test_no_redirect_leads_inside(real_server: tuple[str, list[str]]) -> None:
+def test_no_redirect_leads_to_an_internal_address(real_server: tuple[str, list[str]]) -> None:
     from urllib.parse import quote
 
     base, dialled = real_server
@@ -307,7 +307,7 @@ def test_nothing_is_sent_to_a_peer_that_is_refused_even_when_both_other_checks_f
 @pytest.mark.parametrize("address", CLOSED_V4 + CLOSED_V6)
 def test_no_socket_is_made_for(address: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with pytest.raises(Refused):
+    with pytest.raises(AddressRefused):
         Guard(RULES).open_socket((family, socket.SOCK_STREAM, 6, "", (address, 80)))
 
 
@@ -326,13 +326,13 @@ def test_no_ipv6_address_outside_the_global_unicast_block_is_public(address: ipa
 
 
 @given(st.integers(0, 2**32 - 1).map(ipaddress.IPv4Address))
-def test_an_embedded_address_is_judged_as_itself(inner: ipaddress.IPv4Address) -> None:
+def test_an_embedded_ipv4_address_decides(inner: ipaddress.IPv4Address) -> None:
     assert is_public(ipaddress.IPv6Address(f"::ffff:{inner}")) == is_public(inner)
     assert is_public(ipaddress.IPv6Address(f"64:ff9b::{inner}")) == is_public(inner)
     assert not is_public(ipaddress.IPv6Address((0x2002 << 112) | (int(inner) << 80)))
 
 
-def test_the_first_hop_of_the_system_is_one_maker_of_sockets() -> None:
+def test_the_guard_makes_all_sockets() -> None:
     """The connector asks the guard for every socket."""
 
     async def maker() -> Any:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from pipeline.crawl.optout import refusing_directive, reserves_mining, tdm_rules
-from pipeline.crawl.sizes import variants
+from m3h.pipeline.crawl.optout import refusing_directive, reserves_mining, tdm_rules
+from m3h.pipeline.crawl.sizes import variants
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_x_robots_tag(values: list[str], expected: str | None) -> None:
 
 
 @given(st.lists(st.text(max_size=60), max_size=5))
-def test_no_header_breaks_the_reading(values: list[str]) -> None:
+def test_no_header_makes_the_parser_fail(values: list[str]) -> None:
     assert refusing_directive(values, "m3h") is None or any("no" in value.lower() for value in values)
 
 
@@ -57,7 +57,7 @@ def reserved(entries: object, path: str) -> bool:
     return rules is not None and not rules.can_fetch(f"http://h.example{path}", "m3h")
 
 
-def test_the_longest_location_of_a_tdm_file_counts() -> None:
+def test_the_longest_matching_location_of_a_tdm_file_decides() -> None:
     entries = [
         {"location": "/", "tdm-reservation": 1},
         {"location": "/open/", "tdm-reservation": 0},
@@ -88,7 +88,7 @@ def test_a_file_that_reserves_nothing(entries: object) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"\xff\xfe", b"[" * 100_000])
-def test_a_file_that_is_none(body: bytes) -> None:
+def test_an_invalid_tdm_file_reserves_nothing(body: bytes) -> None:
     assert tdm_rules(body) is None
 
 

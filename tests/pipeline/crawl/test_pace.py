@@ -1,4 +1,4 @@
-"""One host's pace and who is next, on a clock that jumps instead of waiting."""
+"""The pace of a host and the order of targets, on a clock that jumps ahead instead of waiting."""
 
 import asyncio
 import math
@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.crawl.client import backoff, retry_after
-from pipeline.crawl.frontier import Frontier, Target
-from pipeline.crawl.hosts import Host, Hosts, NotYet, host_of
-from pipeline.crawl.rules import CrawlRules
+from m3h.pipeline.crawl.client import backoff, retry_after
+from m3h.pipeline.crawl.frontier import Frontier, Target
+from m3h.pipeline.crawl.hosts import Host, Hosts, TurnTooLate, host_of, pause_of
+from m3h.pipeline.crawl.rules import CrawlRules
 
 T = TypeVar("T")
 
 
 class _Jumping(selectors.SelectSelector):
-    """Waiting takes no time, but the clock goes on by it."""
+    """A wait takes no real time, but it advances the clock."""
 
     now = 0.0
 
@@ -57,14 +57,14 @@ def now() -> float:
 async def granted(host: Host, arrival: float, deadline: float = math.inf) -> float | None:
     await asyncio.sleep(arrival)
     try:
-        await host.turn(deadline)
-    except NotYet:
+        await host.wait_for_turn(deadline)
+    except TurnTooLate:
         return None
     return now()
 
 
 def host(rate: float, name: str = "h") -> Host:
-    return Hosts(CrawlRules(host_rate=rate)).of(name)
+    return Hosts(CrawlRules(host_rate=rate)).get(name)
 
 
 ARRIVALS = st.lists(st.floats(0, 20, allow_nan=False), min_size=1, max_size=60)
@@ -72,11 +72,12 @@ ARRIVALS = st.lists(st.floats(0, 20, allow_nan=False), min_size=1, max_size=60)
 
 @given(st.floats(0.2, 40), ARRIVALS)
 def test_no_second_of_the_servers_clock_sees_more_than_the_rate(rate: float, arrivals: list[float]) -> None:
-    """Also where each request takes up to 100 ms longer than another: windows of 1.1 s on our side."""
+    """Even when one request takes up to 100 ms longer than another: so the window is 1.1 s on our clock."""
 
     async def all_of_them() -> list[float]:
         one = host(rate)
-        return sorted(filter(None.__ne__, await asyncio.gather(*(granted(one, a) for a in arrivals))))
+        turns = await asyncio.gather(*(granted(one, a) for a in arrivals))
+        return sorted(turn for turn in turns if turn is not None)
 
     times = run(all_of_them())
     assert len(times) == len(arrivals)
@@ -85,7 +86,7 @@ def test_no_second_of_the_servers_clock_sees_more_than_the_rate(rate: float, arr
 
 
 @given(st.floats(0.5, 20), ARRIVALS, st.floats(0, 10), st.floats(0, 10))
-def test_no_request_goes_out_while_the_host_wants_none(
+def test_no_request_is_sent_during_a_pause_of_the_host(
     rate: float, arrivals: list[float], at: float, seconds: float
 ) -> None:
     async def all_of_them() -> list[float | None]:
@@ -99,29 +100,75 @@ def test_no_request_goes_out_while_the_host_wants_none(
         return times
 
     times = run(all_of_them())
-    assert not [time for time in times if time is None or at < time < at + seconds]
+    rounding = 1e-9  # of the loop's clock, which adds to a time of its own
+    assert not [time for time in times if time is None or at < time < at + seconds - rounding]
 
 
-def test_whoever_cannot_be_served_in_time_learns_it_at_once_and_takes_no_turn() -> None:
+def test_a_request_that_would_be_too_late_fails_at_once_and_takes_no_turn() -> None:
     async def story() -> tuple[float, float]:
         one = host(1.1)  # a second between two
-        await one.turn(10)
+        await one.wait_for_turn(10)
         one.block(5)
-        with pytest.raises(NotYet) as late:
-            await one.turn(deadline=4.9)
+        with pytest.raises(TurnTooLate) as late:
+            await one.wait_for_turn(deadline=4.9)
         assert now() == 0
-        await one.turn(deadline=5)
+        await one.wait_for_turn(deadline=5)
         return late.value.seconds, now()
 
     assert run(story()) == (5, 5)
 
 
-def test_a_crawl_delay_holds_from_the_request_before_it_was_known() -> None:
+def test_pauses_double_until_the_host_rests_and_an_answer_ends_them() -> None:
+    rules = CrawlRules(host_rate=10, backoff_seconds=1, backoff_max_seconds=100, refusals=4, rest_seconds=3600)
+
+    async def story() -> list[float]:
+        one, pauses = host(10), []
+        for _ in range(3):
+            await one.wait_for_turn(math.inf)
+            pauses.append(one.refused(0, rules))
+            assert one.refused(0, rules) == pytest.approx(pauses[-1])  # under way when it refused: counts once
+        await one.wait_for_turn(math.inf)
+        one.answered()
+        began = now()
+        await one.wait_for_turn(math.inf)
+        assert now() - began == pytest.approx(0.11)  # at its usual pace again
+        pauses.append(one.refused(7, rules))
+        for _ in range(3):
+            await one.wait_for_turn(math.inf)
+            pauses.append(one.refused(0, rules))
+        return pauses
+
+    first, second, third, asked_for, *more, rest = run(story())
+    assert 1 <= first <= 2 <= second <= 4 <= third <= 8
+    assert asked_for == 7  # what it asks for, where that is longer
+    assert 2 <= more[0] <= 4 <= more[1] <= 8
+    assert rest == 3600
+
+
+def test_a_host_that_refused_is_asked_by_one_picture_after_the_other() -> None:
+    rules = CrawlRules(host_rate=10, backoff_seconds=1)
+
+    async def story() -> tuple[float, list[float]]:
+        one = host(10)
+        await one.wait_for_turn(math.inf)
+        pause = one.refused(0, rules)
+        return pause, [time for time in await asyncio.gather(*(granted(one, 0) for _ in range(3))) if time is not None]
+
+    pause, times = run(story())
+    assert times == pytest.approx([pause, 2 * pause, 3 * pause])
+
+
+@given(st.integers(1, 5000), st.floats(0.1, 5), st.floats(0.1, 60))
+def test_no_pause_is_longer_than_the_longest(refusals: int, base: float, most: float) -> None:
+    assert min(base, most) <= pause_of(CrawlRules(backoff_seconds=base, backoff_max_seconds=most), refusals) <= most
+
+
+def test_a_crawl_delay_counts_from_the_request_before_it_was_known() -> None:
     async def story() -> list[float]:
         one = host(11)  # a tenth of a second
         times = []
         for _ in range(3):
-            await one.turn(100)
+            await one.wait_for_turn(100)
             times.append(now())
             one.slow_down(3.0)
         return times
@@ -138,22 +185,22 @@ def picked(frontier: Frontier) -> str | None:
     return found and found[0].url.removeprefix("http://").removesuffix(".jpg").replace(".example/", "")
 
 
-def test_hosts_take_turns_and_none_has_more_than_its_share_under_way() -> None:
+def test_hosts_take_turns_and_none_exceeds_its_concurrency() -> None:
     async def story() -> list[str | None]:
         hosts = Hosts(CrawlRules(host_concurrency=2))
-        frontier = Frontier(iter(targets("a1", "a2", "a3", "a4", "b1", "b2", "b3")), hosts, 100, 600)
+        frontier = Frontier(iter(targets("a1", "a2", "a3", "a4", "b1", "b2", "b3")), hosts, 100, patience=600)
         first = [picked(frontier) for _ in range(6)]
-        frontier.done(hosts.of("a.example"))
+        frontier.done(hosts.get("a.example"))
         return [*first, picked(frontier), picked(frontier)]
 
     assert run(story()) == ["a1", "b1", "a2", "b2", None, None, "a3", None]
 
 
-def test_a_host_that_wants_a_pause_holds_up_nobody_else() -> None:
+def test_a_pause_of_one_host_does_not_delay_the_others() -> None:
     async def story() -> list[str | None]:
         hosts = Hosts(CrawlRules())
-        frontier = Frontier(iter(targets("a1", "a2", "b1")), hosts, 100, 600)
-        hosts.of("a.example").block(7)
+        frontier = Frontier(iter(targets("a1", "a2", "b1")), hosts, 100, patience=600)
+        hosts.get("a.example").block(7)
         found = [picked(frontier), picked(frontier)]
         wake = frontier.wake_at()
         assert wake == 7
@@ -163,16 +210,16 @@ def test_a_host_that_wants_a_pause_holds_up_nobody_else() -> None:
     assert run(story()) == ["b1", None, "a1", "a2", None]
 
 
-def test_a_host_that_wants_too_long_a_pause_is_not_waited_for() -> None:
+def test_a_host_with_too_long_a_pause_is_not_waited_for() -> None:
     async def story() -> str | None:
         hosts = Hosts(CrawlRules())
-        hosts.of("a.example").block(601)
-        return picked(Frontier(iter(targets("a1")), hosts, 100, 600))
+        hosts.get("a.example").block(601)
+        return picked(Frontier(iter(targets("a1")), hosts, 100, patience=600))
 
     assert run(story()) == "a1"
 
 
-def test_targets_are_read_as_far_as_the_window_and_no_further() -> None:
+def test_targets_are_read_only_as_far_as_the_window() -> None:
     read = 0
 
     def endless() -> Any:
@@ -182,7 +229,7 @@ def test_targets_are_read_as_far_as_the_window_and_no_further() -> None:
             yield Target(f"http://h{read}.example/")
 
     async def story() -> list[int]:
-        frontier = Frontier(endless(), Hosts(CrawlRules()), 10, 600)
+        frontier = Frontier(endless(), Hosts(CrawlRules()), 10, patience=600)
         seen = []
         for _ in range(3):
             frontier.pick(now())
@@ -194,11 +241,11 @@ def test_targets_are_read_as_far_as_the_window_and_no_further() -> None:
 
 @settings(max_examples=40)
 @given(st.lists(st.integers(0, 4), max_size=20), st.data())
-def test_every_target_is_picked_exactly_once_whatever_comes_back(names: list[int], data: st.DataObject) -> None:
+def test_every_target_ends_exactly_once_even_if_some_go_back(names: list[int], data: st.DataObject) -> None:
     async def story() -> list[str]:
         hosts = Hosts(CrawlRules(host_concurrency=2))
         wanted = [Target(f"http://{name}.example/{i}") for i, name in enumerate(names)]
-        frontier = Frontier(iter(wanted), hosts, 7, 600)
+        frontier = Frontier(iter(wanted), hosts, 7, patience=600)
         under_way: list[tuple[Target, Host]] = []
         ended: list[str] = []
         while True:
@@ -242,7 +289,7 @@ def test_the_host_of_a_url(url: str, expected: str) -> None:
 
 
 @given(st.text(max_size=30))
-def test_every_text_has_a_host_if_only_none(text: str) -> None:
+def test_any_text_has_a_host_or_an_empty_one(text: str) -> None:
     assert isinstance(host_of(text), str)
 
 
@@ -264,6 +311,6 @@ def test_retry_after_as_a_date() -> None:
 
 
 @given(st.integers(0, 40), st.floats(0.1, 5), st.floats(0.1, 60))
-def test_the_wait_before_a_retry_is_under_a_doubling_ceiling(attempt: int, base: float, most: float) -> None:
+def test_the_wait_before_a_retry_stays_below_a_doubling_maximum(attempt: int, base: float, most: float) -> None:
     seconds = backoff(CrawlRules(backoff_seconds=base, backoff_max_seconds=most), attempt)
     assert 0 <= seconds <= min(most, base * 2**attempt)

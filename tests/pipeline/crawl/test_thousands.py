@@ -1,4 +1,4 @@
-"""Every behaviour 25 times in one crawl, judged by the server's own log."""
+"""One crawl meets every behaviour of the server 25 times; the server's own log shows whether it behaves well."""
 
 import asyncio
 import itertools
@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.crawl.fetch import Fetched, Target, crawl
-from schemas.errors import ImageFault
-from tests.pipeline.crawl.conftest import gate, rules_for
+from m3h.pipeline.crawl.fetch import Fetched, Target, crawl
+from m3h.schemas.errors import ImageFault
+from tests.pipeline.crawl.conftest import rules_for, validator
 from tests.pipeline.crawl.hostile import ADDRESSES, BEHAVIOURS, EXPECTED, Request, serving
 
 pytestmark = pytest.mark.slow
@@ -63,7 +63,7 @@ def crawl_all(folder: Path) -> Ran:
         reason = fetched.reason
         if fetched.body:
             try:
-                gate(fetched.body)
+                validator(fetched.body)
             except ImageFault as fault:
                 reason = fault.reason
         reasons[fetched.url.split("/")[3]].append(reason)
@@ -111,7 +111,7 @@ class watching_memory:
         self._thread.join()
 
 
-def test_every_picture_is_in_exactly_its_class(ran: Ran) -> None:
+def test_every_picture_has_its_expected_result(ran: Ran) -> None:
     excused = {"crawl_stalled"} if ran.held_up else set()
     assert {name: set(reasons) - (excused - {EXPECTED[name]}) for name, reasons in ran.reasons.items()} == {
         name: {reason} for name, reason in EXPECTED.items()
@@ -119,7 +119,7 @@ def test_every_picture_is_in_exactly_its_class(ran: Ran) -> None:
     assert {len(reasons) for reasons in ran.reasons.values()} == {TIMES}
 
 
-def test_no_picture_is_held_longer_than_its_deadline_and_a_second(ran: Ran) -> None:
+def test_no_download_takes_a_second_longer_than_its_deadline(ran: Ran) -> None:
     """The time in which the machine itself stood still aside."""
     held_up = sum(end - begin for begin, end in ran.stalls)
     assert max(ran.seconds) <= DEADLINE + 1 + held_up
@@ -152,13 +152,13 @@ def test_a_host_that_asks_for_a_pause_gets_it(ran: Ran) -> None:
         assert not [seconds for seconds in after if seconds < pause - 0.05], name
 
 
-def test_nothing_is_fetched_that_a_site_forbids(ran: Ran) -> None:
+def test_nothing_is_requested_that_a_site_forbids(ran: Ran) -> None:
     for name in ("robots_forbid", "robots_forbid_us", "robots_are_down", "robots_disconnect", "reserves_in_a_file"):
         paths = {request.path for request in ran.log[ADDRESSES[name]]}
         assert not [path for path in paths if path.endswith(".jpg")], name
 
 
-def test_a_sites_files_are_asked_for_once_a_site(ran: Ran) -> None:
+def test_the_files_of_a_site_are_requested_once(ran: Ran) -> None:
     counts = [
         sum(request.path == path for request in requests)
         for (name, address), path in itertools.product(ADDRESSES.items(), ("/robots.txt", "/.well-known/tdmrep.json"))

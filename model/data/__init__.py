@@ -1,0 +1,1 @@
+"""From a dataset's posts and shards to padded, masked batches."""

@@ -1,0 +1,162 @@
+"""Ranked keyphrases of encoded posts, from the part of the system that ranks."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+
+from m3h.model.config import Config
+from m3h.model.data.batch import EOS_ID, UNK_ID, Batch
+from m3h.model.data.encoding import Encoded, batches_by_length
+from m3h.model.data.posts import Posts, Vocabularies
+from m3h.model.decoding.beam_search import SearchOptions, beam_search
+from m3h.model.decoding.rank_fusion import Candidate, fuse_rankings
+from m3h.model.decoding.rescoring import Proposals, rescore
+from m3h.model.networks.classifier import best_labels
+from m3h.model.networks.unified import KeyphraseModel
+from m3h.model.systems import get_system, resolve_ranking
+from m3h.model.text.stemming import is_present, stem, stem_phrase
+
+
+@dataclass(frozen=True)
+class RankedPhrase:
+    """A predicted keyphrase.
+
+    score: its probability, or in a combined list the score that it is ranked by. A generator ranks by the mean log P
+    of the words, so the probabilities in its list need not fall.
+    """
+
+    phrase: str
+    score: float
+
+
+def predict(
+    model: KeyphraseModel, encoded: Encoded, vocabularies: Vocabularies, *, config: Config
+) -> list[list[RankedPhrase]]:
+    """Up to `n_best` phrases a post, best first, in the order of the posts. Puts the model into evaluation mode.
+
+    Args:
+        model: of the system that `config` names.
+        encoded: the posts.
+        vocabularies: of the training posts.
+        config: how to search and rank.
+    """
+    if not get_system(config.system).trainable:
+        return extraction_oracle(encoded.posts)
+    model.eval()
+    ranked: list[list[RankedPhrase]] = [[] for _ in encoded.sources]
+    for rows in batches_by_length(encoded.source.lengths(), config.search_batch):
+        lists = _ranked(model, encoded.posts_batch(rows), encoded, vocabularies=vocabularies, config=config)
+        for row, candidates in zip(rows, lists, strict=True):
+            ranked[row] = _top_phrases(candidates, config)
+    return ranked
+
+
+def phrases(ranked: Sequence[Sequence[RankedPhrase]]) -> list[list[str]]:
+    """The phrases without their scores."""
+    return [[ranked_phrase.phrase for ranked_phrase in post] for post in ranked]
+
+
+def extraction_oracle(posts: Posts) -> list[list[RankedPhrase]]:
+    """EXT-ORACLE: the keyphrases of each post that occur in its text, as a perfect extractor would find them."""
+    texts = (f" {' '.join(stem(token) for token in tokens)} " for tokens in posts.tokens)
+    return [
+        [RankedPhrase(phrase, 1.0) for phrase in keyphrases if is_present(stem_phrase(phrase), text)]
+        for keyphrases, text in zip(posts.keyphrases, texts, strict=True)
+    ]
+
+
+def _ranked(
+    model: KeyphraseModel, batch: Batch, encoded: Encoded, *, vocabularies: Vocabularies, config: Config
+) -> Iterator[Iterable[Candidate]]:
+    """The phrases of each post, best first, by the part that ranks, or by both."""
+    ranking, n, weight = resolve_ranking(get_system(config.system), config), config.n_best, config.generator_weight
+    if ranking == "generator":
+        return _generated(model, batch, encoded, vocabularies=vocabularies, config=config)
+    if ranking == "classifier":
+        return _classified(model, batch, vocabularies, n_best=n)
+    lists = zip(
+        _generated(model, batch, encoded, vocabularies=vocabularies, config=config),
+        _classified(model, batch, vocabularies, n_best=n),
+        strict=True,
+    )
+    if ranking == "rescored":
+        pairs = [(_finished(islice(generated, 2 * n)), dict(labels)) for generated, labels in lists]
+        proposals = Proposals([generated for generated, _ in pairs], [labels for _, labels in pairs])
+        return iter(rescore(model, batch, proposals, encoded=encoded, vocabularies=vocabularies, weight=weight))
+    return (fuse_rankings(list(generated), list(labels), ranking, weight=weight) for generated, labels in lists)
+
+
+def _finished(candidates: Iterable[Candidate]) -> dict[str, float]:
+    """Finished phrases -> P. Of two hypotheses with the same words, one of them copied as `<unk>`, the likelier counts.
+
+    Unfinished phrases, whose P is zero here, are only there to fill up a list that is too short.
+    """
+    return dict(sorted(((phrase, p) for phrase, p in candidates if p), key=lambda candidate: candidate[1]))
+
+
+@torch.inference_mode()
+def _classified(
+    model: KeyphraseModel, batch: Batch, vocabularies: Vocabularies, *, n_best: int
+) -> Iterator[Iterable[Candidate]]:
+    logit_bn = model(batch).logit_bn
+    best_bk = best_labels(logit_bn, 2 * n_best)[1]  # twice as many, because some are equal after stemming
+    p_bk = logit_bn.softmax(-1).gather(1, best_bk)
+    words = vocabularies.labels.words
+    return (
+        [(words[i], p) for i, p in zip(ids, ps, strict=True)]
+        for ids, ps in zip(best_bk.tolist(), p_bk.tolist(), strict=True)
+    )
+
+
+def _generated(
+    model: KeyphraseModel, batch: Batch, encoded: Encoded, *, vocabularies: Vocabularies, config: Config
+) -> Iterator[Iterable[Candidate]]:
+    options = SearchOptions(
+        config.beam, config.n_best, config.max_steps, config.length_power, released=config.search == "released"
+    )
+    found = beam_search(model, batch, options)
+    order_bn = found.score_bn.argsort(dim=-1, descending=True, stable=True).cpu().numpy()
+    score_bn, p_bn, words_bnt, position_bnt = (
+        t.cpu().numpy() for t in (found.score_bn, found.sum_bn.exp(), found.words_bnt, found.position_bnt)
+    )
+    for b, row in enumerate(batch.rows_b):
+        kept = [n for n in order_bn[b] if np.isfinite(score_bn[b, n])]
+        if config.search == "released":
+            kept = kept[: config.n_best]  # before duplicates are dropped
+        to_words = _Detokenizer(vocabularies.words.words, encoded.oov[row], encoded.sources[row])
+        yield (
+            (phrase, float(p_bn[b, n]))
+            for n in kept
+            if (phrase := to_words.phrase(words_bnt[b, n].tolist(), position_bnt[b, n].tolist()))
+        )
+
+
+@dataclass(frozen=True)
+class _Detokenizer:
+    """Extended ids of one post back to words. words: of the vocabulary. oov, source: of the post."""
+
+    words: Sequence[str]
+    oov: Sequence[str]
+    source: Sequence[str]
+
+    def phrase(self, words_t: Sequence[int], position_t: Sequence[int]) -> str:
+        """The words before `<eos>`. `<unk>` becomes the source token with the highest attention."""
+        length = words_t.index(EOS_ID) if EOS_ID in words_t else len(words_t)
+        pairs = zip(words_t[:length], position_t[:length], strict=True)
+        return " ".join(self.source[position] if word == UNK_ID else self._word(word) for word, position in pairs)
+
+    def _word(self, word: int) -> str:
+        return self.words[word] if word < len(self.words) else self.oov[word - len(self.words)]
+
+
+def _top_phrases(candidates: Iterable[Candidate], config: Config) -> list[RankedPhrase]:
+    """The first `n_best`. If so configured, only the first of phrases that are equal after stemming."""
+    kept: dict[object, RankedPhrase] = {}
+    for i, (phrase, score) in enumerate(candidates):
+        kept.setdefault(stem_phrase(phrase) if config.drop_duplicates else i, RankedPhrase(phrase, score))
+        if len(kept) == config.n_best:
+            break
+    return list(kept.values())

@@ -1,0 +1,1 @@
+"""Labels ranked without a network: TF-IDF, kernel ridge regression and label features."""

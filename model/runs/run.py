@@ -1,0 +1,303 @@
+"""The run folder: everything needed to repeat a run, or to use it from another process.
+
+config.json          the resolved configuration
+run.json             dataset, fingerprints, inputs, versions
+words.json labels.json attributes.json   vocabularies of the training posts
+log.jsonl            the content of run.json as a header, then lines of steps and epochs
+checkpoint/          what an unfinished run resumes from
+model.safetensors    the weights of the best epoch
+tfidf.json training_index.safetensors    the training index of a system that ranks labels by the training posts
+keyphrases.json      how many training posts have each keyphrase
+predictions/         SPLIT.jsonl, see `scoring.predictions`
+scores.json          written last: a run that has it is finished
+"""
+
+import logging
+import platform
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import torch
+
+from m3h.model.config import Config
+from m3h.model.data.encoding import Encoded, build_sources, encode
+from m3h.model.data.evidence import TFIDF_FILE, Evidence, IndexOptions, TrainingIndex
+from m3h.model.data.posts import ALWAYS_READ, FEATURES, Posts, Reader, Vocabularies
+from m3h.model.data.tensor_files import load_tensors, save_tensors
+from m3h.model.data.word_vectors import coverage, fill_embedding, read_vectors
+from m3h.model.networks.classifier import label_table
+from m3h.model.networks.factory import Sizes, build_model
+from m3h.model.networks.unified import KeyphraseModel
+from m3h.schemas.dataset import Dataset
+from m3h.schemas.errors import IntegrityError, UsageError
+from m3h.schemas.files import publish_json, read_json, sha256_file, validating
+from m3h.schemas.inside import file_in
+from m3h.schemas.manifest import MANIFEST
+
+logger = logging.getLogger(__name__)
+SCORES = "scores.json"
+
+
+@dataclass(frozen=True)
+class RunMetadata:
+    """What describes a run besides its configuration: run.json.
+
+    dataset: its folder. manifest: the sha256 of its manifest. features: name -> fingerprint of those read. inputs: of
+    text, ocr, vision, objects and attributes, those that the model reads. channels: width of a grid cell, 0 without a
+    grid. aggregate: whether the best epoch aggregates. lineage: versions and processor. embeddings: the file of the
+    word vectors, and how many words had one.
+    """
+
+    dataset: str
+    manifest: str
+    features: dict[str, str]
+    inputs: list[str]
+    channels: int = 0
+    aggregate: bool = False
+    lineage: dict[str, Any] | None = None
+    embeddings: dict[str, Any] | None = None
+
+
+def lineage() -> dict[str, Any]:
+    """What can change the last bit of a result: versions, processor, threads."""
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    return {**versions, "machine": platform.machine(), "threads": torch.get_num_threads()}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A system in memory: its configuration, vocabularies and model."""
+
+    folder: Path
+    config: Config
+    metadata: RunMetadata
+    vocabularies: Vocabularies
+    model: KeyphraseModel
+    training_index: TrainingIndex | None = None
+
+    @property
+    def device(self) -> str:
+        """Where the model is."""
+        return str(next(self.model.parameters(), torch.empty(0)).device)
+
+    def encode(self, posts: Posts, leave_one_out: Evidence | None = None) -> Encoded:
+        """Posts as the model of this run reads them. leave_one_out: the evidence of the training posts."""
+        config, metadata = self.config, self.metadata
+        encoded = encode(
+            posts,
+            self.vocabularies,
+            config.max_source,
+            max_oov=config.max_oov,
+            inputs=metadata.inputs,
+            channels=metadata.channels,
+            device=self.device,
+        )
+        if self.training_index is None:
+            return encoded
+        readable = drop_unread_ocr(posts, metadata.inputs)
+        return encoded.with_evidence(leave_one_out or self.training_index.evidence(readable, encoded.sources))
+
+    def save(self) -> None:
+        """Write the vocabularies, run.json, the training index and the weights."""
+        self.vocabularies.write(self.folder)
+        if self.training_index:
+            self.training_index.write(self.folder)
+        publish_json(self.folder / "run.json", asdict(self.metadata))
+        save_tensors(self.folder / "model.safetensors", self.model.state_dict())
+
+    def reader(self, dataset: Dataset) -> Reader:
+        """A reader of a dataset with the inputs of this run.
+
+        Raises:
+            UsageError: a feature of the dataset has another fingerprint than the one this run was trained on.
+        """
+        for name, trained in self.metadata.features.items():
+            if dataset.has_feature(name) and dataset.fingerprint(name) != trained:
+                raise UsageError(
+                    f"{dataset.folder}: its {name} is {dataset.fingerprint(name)}, but {self.folder} was trained on "
+                    f"{trained}. Make that one current (use), or train again."
+                )
+        missing = [name for name in self.metadata.features if not dataset.has_feature(name)]
+        if missing:
+            logger.info(f"{dataset.folder} has no {', '.join(missing)}: read as if no image had any")
+        return Reader(dataset, {*self.metadata.inputs, *ALWAYS_READ}, self.device)
+
+
+def new_run(folder: Path, config: Config, dataset: Dataset, *, reader: Reader, inputs: list[str], posts: Posts) -> Run:
+    """A run with new vocabularies and a model with random weights.
+
+    Args:
+        folder: the run folder. Nothing is written yet.
+        config: of the run.
+        dataset: what it is trained on.
+        reader: of the dataset.
+        inputs: what the model reads.
+        posts: the training posts.
+    """
+    vocabularies = Vocabularies.build(posts, config.vocab_size)
+    features = [FEATURES[name] for name in inputs if name in FEATURES]
+    metadata = RunMetadata(
+        str(dataset.folder.resolve()),
+        manifest_sha256(dataset),
+        {name: dataset.fingerprint(name) for name in features},
+        inputs,
+        reader.grid.shape[-1] if reader.grid is not None else 0,
+        lineage=lineage(),
+    )
+    return Run(folder, config, metadata, vocabularies, _model(config, metadata, vocabularies))
+
+
+def with_new_model(run: Run) -> Run:
+    """The run with a new model for its configuration and inputs."""
+    return replace(run, model=_model(run.config, run.metadata, run.vocabularies))
+
+
+def with_embeddings(run: Run) -> Run:
+    """The run with the word embeddings that its configuration names: from a file or random, frozen or not.
+
+    Raises:
+        UsageError: the system reads no text, or the file cannot be used.
+    """
+    config, words, model = run.config, run.vocabularies.words, run.model
+    if config.embeddings == "random" and not config.freeze_embeddings:
+        return run
+    if model.text is None:
+        raise UsageError(f"{config.system} reads no text: it has no use for embeddings.")
+    found = None
+    if config.embeddings != "random":
+        path = Path(config.embeddings)
+        attributes = run.vocabularies.attributes
+        vectors = read_vectors(path, {*words.words, *attributes.words}, config.word_width)
+        count = fill_embedding(model.embedding, words, vectors)
+        found = coverage(path, words, count, unreadable=vectors.unreadable)
+        if model.attributes is not None:
+            fill_embedding(model.attributes.embedding, attributes, vectors)
+    model.embedding.weight.requires_grad_(not config.freeze_embeddings)
+    return replace(run, metadata=replace(run.metadata, embeddings=found))
+
+
+def with_training_index(run: Run, posts: Posts) -> tuple[Run, Evidence | None]:
+    """The run with an index of the training `posts`, and their leave-one-out evidence.
+
+    A system that does not rank labels by the training posts has neither.
+    """
+    config, ranker = run.config, run.model.ranker
+    if ranker is None:
+        return run, None
+    words, labels = run.vocabularies.words, run.vocabularies.labels
+    sources = build_sources(posts, words, config.max_source, inputs=run.metadata.inputs)
+    readable = drop_unread_ocr(posts, run.metadata.inputs)
+    index, evidence = TrainingIndex.build(readable, sources, labels, options=_index_options(config, run.metadata))
+    ranker.fit_normalization(evidence.feature_mf)
+    return replace(run, training_index=index), evidence
+
+
+def _index_options(config: Config, metadata: RunMetadata) -> IndexOptions:
+    return IndexOptions(config.ridge_penalty, config.candidates, "attributes" in metadata.inputs, config.tfidf_terms)
+
+
+def drop_unread_ocr(posts: Posts, inputs: Collection[str]) -> Posts:
+    """The posts without OCR words, unless `inputs` has ocr. Every reader reads them, because scoring needs them."""
+    return posts if "ocr" in inputs else replace(posts, ocr=[[]] * len(posts))
+
+
+def load_run(folder: Path) -> Run:
+    """A finished run.
+
+    Raises:
+        IntegrityError: a file is missing, damaged, or does not fit the others. The message names it.
+    """
+    with validating(folder / "config.json") as path:
+        config = Config.model_validate(read_json(path))
+    with validating(folder / "run.json") as path:
+        metadata = _metadata(read_json(path))
+    vocabularies = Vocabularies.read(folder)
+    path = folder / "model.safetensors"
+    try:
+        tensors = load_tensors(path)
+    except IntegrityError as error:
+        raise IntegrityError(f"{path}: not this run's weights ({error}). Train again.") from error
+    _check_weights(path, tensors, config, metadata=metadata, vocabularies=vocabularies)
+    model = _model(config, metadata, vocabularies)
+    model.load_state_dict(tensors)
+    model.aggregate = metadata.aggregate
+    run = Run(folder, config, metadata, vocabularies, model.eval())
+    if model.ranker is None:
+        return run
+    with validating(folder / TFIDF_FILE):
+        index = TrainingIndex.read(folder, vocabularies.labels, _index_options(config, metadata))
+    return replace(run, training_index=index)
+
+
+def _metadata(raw: Mapping[str, Any]) -> RunMetadata:
+    """run.json, checked against the types of the fields."""
+    return pydantic.TypeAdapter(RunMetadata).validate_python(dict(raw))
+
+
+def _check_weights(
+    path: Path,
+    tensors: Mapping[str, torch.Tensor],
+    config: Config,
+    *,
+    metadata: RunMetadata,
+    vocabularies: Vocabularies,
+) -> None:
+    """IntegrityError unless the weights have the shapes that the configuration asks for.
+
+    This is checked before the model takes memory: configuration and vocabularies may ask for any size.
+    """
+    try:
+        with torch.device("meta"):
+            model_state = _build(config, metadata, vocabularies).state_dict()
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:
+        raise IntegrityError(
+            f"{path.parent / 'config.json'}: no model has these settings ({error}). Train again."
+        ) from error
+    expected = {name: tuple(tensor.shape) for name, tensor in model_state.items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            difference = f"{name}: expected {expected.get(name)}, found {found.get(name)}"
+            raise IntegrityError(f"{path}: not this run's weights by its config.json ({difference}). Train again.")
+
+
+def _model(config: Config, metadata: RunMetadata, vocabularies: Vocabularies) -> KeyphraseModel:
+    return _build(config, metadata, vocabularies).to(pick_device(config.device))
+
+
+def _build(config: Config, metadata: RunMetadata, vocabularies: Vocabularies) -> KeyphraseModel:
+    table_nw = label_table(vocabularies.labels.words, vocabularies.words)
+    sizes = Sizes(len(vocabularies.words), len(vocabularies.labels), len(vocabularies.attributes), metadata.channels)
+    return build_model(config, sizes, metadata.inputs, label_words_nw=table_nw)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; `auto` is cuda where there is one.
+
+    Raises:
+        UsageError: the device does not exist here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"device '{name}': {str(error).splitlines()[0]} Known here: auto, cpu.") from error
+
+
+def manifest_sha256(dataset: Dataset) -> str:
+    """The sha256 of the dataset's manifest."""
+    return sha256_file(file_in(dataset.folder, MANIFEST))
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the folder has a finished run."""
+    return (folder / SCORES).exists()
+
+
+def write_scores(folder: Path, scores: dict[str, Any]) -> None:
+    """Write scores.json. From now on the run is finished."""
+    publish_json(folder / SCORES, scores)

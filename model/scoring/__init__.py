@@ -1,0 +1,1 @@
+"""Metrics, files of predictions, and the comparison of two runs."""

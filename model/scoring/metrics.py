@@ -1,0 +1,166 @@
+"""Keyphrase metrics on stemmed phrases, under the three definitions in use.
+
+For one post, let n predictions and T targets be left after cleaning. r_i in {0, 1} says whether prediction i is a
+target, and m_i = r_1 + ... + r_i. Then, at k:
+
+cmkp       P = m_k / min(k, n), R = m_k / T, MAP = (1/T) sum_{i<=k} r_i m_i / i; F1 is the harmonic mean of the mean P
+           and the mean R over posts (the original release).
+fixed-k    the same with P = m_k / k.
+per-post   P = m_k / k, MAP = (1/min(k, n)) sum_{i<=min(k,n)} m_i / i, and F1 is the mean over posts of each post's own
+           harmonic mean of P and R (papers after 2020).
+
+NDCG is the same in all: gains r_i / log2(i + 1), divided by those of the same r sorted. 0/0 is 0 everywhere.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from m3h.model.scoring.definitions import DEFINITIONS
+from m3h.model.text.stemming import Phrase, is_present, stem, stem_phrase
+from m3h.schemas.errors import unknown_name
+from m3h.schemas.vocab import UNK
+
+CUTOFFS = (1, 3, 5)
+
+_UNWANTED = {UNK, ",", "."}
+
+Scores = dict[str, float]
+
+
+def clean_predictions(phrases: Sequence[str]) -> list[Phrase]:
+    """Stemmed and distinct, without phrases that have `<unk>`, a comma or a full stop as a word."""
+    unique = _distinct([stem_phrase(phrase) for phrase in phrases])
+    return [phrase for phrase in unique if _UNWANTED.isdisjoint(phrase)]
+
+
+def clean_targets(phrases: Sequence[str]) -> list[Phrase]:
+    """Stemmed and distinct."""
+    return _distinct([stem_phrase(phrase) for phrase in phrases])
+
+
+def _distinct(phrases: Sequence[Phrase]) -> list[Phrase]:
+    firsts: dict[str, Phrase] = {}
+    for phrase in phrases:
+        firsts.setdefault("_".join(phrase), phrase)
+    return list(firsts.values())
+
+
+@dataclass(frozen=True)
+class MatchedPost:
+    """The predictions of a post compared with its targets. r: as above, in order. targets: how many are left (T)."""
+
+    r: tuple[bool, ...]
+    targets: int
+
+
+def match(predictions: Sequence[Phrase], targets: Sequence[Phrase]) -> MatchedPost:
+    """Compare cleaned predictions with cleaned targets."""
+    gold = {" ".join(phrase) for phrase in targets}
+    return MatchedPost(tuple(" ".join(phrase) in gold for phrase in predictions), len(targets))
+
+
+def corpus_scores(posts: Sequence[MatchedPost], definition: str = "cmkp") -> Scores:
+    """`precision@k`, `recall@k`, `f1@k`, `map@k`, `ndcg@k` for k in CUTOFFS over the posts that have a target.
+
+    Raises UsageError: no such definition.
+    """
+    if definition not in DEFINITIONS:
+        raise unknown_name("definition", definition, DEFINITIONS)
+    return corpus_averages({k: per_post_values(k, posts, definition) for k in CUTOFFS}, definition)
+
+
+def corpus_averages(values: Mapping[int, Mapping[str, np.ndarray]], definition: str) -> Scores:
+    """`precision@k` and so on over these posts. values: k -> `per_post_values`."""
+    return {f"{name}@{k}": mean for k in values for name, mean in averages(values[k], definition).items()}
+
+
+def per_post_values(k: int, posts: Sequence[MatchedPost], definition: str) -> dict[str, np.ndarray]:
+    """Name -> (n,) precision, recall, f1, map and ndcg at k of each post that has a target.
+
+    Args:
+        k: the cutoff.
+        posts: of one split.
+        definition: one of DEFINITIONS.
+    """
+    scored = [post for post in posts if post.targets]
+    r_nk = np.array([[*post.r[:k], *[False] * (k - len(post.r))] for post in scored], np.float64).reshape(-1, k)
+    kept_n = np.array([len(post.r) for post in scored], np.float64)
+    hits_n = np.array([sum(post.r) for post in scored], np.float64)
+    targets_n = np.array([post.targets for post in scored], np.float64)
+    ranks_k = np.arange(1, k + 1)
+    matches_nk = r_nk.cumsum(1)
+    shown_n = np.minimum(k, kept_n)
+    precision_n = _ratio(matches_nk[:, -1], shown_n) if definition == "cmkp" else matches_nk[:, -1] / k
+    recall_n = _ratio(matches_nk[:, -1], targets_n)
+    if definition == "per-post":
+        listed_nk = ranks_k <= shown_n[:, None]
+        map_n = _ratio((matches_nk / ranks_k * listed_nk).sum(1), shown_n)
+    else:
+        map_n = _ratio((r_nk * matches_nk / ranks_k).sum(1), targets_n)
+    gains_k = 1 / np.log2(ranks_k + 1)
+    ideal_n = (gains_k * (ranks_k <= hits_n[:, None])).sum(1)
+    ndcg_n = _ratio((r_nk * gains_k).sum(1), ideal_n)
+    f1_n = harmonic_mean(precision_n, recall_n)
+    return {"precision": precision_n, "recall": recall_n, "f1": f1_n, "map": map_n, "ndcg": ndcg_n}
+
+
+def averages(values: Mapping[str, np.ndarray], definition: str) -> Scores:
+    """Means over posts. Except under `per-post`, F1 is the harmonic mean of the mean precision and the mean recall."""
+    means = {name: _mean(values_n) for name, values_n in values.items()}
+    if definition != "per-post":
+        means["f1"] = float(harmonic_mean(np.array(means["precision"]), np.array(means["recall"])))
+    return means
+
+
+def _mean(values_n: np.ndarray) -> float:
+    return float(values_n.mean()) if values_n.size else 0.0
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    zeros = np.zeros_like(numerator, dtype=np.float64)
+    ratio: np.ndarray = np.divide(numerator, denominator, out=zeros, where=denominator > 0)
+    return ratio
+
+
+def harmonic_mean(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
+    """F1; zero where both are zero."""
+    return _ratio(2 * precision * recall, precision + recall)
+
+
+def score(
+    predictions: Sequence[Sequence[str]],
+    targets: Sequence[Sequence[str]],
+    sources: Sequence[Sequence[str]] | None = None,
+    *,
+    definition: str = "cmkp",
+) -> dict[str, Scores]:
+    """Scores of `all` phrases, and with sources also of `present` and `absent` ones.
+
+    A keyphrase is present if its stems occur contiguously among the stems of the source. `present` is over the posts
+    with a present target and counts only their present predictions; `absent` likewise.
+
+    Raises UsageError: no such definition.
+
+    Args:
+        predictions: phrases of each post, best first.
+        targets: gold keyphrases of each post.
+        sources: tokens of each post, or None.
+        definition: one of DEFINITIONS.
+    """
+    cleaned = [
+        (clean_predictions(predicted), clean_targets(gold))
+        for predicted, gold in zip(predictions, targets, strict=True)
+    ]
+    scores = {"all": corpus_scores([match(*pair) for pair in cleaned], definition)}
+    if sources is None:
+        return scores
+    texts = [f" {' '.join(stem(token) for token in source)} " for source in sources]
+    for name, presence in (("present", True), ("absent", False)):
+        posts = []
+        for pair, text in zip(cleaned, texts, strict=True):
+            kept = [[phrase for phrase in phrases if is_present(phrase, text) is presence] for phrases in pair]
+            posts.append(match(*kept))
+        scores[name] = corpus_scores(posts, definition)
+    return scores

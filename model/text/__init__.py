@@ -1,0 +1,1 @@
+"""Words and phrases: tokens, stems, and lines of keyphrases."""

@@ -1,0 +1,1 @@
+"""One training: epochs, checkpoints, several processes and the log."""

@@ -1,0 +1,1 @@
+"""The commands `build`, `retry` and `featurize`: from dumps to a published dataset."""

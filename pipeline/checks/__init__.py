@@ -1,0 +1,1 @@
+"""Checks of a dataset and of this machine: verify, repair, stats, doctor."""

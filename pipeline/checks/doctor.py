@@ -1,0 +1,114 @@
+"""`doctor`: what works on this machine, and what was found for each thing."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from m3h.schemas.errors import UsageError
+
+LEAST_DISK_GB = 5.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was checked.
+
+    name: what it is. ok: False if something that m3h needs is missing. found: what was found.
+    """
+
+    name: str
+    ok: bool
+    found: str
+
+
+def checks(folder: Path) -> list[Check]:
+    """Make all checks. folder: where a dataset would be built."""
+    return [
+        _attempt("tesseract", _tesseract),
+        Check("tesserocr", True, _tesserocr()),
+        _attempt("word statistics", _statistics),
+        Check("weights", True, _weights()),
+        Check("detectron2", True, _detectron2()),
+        Check("gpu", True, _gpu()),
+        _disk(folder),
+        _attempt("runner", _runner),
+    ]
+
+
+def _attempt(name: str, probe: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, probe())
+    except UsageError as error:
+        return Check(name, False, str(error))
+
+
+def _tesseract() -> str:
+    from m3h.pipeline.extractors.ocr.engines import data_file, engine_version
+
+    return f"{engine_version()}, data {data_file('eng')}"
+
+
+def _tesserocr() -> str:
+    from m3h.pipeline.extractors.ocr.engines import engine_version
+
+    try:
+        return engine_version("tesserocr")
+    except UsageError as error:
+        return f"none; {error}"
+
+
+def _statistics() -> str:
+    from m3h.pipeline.text.word_statistics import statistics_identity
+
+    return statistics_identity(None)
+
+
+def _weights() -> str:
+    import torch
+
+    from m3h.pipeline.extractors.weight_store import all_added
+
+    cached = sorted(path.name for path in _checkpoints(Path(torch.hub.get_dir()) / "checkpoints"))
+    cache = f"in torchvision's cache: {', '.join(cached) or 'none, so `default` will ask the network'}"
+    added = ", ".join(f"{added.name} for {added.feature}" for added in all_added().values())
+    return f"{cache}; added: {added or 'none (docs/weights.md)'}"
+
+
+def _checkpoints(folder: Path) -> Iterator[Path]:
+    return folder.glob("*.pth")
+
+
+def _detectron2() -> str:
+    """It is no fault if it is missing: only one feature needs it."""
+    from m3h.pipeline.extractors.detectron.installed import engine_version
+
+    try:
+        return engine_version()
+    except UsageError as error:
+        return str(error)
+
+
+def _gpu() -> str:
+    import torch
+
+    if not torch.cuda.is_available():
+        return f"none (torch {torch.__version__}); models run on {os.cpu_count()} cores"
+    return f"{torch.cuda.get_device_name(0)} (torch {torch.__version__})"
+
+
+def _disk(folder: Path) -> Check:
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.is_dir())
+    free = shutil.disk_usage(existing).free / 1e9
+    return Check("disk", free >= LEAST_DISK_GB, f"{free:.1f} GB free at {existing}, {LEAST_DISK_GB:g} wanted")
+
+
+def _runner() -> str:
+    from importlib.metadata import version
+
+    from m3h.pipeline.runtime.beam_flags import EMBEDDED
+    from m3h.pipeline.runtime.runner import try_runner
+
+    try_runner()
+    return f"apache-beam {version('apache-beam')}, {EMBEDDED} works"

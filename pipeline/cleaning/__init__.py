@@ -1,0 +1,1 @@
+"""What §4 decides about posts, as plain functions without Beam."""

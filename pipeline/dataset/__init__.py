@@ -1,0 +1,1 @@
+"""The dataset folder: its tables, and the transaction in which every command changes it."""

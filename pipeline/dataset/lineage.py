@@ -1,0 +1,40 @@
+"""What the build ran on. It is recorded in the manifest and never part of a fingerprint."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_PACKAGES = (
+    "apache-beam",
+    "ekphrasis",
+    "h5py",
+    "numpy",
+    "pillow",
+    "py3langid",
+    "pyarrow",
+    "pytesseract",
+    "torch",
+    "torchvision",
+)
+
+
+def lineage() -> dict[str, str]:
+    """Versions of the libraries that affect values, and the kind of processor. No times, no host names."""
+    found = {"python": platform.python_version(), "processor": _processor(), "m3h": _version("m3h")}
+    return found | {package: _version(package) for package in _PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()

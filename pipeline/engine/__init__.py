@@ -1,0 +1,1 @@
+"""Computes one shard of one feature, from pictures to a finished file."""

@@ -1,0 +1,1 @@
+"""How far a command is: counts, stages, speeds and time left, shown as bars, log lines or JSON."""

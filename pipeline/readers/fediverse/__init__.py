@@ -1,0 +1,1 @@
+"""Readers of posts of Mastodon and of all servers that speak ActivityPub."""

@@ -1,0 +1,1 @@
+"""Single records: what became of them, and how they are forgotten."""

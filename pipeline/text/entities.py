@@ -1,0 +1,86 @@
+"""Links, hashtags, mentions and cashtags of a text, with their places, by the rules Twitter publishes as twitter-text.
+
+There is one definition of each in the project, and this is it. Ours, for the reason that links.py gives.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import regex
+
+from m3h.pipeline.text.links import DIRECTIONS, LATIN, links
+
+URL, HASHTAG, MENTION, LIST, CASHTAG = "url", "hashtag", "mention", "list", "cashtag"
+
+
+@dataclass(frozen=True)
+class Entity:
+    """`text[start:end]`, which is `value` with the sign before it, if it has one.
+
+    kind: url, hashtag, mention, list (`@user/name`) or cashtag. start, end: in characters (Unicode code points).
+    """
+
+    kind: str
+    value: str
+    start: int
+    end: int
+
+
+_JOINERS = r"_\u200c\u200d\ua67e\u05be\u05f3\u05f4\uff5e\u301c\u309b\u309c\u30a0\u30fb\u3003\u0f0b\u0f0c\u00b7"
+_WORD = rf"[\p{{L}}\p{{M}}\p{{Nd}}{_JOINERS}]"
+# Not inside a word, no keycap emoji, one letter at least, and no other tag or protocol right behind.
+_HASHTAG = regex.compile(
+    rf"(?<!(?!\ufe0e|\ufe0f){_WORD}|&)[#＃](?!\ufe0f|\u20e3)(?=[\p{{Nd}}{_JOINERS}]*+[\p{{L}}\p{{M}}])({_WORD}++)(?![#＃]|://)"
+)
+_MENTION = regex.compile(
+    r"(?:(?<![a-z0-9_!#$%&*@＠])|(?<=(?<![a-z0-9_+~.\-])rt:?))[@＠](\w{1,20}+(?:/[a-z][a-z0-9_\-]{0,24}+)?)"
+    rf"(?![@＠{LATIN}]|://)",
+    regex.IGNORECASE | regex.ASCII,
+)
+_CASHTAG = regex.compile(
+    rf"(?<![^\s{DIRECTIONS}])\$([a-z]{{1,6}}(?:[._][a-z]{{1,2}})?)(?=$|[\s!'\"#%&()*+,\-./:;<=>?@\[\]^_{{|}}~$])",
+    regex.IGNORECASE,
+)
+
+
+def entities(text: str) -> list[Entity]:
+    """All of them, first to last; of two that overlap, the earlier one."""
+    found = sorted([*urls(text), *_tags(text)], key=lambda entity: (entity.start, -entity.end))
+    return list(_apart(found))
+
+
+def urls(text: str) -> list[Entity]:
+    """Links, with and without protocol."""
+    return [Entity(URL, text[start:end], start, end) for start, end in links(text)]
+
+
+def hashtags(text: str) -> list[Entity]:
+    """Hashtags outside of links; values as written, without `#`."""
+    return [entity for entity in entities(text) if entity.kind == HASHTAG] if "#" in text or "＃" in text else []
+
+
+def mentions(text: str) -> list[Entity]:
+    """Accounts and lists of accounts; values as written, without `@`."""
+    return [
+        Entity(LIST if "/" in match.group(1) else MENTION, match.group(1), match.start(), match.end())
+        for match in _MENTION.finditer(text)
+    ]
+
+
+def cashtags(text: str) -> list[Entity]:
+    """Stock symbols; values as written, without `$`."""
+    return [Entity(CASHTAG, match.group(1), match.start(), match.end()) for match in _CASHTAG.finditer(text)]
+
+
+def _tags(text: str) -> Iterator[Entity]:
+    yield from (Entity(HASHTAG, match.group(1), match.start(), match.end()) for match in _HASHTAG.finditer(text))
+    yield from mentions(text)
+    yield from cashtags(text)
+
+
+def _apart(ordered: list[Entity]) -> Iterator[Entity]:
+    end = 0
+    for entity in ordered:
+        if entity.start >= end:
+            yield entity
+            end = entity.end

@@ -1,0 +1,1 @@
+"""Versions of features: plan, refresh, compare, go back, remove, compact."""

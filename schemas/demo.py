@@ -1,0 +1,88 @@
+"""`m3h demo`: the bundled sample from dumps to test scores, by the commands a user would type."""
+
+import importlib.resources
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from signal import SIGTERM, signal
+
+from m3h.schemas.console import DONE, INTERRUPTED, show
+from m3h.schemas.errors import M3hError
+from m3h.schemas.own_module import module_command
+from m3h.schemas.programs import programs
+
+DEMO_FOLDER = Path("demo")
+COMMAND_LINE = "m3h.schemas.command_line"
+_GRACE_SECONDS = 60
+"""How long an interrupted step may take to end by itself."""
+
+
+def run_demo(out: Path) -> int:
+    """Run every step in a process of its own, as a shell would. Returns the first exit code that is not 0, or 0."""
+    for program in programs():
+        program.extra.require("demo")
+    for words in demo_steps(_sample_folder(), out):
+        show(f"$ {shlex.join(['m3h', *words])}")
+        if code := _run_step(words):
+            return code
+    show(f"dataset: {out / 'dataset'}\nrun:     {out / 'run'}")
+    return DONE
+
+
+def demo_steps(sample: Path, out: Path) -> list[list[str]]:
+    """The command lines of the steps, without `m3h`."""
+    dataset, run = str(out / "dataset"), str(out / "run")
+    dumps = [str(sample / name) for name in ("dump_v1.jsonl.gz", "dump_plain.jsonl")]
+    images, build, train = (str(sample / name) for name in ("images", "build.yaml", "train.yaml"))
+    return [
+        ["build", "--dumps", *dumps, "--images", images, "--dataset", dataset, "--config", build],
+        ["stats", "--dataset", dataset],
+        ["train", "--dataset", dataset, "--system", "gen-cls-m3h", "--out", run, "--config", train, "--overwrite"],
+        ["predict", run, "--dataset", dataset, "--show", "3"],
+    ]
+
+
+def _sample_folder() -> Path:
+    """The sample's folder, installed or in a checkout. Relative to the current folder where it lies below it."""
+    folder = Path(str(importlib.resources.files("m3h.sample"))).resolve()
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
+
+
+def _run_step(words: list[str]) -> int:
+    with _ended_by_sigterm():
+        step = subprocess.Popen(module_command(COMMAND_LINE, *words))
+        try:
+            code = step.wait()
+        except KeyboardInterrupt:  # Ctrl-C reaches the step as well, and the step prints what to do
+            return _end(step, _GRACE_SECONDS) or INTERRUPTED
+        finally:
+            if step.poll() is None:
+                step.terminate()
+    if code < 0:
+        raise M3hError(f"m3h {words[0]} was ended by signal {-code}. Run the same command again.")
+    return code
+
+
+def _end(step: "subprocess.Popen[bytes]", seconds: float) -> int:
+    try:
+        return step.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return 0
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """A SIGTERM that ends this process ends its step as well."""
+
+    def leave(*_: object) -> None:
+        sys.exit(128 + SIGTERM)
+
+    before = signal(SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal(SIGTERM, before)

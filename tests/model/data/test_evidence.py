@@ -1,0 +1,147 @@
+"""Evidence for labels: scores of the training index and label features."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from m3h.model.config import Config
+from m3h.model.data.evidence import Evidence, IndexOptions, TrainingIndex
+from m3h.model.data.posts import Posts
+from m3h.model.data.ragged import Ragged
+from m3h.model.networks.ranker import Ranker
+from m3h.model.ranking.label_features import LABEL_FEATURES, LabelMatcher
+from m3h.model.runs.evaluate import open_run
+from m3h.model.runs.experiment import train_run
+from m3h.schemas.dataset import Dataset
+from m3h.schemas.vocab import Vocabulary
+
+NAMES = ["<unk>", "storm hour", "storms", "kca", "not here"]
+WEIGHTS = {"storm": 2.0, "hour": 1.0, "storms": 3.0}
+SCORE = np.array([0.0, 0.04, -0.25, 0.1, 0.2], np.float32)
+COUNT = np.array([0, 3, 0, 1, 2])
+
+
+def features_of(text: str, ocr: str = "", top: int = 0) -> dict[str, dict[str, float]]:
+    """Label -> its features that are not zero."""
+    matcher = LabelMatcher(NAMES, lambda word: WEIGHTS.get(word, 4.0))
+    ids, features = matcher.features(text.split(), ocr.split(), SCORE, count_n=COUNT, top=top)
+    named = [{name: round(float(v), 5) for name, v in zip(LABEL_FEATURES, row, strict=True) if v} for row in features]
+    return dict(zip((NAMES[i] for i in ids), named, strict=True))
+
+
+def test_label_features_by_hand() -> None:
+    assert features_of("a storm hour ! the storm") == {
+        "storm hour": {
+            **{"score": 0.04, "signed sqrt score": 0.2, "log frequency": round(math.log(3.3), 5), "two words": 1.0},
+            **{"in text": 1.0, "exact": 1.0, "relative position": 0.16667, "before non-word": 1.0},
+            **{"min idf": 1.0, "max idf": 2.0},
+        },
+        "storms": {  # by its stem, first at the second word
+            **{"score": -0.25, "signed sqrt score": -0.5, "log frequency": round(math.log(0.3), 5), "unseen": 1.0},
+            **{"one word": 1.0, "in text": 1.0, "relative position": 0.16667, "min idf": 3.0, "max idf": 3.0},
+        },
+    }
+
+
+def test_features_of_the_position_by_hand() -> None:
+    assert {"at start", "at end", "exact"} <= set(features_of("kca")["kca"])
+    assert {"at end", "after non-word"} <= set(features_of("so | kca")["kca"])
+    assert set(features_of("nothing", "kca")["kca"]) == {
+        *("score", "signed sqrt score", "log frequency", "one word", "in ocr")
+    }
+
+
+def test_the_best_scores_are_candidates_wherever_they_occur_but_not_the_unknown_label() -> None:
+    assert list(features_of("nothing", top=2)) == ["kca", "not here"]
+    assert list(features_of("nothing", top=9)) == NAMES[1:]
+
+
+def posts_of(texts: list[str], keyphrases: list[list[str]]) -> Posts:
+    n = len(texts)
+    return Posts([str(i) for i in range(n)], [t.split() for t in texts], keyphrases, [[]] * n, [["man"]] * n, [-1] * n)
+
+
+def index_of(posts: Posts, attributes: bool = False) -> tuple[TrainingIndex, Evidence]:
+    options = IndexOptions(penalty=0.3, top=2, use_attributes=attributes, kinds=["words", "bigrams"])
+    return TrainingIndex.build(posts, posts.tokens, Vocabulary(NAMES), options=options)
+
+
+TRAINING = posts_of(
+    ["a storm hour tonight", "storm hour over the sea", "the kca tonight", "storm at sea"],
+    [["storm hour"], ["storm hour", "storms"], ["kca"], ["storms"]],
+)
+
+
+def test_a_training_post_does_not_count_itself() -> None:
+    """By the others: storm hour once, and no kca at all."""
+    _, evidence = index_of(TRAINING)
+    frequency = LABEL_FEATURES.index("log frequency")
+    found = {
+        (row, NAMES[label]): evidence.feature_mf[index, frequency]
+        for row in range(4)
+        for index in evidence.candidates.value_indices(np.array([row]))
+        for label in [evidence.candidates.values[index]]
+    }
+    assert found[0, "storm hour"] == pytest.approx(math.log(1.3))
+    assert found[3, "storms"] == pytest.approx(math.log(1.3))
+    assert found[2, "kca"] == pytest.approx(math.log(0.3))
+
+
+def test_attributes_are_read_only_if_the_options_say_so() -> None:
+    unrelated = Posts(["x"], [["unheard"]], [[]], [[]], [["man"]], [-1])
+    for attributes in (False, True):
+        index, _ = index_of(TRAINING, attributes)
+        assert bool(np.any(index.evidence(unrelated, unrelated.tokens).score_pn)) is attributes
+
+
+def test_a_post_has_the_same_evidence_alone_and_among_others() -> None:
+    index, _ = index_of(TRAINING)
+    posts = posts_of(["the storm hour", "sea", "kca kca kca at sea tonight"], [[], [], []])
+    together = index.evidence(posts, posts.tokens).batch(np.arange(3))
+    for i in range(3):
+        lone = index.evidence(posts[i : i + 1], posts.tokens[i : i + 1]).batch(np.array([0]))
+        real = int(lone["candidate_mask_bc"].sum())
+        np.testing.assert_array_equal(lone["candidate_bc"][0], together["candidate_bc"][i, :real])
+        np.testing.assert_allclose(lone["label_feature_bcf"][0], together["label_feature_bcf"][i, :real], atol=1e-6)
+        np.testing.assert_allclose(lone["score_bn"][0], together["score_bn"][i], atol=1e-6)
+        assert not together["candidate_mask_bc"][i, real:].any()
+
+
+def test_pairs_whose_label_is_no_candidate_become_unknown() -> None:
+    candidates = Ragged.from_rows([[1, 4], [2], []])
+    evidence = Evidence(np.zeros((3, 5), np.float32), candidates, np.zeros((3, len(LABEL_FEATURES)), np.float32))
+    masked = evidence.mask_missing_labels(np.array([0, 0, 0, 1, 2]), np.array([4, 2, 1, 2, 3]))
+    assert masked.tolist() == [4, 0, 1, 2, 0]
+
+
+def test_a_candidate_s_logit_by_hand_and_minus_infinity_for_the_rest() -> None:
+    ranker = Ranker(hidden=2, dropout=0.0)
+    for weight in ranker.net.parameters():
+        torch.nn.init.zeros_(weight)
+    torch.nn.init.ones_(ranker.linear.weight)
+    ranker.fit_normalization(
+        np.stack([np.zeros(len(LABEL_FEATURES)), np.full(len(LABEL_FEATURES), 2.0)]).astype(np.float32)
+    )  # mean 1, deviation 1
+    feature_bcf = torch.ones(1, 2, len(LABEL_FEATURES))
+    feature_bcf[0, 0, 3] = 2.001
+    logit = ranker(
+        torch.tensor([[0.0, 0.5, 0.1]]), torch.tensor([[1, 0]]), torch.tensor([[True, False]]), feature_bcf=feature_bcf
+    )
+    assert logit.tolist() == [[-math.inf, pytest.approx(8 * 0.5 + 1.0), -math.inf]]
+
+
+def test_a_finished_run_predicts_as_when_it_was_trained(tiny_dataset: Path, tmp_path: Path) -> None:
+    config = Config(system="cls-krr+features", epochs=2, batch_size=8, threads=1)
+    train_run(config, Dataset(tiny_dataset), tmp_path / "run", progress=lambda batches, title: batches)
+    run = open_run(tmp_path / "run")
+    posts = run.reader(Dataset(tiny_dataset)).split("test")
+    batch = run.encode(posts).posts_batch(np.arange(len(posts)))
+    assert run.training_index is not None
+    assert batch.score_bn is not None
+    best = run.model(batch).logit_bn.argmax(-1)
+    names = [run.vocabularies.labels.words[i] for i in best]
+    lines = (tmp_path / "run" / "predictions" / "test.jsonl").read_text().splitlines()
+    assert [f'"phrase": "{name}"' in line for name, line in zip(names, lines, strict=True)] == [True] * len(posts)

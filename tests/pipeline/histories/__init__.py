@@ -1,0 +1,1 @@
+"""Random histories of datasets: what may happen to them, in worlds that the tests play."""
