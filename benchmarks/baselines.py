@@ -20,9 +20,9 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.svm import LinearSVC
 
-from model.data import Posts, Reader
-from model.metrics import score
-from schemas.dataset import Dataset
+from m3h.model.data.posts import Posts, Reader
+from m3h.model.scoring.metrics import score
+from m3h.schemas.dataset import Dataset
 
 TOP = 5
 MODELS = (
@@ -32,13 +32,13 @@ MODELS = (
 """Name, C, whether on pairs, and what sqrt(words) of a label that stands in the post is worth."""
 
 
-def grams(posts: Posts) -> list[list[str]]:
-    """Single words and pairs of neighbours, of text and OCR words."""
-    told = []
+def ngrams(posts: Posts) -> list[list[str]]:
+    """Words and word bigrams of text and OCR words."""
+    terms = []
     for tokens, ocr in zip(posts.tokens, posts.ocr, strict=True):
         words = [*tokens, *ocr]
-        told.append([*words, *(f"{a} {b}" for a, b in pairwise(words))])
-    return told
+        terms.append([*words, *(f"{a} {b}" for a, b in pairwise(words))])
+    return terms
 
 
 def svm(train: Posts, wanted: Posts, c: float, pairs: bool) -> tuple[Sequence[str], np.ndarray]:
@@ -46,8 +46,8 @@ def svm(train: Posts, wanted: Posts, c: float, pairs: bool) -> tuple[Sequence[st
 
     pairs: a post with several keyphrases is learned once with each, as against the others; else once with all.
     """
-    tfidf = TfidfVectorizer(analyzer=lambda grams: grams, sublinear_tf=True)
-    x, unseen = tfidf.fit_transform(grams(train)), tfidf.transform(grams(wanted))
+    tfidf = TfidfVectorizer(analyzer=lambda terms: terms, sublinear_tf=True)
+    x, unseen = tfidf.fit_transform(ngrams(train)), tfidf.transform(ngrams(wanted))
     if pairs:
         rows = [i for i, phrases in enumerate(train.keyphrases) for _ in phrases]
         model = LinearSVC(C=c).fit(x[rows], [phrase for phrases in train.keyphrases for phrase in phrases])
@@ -69,9 +69,9 @@ def report(name: str, worth: np.ndarray, labels: Sequence[str], posts: Posts, st
     best = np.argsort(-worth, axis=1, kind="stable")[:, :TOP]
     found = [[labels[i] for i in row] for row in best]
     scores = score(found, posts.keyphrases, posts.tokens)
-    told = {n: scores["all"][n] for n in ("f1@1", "f1@3", "map@5")}
+    shown = {n: scores["all"][n] for n in ("f1@1", "f1@3", "map@5")}
     parts = f"present {scores['present']['f1@1']:.3f} absent {scores['absent']['f1@1']:.3f}"
-    line = "  ".join(f"{n} {value:.3f}" for n, value in told.items())
+    line = "  ".join(f"{n} {value:.3f}" for n, value in shown.items())
     print(f"{name:40} {line}  {parts}  ({time.monotonic() - started:.0f} s)")
 
 

@@ -18,11 +18,11 @@ import torch
 from PIL import Image
 from torchvision.ops import nms, roi_pool
 
-from pipeline.extractors.butd.boxes import CAFFE
-from pipeline.extractors.butd.network import BottomUpAttention, randomise
-from pipeline.extractors.butd.picture import caffe_input
-from pipeline.extractors.butd_objects import ButdObjects, ButdSettings
-from pipeline.picture import Picture
+from m3h.pipeline.extractors.butd.boxes import CAFFE
+from m3h.pipeline.extractors.butd.network import BottomUpAttention, randomise
+from m3h.pipeline.extractors.butd.picture import caffe_input
+from m3h.pipeline.extractors.butd_objects import ButdObjects, ButdSettings
+from m3h.pipeline.images.picture import Picture
 
 
 def plain(network: BottomUpAttention, pixels: Image.Image) -> dict[str, np.ndarray]:
@@ -58,9 +58,9 @@ def main() -> None:
     parser.add_argument("--images", type=Path, default=Path("sample/images"))
     parser.add_argument("--number", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--at-once", type=int, default=ButdSettings().rois_at_once)
+    parser.add_argument("--at-once", type=int, default=ButdSettings().roi_batch_size)
     options = parser.parse_args()
-    extractor = ButdObjects(ButdSettings(weights="random", device="cpu", rois_at_once=options.at_once))
+    extractor = ButdObjects(ButdSettings(weights="random", device="cpu", roi_batch_size=options.at_once))
     extractor.load()
     network = randomise(BottomUpAttention(convention=CAFFE), 0).eval()
     totals = np.zeros(2)

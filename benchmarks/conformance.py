@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline import entities
-from pipeline.entities import Entity
+from m3h.pipeline.text import entities
+from m3h.pipeline.text.entities import Entity
 
 Cases = list[dict[str, Any]]
 

@@ -8,7 +8,7 @@ Each contender is a process, timed as a user runs it. `start` is the same comman
 
   bytes    fetch, hash and store; nothing is decoded. Theirs: --disable_all_reencoding
   decoded  and decode each once. Theirs: --resize_mode no --skip_reencode, which decodes by OpenCV; ours by Pillow
-  whole    `python -m pipeline crawl`, whose gate also looks for grey pictures and takes perceptual hashes
+  whole    `m3h crawl`, whose gate also looks for grey pictures and takes perceptual hashes
 """
 
 import argparse
@@ -82,20 +82,20 @@ def serve(side: int) -> None:
 
 def fetch(urls: Path, out: Path, port: int, decode: bool) -> None:
     """Our crawl with a gate that hashes, and decodes or does not."""
-    from pipeline.crawl.fetch import Target
-    from pipeline.crawl.room import crawl_into
-    from pipeline.crawl.rules import CrawlRules
-    from pipeline.images import StoredImage
+    from m3h.pipeline.crawl.crawler import crawl_into
+    from m3h.pipeline.crawl.fetch import Target
+    from m3h.pipeline.crawl.rules import CrawlRules
+    from m3h.pipeline.images.store import StoredImage
 
-    def gate(body: bytes) -> StoredImage:
+    def validator(body: bytes) -> StoredImage:
         width = height = 0
         if decode:
             with Image.open(io.BytesIO(body), formats=("JPEG",)) as picture:
                 picture.load()
                 width, height = picture.size
-        return StoredImage(hashlib.sha256(body).hexdigest(), len(body), width, height, "RGB", phash="", places="")
+        return StoredImage(hashlib.sha256(body).hexdigest(), len(body), width, height, "RGB", phash="", keypoints="")
 
-    crawl_into(out, map(Target, urls.read_text().split()), CrawlRules(**rules(port)), gate)
+    crawl_into(out, map(Target, urls.read_text().split()), CrawlRules(**rules(port)), validator=validator)
 
 
 def rules(port: int) -> dict[str, object]:

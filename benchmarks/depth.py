@@ -19,12 +19,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.batches import Batch, Encoded, encode
-from model.classifier import Classifier
-from model.data import Reader, Vocabularies
-from model.encoder import TextEncoder, WordBank, init_embedding
-from model.metrics import score
-from schemas.dataset import Dataset
+from m3h.model.data.batch import Batch
+from m3h.model.data.encoding import Encoded, encode
+from m3h.model.data.posts import Reader, Vocabularies
+from m3h.model.networks.classifier import Classifier
+from m3h.model.networks.encoder import TextEncoder, WordBank, init_embedding
+from m3h.model.scoring.metrics import score
+from m3h.schemas.dataset import Dataset
 
 EPOCHS, BATCH, WIDTH, DROPOUT = 15, 64, 300, 0.1
 KINDS = (
@@ -43,8 +44,8 @@ class Labeller(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(words, WIDTH, padding_idx=0)
         init_embedding(self.embedding)
-        self.text = TextEncoder(WIDTH, WIDTH, 2, DROPOUT) if recurrent else WordBank()
-        self.classifier = Classifier(WIDTH, labels, layers, DROPOUT)
+        self.text = TextEncoder(WIDTH, WIDTH, 2, dropout=DROPOUT) if recurrent else WordBank()
+        self.classifier = Classifier(WIDTH, labels, layers, dropout=DROPOUT)
 
     def forward(self, batch: Batch) -> Tensor:
         """(B, labels)."""
@@ -52,7 +53,7 @@ class Labeller(nn.Module):
         return self.classifier(bank.pooled("avg"))
 
 
-def learn(model: Labeller, train: Encoded, selection: Encoded, labels: Sequence[str]) -> str:
+def train_labeller(model: Labeller, train: Encoded, selection: Encoded, labels: Sequence[str]) -> str:
     """Train it; what is printed."""
     optimizer, rng = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True), np.random.default_rng(23)
     best, loss = (0.0, 0.0, 0), 0.0
@@ -69,13 +70,13 @@ def learn(model: Labeller, train: Encoded, selection: Encoded, labels: Sequence[
             optimizer.step()
             losses.append(step.item())
         loss = float(np.mean(losses))
-        best = max(best, (*judge(model, selection, labels), epoch))
+        best = max(best, (*evaluate(model, selection, labels), epoch))
     f1, unseen, epoch = best
     return f"F1@1 {100 * f1:.1f}, -log P {unseen:.2f} (epoch {epoch}); training loss {loss:.2f} in the end"
 
 
 @torch.inference_mode()
-def judge(model: Labeller, posts: Encoded, labels: Sequence[str]) -> tuple[float, float]:
+def evaluate(model: Labeller, posts: Encoded, labels: Sequence[str]) -> tuple[float, float]:
     """F1@1, and the mean -log P of the labels that are known."""
     model.eval()
     logit_pn = torch.cat([model(posts.posts_batch(rows)) for rows in np.array_split(np.arange(len(posts.sources)), 9)])
@@ -97,14 +98,16 @@ def main(argv: Sequence[str]) -> int:
     torch.set_num_threads(1)
     reader = Reader(Dataset(args.dataset), {"text", "ocr"}, "cpu")
     posts = reader.training_and_selection(args.train_split, args.select)
-    vocabularies = Vocabularies.learn(posts[0], 45_000)
-    train, selection = (encode(some, vocabularies, 100, 15, ["text", "ocr"]) for some in posts)
+    vocabularies = Vocabularies.build(posts[0], 45_000)
+    train, selection = (encode(split, vocabularies, 100, inputs=["text", "ocr"]) for split in posts)
     labels = vocabularies.labels.words
     for name, recurrent, layers in KINDS:
         torch.manual_seed(23)
         started = time.process_time()
-        told = learn(Labeller(len(vocabularies.words), len(labels), recurrent, layers), train, selection, labels)
-        print(f"{name}: {told}; {time.process_time() - started:.0f} s", flush=True)
+        printed = train_labeller(
+            Labeller(len(vocabularies.words), len(labels), recurrent, layers), train, selection, labels
+        )
+        print(f"{name}: {printed}; {time.process_time() - started:.0f} s", flush=True)
     return 0
 
 

@@ -137,7 +137,7 @@ def _plain_network(images: Sequence[Path], feature: str) -> tuple[Cost, list[Any
 
 def answers(dataset: Path, feature: str) -> list[Any] | None:
     """Ours, to be compared with the plain loop's; None where its random weights are others."""
-    from schemas.dataset import Dataset
+    from m3h.schemas.dataset import Dataset
 
     data = Dataset(dataset)
     if feature == "ocr":
@@ -149,10 +149,10 @@ def answers(dataset: Path, feature: str) -> list[Any] | None:
 
 def _bare(share: tuple[Sequence[Path], Sequence[str]]) -> tuple[float, float]:
     """Wall seconds of the models of one process for its share of the pictures, and those of loading among them."""
-    from pipeline.config import BuildConfig
-    from pipeline.extractors import extractor_class
-    from pipeline.picture import Picture
-    from schemas.config import resolve
+    from m3h.pipeline.config import BuildConfig
+    from m3h.pipeline.extractors import extractor_class
+    from m3h.pipeline.images.picture import Picture
+    from m3h.schemas.config import resolve
 
     images, features = share
     config = resolve(BuildConfig, None, [one for name in features for one in RANDOM[name]])
@@ -193,7 +193,7 @@ def compare(images: Sequence[Path], dataset: Path, words: Sequence[object], feat
     print(f"{feature}: {rate:.1f} pictures a second while extractors work, plain loop {loop_rate:.1f}: ", end="")
     print(f"{rate / loop_rate:.2f} times as fast")
     if (ours := answers(dataset, feature)) is not None:
-        same = sum(_same(a, b) for a, b in zip(ours, loop, strict=True))
+        same = sum(_same_weights(a, b) for a, b in zip(ours, loop, strict=True))
         print(f"{feature}: {same} of {len(images)} answers equal")
 
 
@@ -210,7 +210,7 @@ def together(chosen: Sequence[Path], features: Sequence[str], folder: Path) -> t
     return alone, whole.wall
 
 
-def _same(a: Any, b: Any) -> bool:
+def _same_weights(a: Any, b: Any) -> bool:
     """Equal words; tensors equal to what float16 keeps."""
     return a == b if isinstance(a, list) else bool(np.allclose(a, b, rtol=2e-3, atol=2e-3))
 

@@ -2,9 +2,9 @@
 
     python -m benchmarks.global_steps --posts 30000 100000 300000
 
-rare hashtags: the fixed point; groups: union-find over shared pictures, texts and links; near texts: MinHash keys and
-the pairs that share one. Of made posts, their traits taken as a build takes them. Time and memory are measured in two
-processes of their own; memory is the peak of what Python allocated, traits included.
+rare hashtags: the fixed point; groups: connected components over shared pictures, texts and links; near texts: MinHash
+keys and the pairs that share one. Of made posts, their traits taken as a build takes them. Time and memory are measured
+in two processes of their own; memory is the peak of what Python allocated, traits included.
 """
 
 import argparse
@@ -15,12 +15,12 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.dumps import records
-from pipeline.groups import groups, image_trait, text_trait
-from pipeline.near import candidates
-from pipeline.near_texts import TextLikeness, text_name
-from pipeline.readers.formats import read_records
-from pipeline.stages.rare import rare_posts
-from schemas.posts import Post
+from m3h.pipeline.cleaning.candidates import candidates
+from m3h.pipeline.cleaning.groups import groups, image_trait, text_trait
+from m3h.pipeline.cleaning.minhash import TextLikeness, text_name
+from m3h.pipeline.cleaning.rare_hashtags import rare_posts
+from m3h.pipeline.readers.formats import read_records
+from m3h.schemas.posts import Post
 
 LEAST = 10
 

@@ -20,20 +20,21 @@ import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from model.assemble import PAPER_SIZES, build_model
-from model.batches import BOS_ID, EOS_ID, UNK_ID, Batch, Encoded, by_length, shuffled
-from model.config import Config
-from model.data import Posts
-from model.decoder import EPSILON
-from model.loss import joint_loss
-from model.memory import keep_large_blocks
-from model.ragged import Ragged
-from model.search import UNFINISHED, Found, Rules, search
-from model.systems import get_system
-from model.unified import KeyphraseModel
+from m3h.model.config import Config
+from m3h.model.data.batch import BOS_ID, EOS_ID, UNK_ID, Batch
+from m3h.model.data.encoding import Encoded, batches_by_length, shuffled_batches
+from m3h.model.data.posts import Posts
+from m3h.model.data.ragged import Ragged
+from m3h.model.decoding.beam_search import UNFINISHED_PENALTY, Hypotheses, SearchOptions, beam_search
+from m3h.model.networks.decoder import EPSILON
+from m3h.model.networks.factory import PAPER_SIZES, build_model
+from m3h.model.networks.unified import KeyphraseModel
+from m3h.model.systems import get_system
+from m3h.model.training.allocator import keep_large_blocks
+from m3h.model.training.loss import joint_loss
 
 CONFIG = Config(system="released")
-RULES = Rules(CONFIG.beam, CONFIG.n_best, CONFIG.max_steps)
+OPTIONS = SearchOptions(CONFIG.beam, CONFIG.n_best, CONFIG.max_steps)
 V = PAPER_SIZES.words
 OOV = 2
 WORDS_OF_A_PHRASE = (0.42, 0.37, 0.15, 0.06)
@@ -50,12 +51,12 @@ def random_data(posts: int, rng: np.random.Generator) -> Encoded:
         posts=Posts([""] * posts, none, none, none, none, list(range(posts))),
         sources=none,
         oov=none,
-        source=Ragged.of([np.where(copy < V, copy, UNK_ID) for copy in copies]),
-        copy=Ragged.of(copies),
-        attributes=Ragged.of(none),
+        source=Ragged.from_rows([np.where(copy < V, copy, UNK_ID) for copy in copies]),
+        copy=Ragged.from_rows(copies),
+        attributes=Ragged.from_rows(none),
         pair_post=np.arange(posts),
         labels=rng.integers(1, PAPER_SIZES.labels, posts),
-        targets=Ragged.of([[*phrase, EOS_ID] for phrase in phrases]),
+        targets=Ragged.from_rows([[*phrase, EOS_ID] for phrase in phrases]),
         grid=torch.from_numpy(rng.standard_normal((posts, 49, 512), np.float32)).half(),
         grid_row=np.arange(posts),
     )
@@ -65,7 +66,7 @@ def fresh_model() -> KeyphraseModel:
     """The model at its real size, every label two random words."""
     torch.manual_seed(0)
     label_words_nw = torch.randint(5, V, (PAPER_SIZES.labels, 2))
-    return build_model(CONFIG, PAPER_SIZES, get_system(CONFIG.system).inputs, label_words_nw)
+    return build_model(CONFIG, PAPER_SIZES, get_system(CONFIG.system).inputs, label_words_nw=label_words_nw)
 
 
 def train(data: Encoded, batches: list[np.ndarray]) -> Iterator[None]:
@@ -84,31 +85,31 @@ def train(data: Encoded, batches: list[np.ndarray]) -> Iterator[None]:
 def plain_search(model: KeyphraseModel, post: Batch) -> list[tuple[int, ...]]:
     """One post, one hypothesis at a time, over the whole distribution."""
     encoding = model(post)
-    memory = model.remember(post, encoding)
-    live = [((), 0.0, encoding.start()[1])]
+    memory = model.build_memory(post, encoding)
+    live = [((), 0.0, encoding.decoder_start()[1])]
     ended: list[tuple[tuple[int, ...], float]] = []
-    for step in range(RULES.max_steps):
-        grown = []
+    for step in range(OPTIONS.max_steps):
+        continued = []
         for words, total, state_bd in live:
             word = words[-1] if words else BOS_ID
-            u_bte = model.generator.inputs(model.embed(torch.tensor([[word]])), memory)
-            s_btd = model.generator.states(u_bte, state_bd)
-            p_x = model.generator.distribution(model.generator.emit(u_bte, s_btd, memory), memory, OOV)[0, 0]
-            best = (p_x + EPSILON).log().topk(RULES.beam)
+            u_bte = model.generator.gru_inputs(model.embed(torch.tensor([[word]])), memory)
+            s_btd = model.generator.gru_states(u_bte, state_bd)
+            p_x = model.generator.distribution(model.generator.step_outputs(u_bte, s_btd, memory), memory, OOV)[0, 0]
+            best = (p_x + EPSILON).log().topk(OPTIONS.beam)
             for value, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-                grown.append(((*words, index), total + value, s_btd[:, 0]))
-        grown = sorted(grown, key=lambda one: -one[1])[: RULES.beam]
-        ended += [(words, total / (step + 1)) for words, total, _ in grown if words[-1] == EOS_ID]
-        live = [one for one in grown if one[0][-1] != EOS_ID]
-        if not live or (grown[0][0][-1] == EOS_ID and len(ended) >= RULES.n_best):
+                continued.append(((*words, index), total + value, s_btd[:, 0]))
+        continued = sorted(continued, key=lambda hypothesis: -hypothesis[1])[: OPTIONS.beam]
+        ended += [(words, total / (step + 1)) for words, total, _ in continued if words[-1] == EOS_ID]
+        live = [hypothesis for hypothesis in continued if hypothesis[0][-1] != EOS_ID]
+        if not live or (continued[0][0][-1] == EOS_ID and len(ended) >= OPTIONS.n_best):
             break
-    left = [(words, total / RULES.max_steps - UNFINISHED) for words, total, _ in live]
-    return [words for words, _ in sorted([*ended, *left], key=lambda one: -one[1])[: RULES.n_best]]
+    left = [(words, total / OPTIONS.max_steps - UNFINISHED_PENALTY) for words, total, _ in live]
+    return [words for words, _ in sorted([*ended, *left], key=lambda hypothesis: -hypothesis[1])[: OPTIONS.n_best]]
 
 
-def phrases(found: Found, b: int) -> list[tuple[int, ...]]:
+def phrases(found: Hypotheses, b: int) -> list[tuple[int, ...]]:
     """What `search` ranks first of a post."""
-    best = found.score_bn[b].argsort(descending=True, stable=True)[: RULES.n_best]
+    best = found.score_bn[b].argsort(descending=True, stable=True)[: OPTIONS.n_best]
     out = []
     for words in found.words_bnt[b, best].tolist():
         out.append(tuple(words[: words.index(EOS_ID) + 1] if EOS_ID in words else words))
@@ -140,7 +141,7 @@ class Clock:
 
 def training_speed(data: Encoded, batch_size: int, steps: int) -> np.ndarray:
     """Pairs a second over so many batches, in the trainer's own order; the first step is not counted."""
-    batches = shuffled(data.source.lengths(), batch_size, np.random.default_rng(1))[: steps + 1]
+    batches = shuffled_batches(data.source.lengths(), batch_size, np.random.default_rng(1))[: steps + 1]
     ticking = train(data, batches)
     next(ticking)
     clock = Clock()
@@ -155,14 +156,14 @@ def search_speeds(data: Encoded, posts: int, plain_posts: int, rounds: int, size
     SystemExit where they find other phrases.
     """
     model, found = sharp_model(), {}
-    batches = list(by_length(data.source.lengths()[:posts], size))
-    search(model, data.posts_batch(batches[0]), RULES)
+    batches = list(batches_by_length(data.source.lengths()[:posts], size))
+    beam_search(model, data.posts_batch(batches[0]), OPTIONS)
     picked = np.array_split(np.linspace(0, posts - 1, plain_posts).astype(int), rounds)
     ours, plain = [], []
     for rows_of_round in picked:
         clock = Clock()
         for rows in batches:
-            several = search(model, data.posts_batch(rows), RULES)
+            several = beam_search(model, data.posts_batch(rows), OPTIONS)
             found.update({row: phrases(several, b) for b, row in enumerate(rows)})
         ours.append(clock.rates(posts))
         clock = Clock()
@@ -181,14 +182,14 @@ def by_clock(rates: np.ndarray, digits: int) -> dict[str, float]:
 
 def print_profile(data: Encoded, batch_size: int) -> None:
     """Where the time of a training step and of a batch's search goes."""
-    rows = next(by_length(data.source.lengths(), batch_size))
+    rows = next(batches_by_length(data.source.lengths(), batch_size))
     ticking, model = train(data, [rows] * 3), sharp_model()
     posts = data.posts_batch(rows[: CONFIG.search_batch])
-    for title, run in (("training", lambda: next(ticking)), ("search", lambda: search(model, posts, RULES))):
+    for title, run in (("training", lambda: next(ticking)), ("search", lambda: beam_search(model, posts, OPTIONS))):
         run()
-        with profile(activities=[ProfilerActivity.CPU], acc_events=True) as told:
+        with profile(activities=[ProfilerActivity.CPU], acc_events=True) as recorded:
             run()
-        events = sorted(told.key_averages(), key=lambda event: -event.self_cpu_time_total)
+        events = sorted(recorded.key_averages(), key=lambda event: -event.self_cpu_time_total)
         total = sum(event.self_cpu_time_total for event in events)
         print(f"{title}, the longest posts: {total / 1e3:.0f} ms")
         for event in events[:10]:
@@ -216,9 +217,9 @@ def main() -> None:
         how = (arguments.posts, arguments.plain_posts, arguments.rounds, arguments.batch_size)
         ours, plain = search_speeds(data, *how)
         medians = {"pairs": pairs, "posts": np.median(ours, 0), "plain_posts": np.median(plain, 0)}
-        told = {name: by_clock(rates, 2) for name, rates in medians.items()}
+        speeds = {name: by_clock(rates, 2) for name, rates in medians.items()}
         ratio = by_clock(np.median(ours / plain, 0), 1)
-        print(json.dumps({"threads": threads, **told, "ratio": ratio, "load": os.getloadavg()[0]}))
+        print(json.dumps({"threads": threads, **speeds, "ratio": ratio, "load": os.getloadavg()[0]}))
         if arguments.profile:
             print_profile(data, arguments.batch_size)
 

@@ -65,7 +65,7 @@ def drawn(seed: int) -> Image.Image:
 
 def photographs(data: Path) -> Iterator[Image.Image]:
     """Colour photographs; of copies that are among them by nature, one."""
-    from pipeline.local_features import agreeing, local_features, read_features
+    from m3h.pipeline.cleaning.local_features import agreeing, local_features, read_features
 
     chosen = []
     folders = (data / "images_social" / "images", data / "captions_coco" / "images")
@@ -113,7 +113,7 @@ def plant(data: Path, folder: Path, seed: int = 0) -> dict[str, str]:
 
 def measure(data: Path, folder: Path, seed: int = 0) -> Found:
     """Plant, build, and look at the groups."""
-    from pipeline.publish import columns
+    from m3h.pipeline.dataset.publish import columns
 
     planted = plant(data, folder, seed)
     words = ["build", "--dumps", folder / "dump.jsonl", "--images", folder / "images", "--dataset", folder / "dataset"]
@@ -138,9 +138,9 @@ def many_texts(data: Path, number: int, spam: int) -> tuple[float, float, int]:
     import apache_beam as beam
     from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-    from pipeline.near_texts import TextLikeness, text_name
-    from pipeline.rules import CleanRules
-    from pipeline.stages.near import NearPairs
+    from m3h.pipeline.cleaning.minhash import TextLikeness, text_name
+    from m3h.pipeline.rules import CleanRules
+    from m3h.pipeline.stages.near_duplicates import NearPairs
 
     rng = random.Random(0)
     halves = [text.split() for text in real_texts(data)]

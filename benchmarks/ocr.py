@@ -15,10 +15,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
-from pipeline.extractors.tesseract import Tesseract, TesseractSettings, Word, words_of
-from pipeline.images import is_turned
-from pipeline.ocr.engines import Engine, engine_version
-from pipeline.picture import Picture
+from m3h.pipeline.extractors.ocr.engines import Engine, engine_version
+from m3h.pipeline.extractors.ocr.table import Word, words_of
+from m3h.pipeline.extractors.tesseract import Tesseract, TesseractSettings
+from m3h.pipeline.images.jpeg import is_turned
+from m3h.pipeline.images.picture import Picture
 
 Answers = list[list[Word]]
 
@@ -93,7 +94,7 @@ def main() -> None:
 
 def _readable(path: Path) -> bool:
     """Whether it is a picture that all ways read alike: the plain loop overlooks that EXIF turns one."""
-    from schemas.errors import ImageFault
+    from m3h.schemas.errors import ImageFault
 
     try:
         return not is_turned(path)

@@ -19,17 +19,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from model.config import Config, resolve_config
-from model.experiment import train_run
-from model.lines import read_lines
-from model.reproduce import spread, why_not
-from model.systems import SYSTEMS, get_system
-from schemas.dataset import Dataset
+from m3h.model.config import Config, resolve_config
+from m3h.model.runs.experiment import train_run
+from m3h.model.study.reproduce import mean_and_sd, untrainable_reason
+from m3h.model.systems import SYSTEMS, get_system
+from m3h.model.text.phrase_lines import read_lines
+from m3h.schemas.dataset import Dataset
 
 SETTINGS = ("lr_decay=1", "threads=1")
 """The rate stays: the loss rises long before F1@1 stops rising (cls-max, validation: .078 in place of .057)."""
 SEEDS = (23, 24, 25)
-SIX = ("cls-recall+clues", "cls-recall", "gen-cls-m3h+taught+product", "gen-cls-m3h", "cls-max", "released")
+SIX = ("cls-krr+features", "cls-krr", "gen-cls-m3h+distilled+rescored", "gen-cls-m3h", "cls-max", "released")
 """The systems with three seeds."""
 SCORES = (("f1@1", "F1@1"), ("f1@3", "F1@3"), ("map@5", "MAP@5"))
 
@@ -53,20 +53,20 @@ def reads_ocr(system: str) -> list[str]:
 
 def result(config: Config, dataset: Dataset, out: Path) -> dict[str, Any] | None:
     """Train one; None where it cannot be without pictures."""
-    if why_not(config, dataset):
+    if untrainable_reason(config, dataset):
         return None
     started, used = time.monotonic(), time.process_time()
-    told = train_run(config, dataset, out, lambda batches, title: batches)
+    summary = train_run(config, dataset, out, progress=lambda batches, title: batches)
     scores = {
-        part: {**{name: told[part]["all"][name] for name, _ in SCORES}, **_of_parts(told[part])}
+        part: {**{name: summary[part]["all"][name] for name, _ in SCORES}, **_presence_scores(summary[part])}
         for part in ("select", "test")
     }
     seconds = {"seconds": round(time.monotonic() - started), "cpu": round(time.process_time() - used)}
-    return {"system": config.system, "seed": config.seed, "best_epoch": told["best_epoch"], **scores, **seconds}
+    return {"system": config.system, "seed": config.seed, "best_epoch": summary["best_epoch"], **scores, **seconds}
 
 
-def _of_parts(told: dict[str, Any]) -> dict[str, float]:
-    return {part: told[part]["f1@1"] for part in ("present", "absent")}
+def _presence_scores(scores: dict[str, Any]) -> dict[str, float]:
+    return {part: scores[part]["f1@1"] for part in ("present", "absent")}
 
 
 def results(file: Path) -> list[dict[str, Any]]:
@@ -83,10 +83,10 @@ def run_all(args: argparse.Namespace) -> None:
     for system, seed in plan(args.systems, args.seeds):
         sets = [*SETTINGS, *reads_ocr(system), f"seed={seed}", *args.set]
         config = resolve_config(None, sets, system=system, train_split=args.train_split, select=args.select)
-        told = None if (system, seed) in done else result(config, dataset, out / system / f"seed-{seed}")
-        if told:
+        measured = None if (system, seed) in done else result(config, dataset, out / system / f"seed-{seed}")
+        if measured:
             with file.open("a") as lines:
-                lines.write(json.dumps(told) + "\n")
+                lines.write(json.dumps(measured) + "\n")
 
 
 def table(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -97,7 +97,7 @@ def table(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
     names = [nice for _, nice in SCORES]
     yield f"| system | seeds | {' | '.join(names)} | present / absent F1@1 | selection F1@1 | CPU seconds |"
     yield "|---" * (len(names) + 5) + "|"
-    for system, runs in sorted(by_system.items(), key=lambda one: -_mean(one[1], "test", "f1@1")):
+    for system, runs in sorted(by_system.items(), key=lambda item: -_mean(item[1], "test", "f1@1")):
         cells = [_cell([run["test"][name] for run in runs]) for name, _ in SCORES]
         parts = " / ".join(f"{_mean(runs, 'test', part):.1f}" for part in ("present", "absent"))
         seconds = sum(run["cpu"] for run in runs) / len(runs)
@@ -106,11 +106,11 @@ def table(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def _mean(runs: Sequence[dict[str, Any]], part: str, name: str) -> float:
-    return spread([run[part][name] for run in runs])[0]
+    return mean_and_sd([run[part][name] for run in runs])[0]
 
 
 def _cell(values: Sequence[float]) -> str:
-    mean, deviation = spread(values)
+    mean, deviation = mean_and_sd(values)
     return f"{mean:.1f} ± {deviation:.1f}" if len(values) > 1 else f"{mean:.1f}"
 
 

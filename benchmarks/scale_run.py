@@ -21,15 +21,15 @@ from typing import Any
 
 import psutil
 
-import pipeline.graph
+import m3h.pipeline.build.records_graph
 from benchmarks.dumps import write_dump
 from benchmarks.stand_in import StandIn
-from pipeline.build import BuildOptions, build
-from pipeline.config import BuildConfig
-from pipeline.engine import slice_digest
-from pipeline.memory import MEASURE, PeakMemory
-from pipeline.publish import stored_images
-from schemas.shards import shard_count, shard_slice
+from m3h.pipeline.build.build import BuildOptions, build
+from m3h.pipeline.config import BuildConfig
+from m3h.pipeline.dataset.publish import stored_images
+from m3h.pipeline.engine.shard_engine import slice_digest
+from m3h.pipeline.runtime.memory import MEASURE, PeakMemory
+from m3h.schemas.shards import shard_count, shard_slice
 
 STEPS = (
     ("near duplicates", r"near texts|near pictures|text links|picture links|links"),
@@ -118,7 +118,7 @@ def measured(posts: int, folder: Path, workers: int) -> dict[str, Any]:
     before = cpu_seconds()
     dumps = write_dump(folder / "raw", posts)
     made = cpu_seconds() - before
-    pipeline.graph.Images = StandIn  # type: ignore[misc,assignment]
+    m3h.pipeline.build.records_graph.Images = StandIn  # type: ignore[misc,assignment]
     memory, stages, stop = PeakMemory(share=1.0), Stages(), threading.Event()
     (folder / "none").mkdir()
     private = 0

@@ -38,7 +38,7 @@ def plain_ekphrasis() -> Callable[[str], str]:
     """Its segmenter as it comes, on the installed word counts (its own are a download)."""
     from ekphrasis.classes import segmenter
 
-    from pipeline.statistics import read_counts, statistics_files
+    from m3h.pipeline.text.word_statistics import read_counts, statistics_files
 
     files = statistics_files(None)
     segmenter.read_stats = lambda corpus, n: read_counts(files[n])
@@ -47,7 +47,7 @@ def plain_ekphrasis() -> Callable[[str], str]:
 
 def ours() -> Callable[[str], str]:
     """The project's."""
-    from pipeline.segment import Segmenter
+    from m3h.pipeline.text.segmenter import Segmenter
 
     return Segmenter()
 

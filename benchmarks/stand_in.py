@@ -10,17 +10,17 @@ import hashlib
 import numpy as np
 
 from benchmarks.dumps import spoilt
-from pipeline.images import StoredImage
-from pipeline.local_features import FEATURE, MOST
-from pipeline.stages.images import Images
-from schemas.errors import ImageFault
-from schemas.posts import ImageRef
+from m3h.pipeline.cleaning.local_features import FEATURE, MOST
+from m3h.pipeline.images.store import StoredImage
+from m3h.pipeline.stages.images import Images
+from m3h.schemas.errors import ImageFault
+from m3h.schemas.posts import ImageRef
 
 
 class StandIn(Images):
-    """In the place of `pipeline.stages.images.Images`: nothing is read."""
+    """In the place of `m3h.pipeline.stages.images.Images`: nothing is read."""
 
-    def take(self, reference: ImageRef) -> StoredImage:
+    def take(self, reference: ImageRef, known: str = "") -> StoredImage:
         """Of the length of a photo's, every value its own."""
         if reason := spoilt(reference.url.rpartition("/")[2]):
             raise ImageFault(reason, reference.url)
