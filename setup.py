@@ -19,7 +19,7 @@ PIPELINE = [
     "libipld>=3.4,<4",
     "scipy>=1.11",
     "protego>=0.4",
-    "nltk>=3.9",
+    "nltk>=3.9.1",
     "phonenumbers>=8.13",
     "regex>=2024.5",
     "wordfreq>=3.1,<4",
@@ -42,7 +42,7 @@ SIGNIFICANCE = ["scipy>=1.11"]
 
 ATTRIBUTES = ["textblob>=0.19"]
 
-TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9"]
+TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9.1"]
 
 ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES]
 
