@@ -63,6 +63,23 @@ test: check detectron2
 test-long: detectron2 flink
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
+# The fast tests with the lowest version of every package that setup.py names, on the oldest Python; uv finds one or fetches it.
+LOWEST := $(VENV)/lowest
+LOWEST_PYTHON ?= 3.10
+LOWEST_TESTS ?= tests/schemas tests/model tests/pipeline/test_export.py \
+  $(addprefix tests/pipeline/,text engine extractors images cleaning checks)
+UV := $(BIN)/uv
+
+.PHONY: lowest
+lowest: setup detectron2
+	$(UV) pip compile --quiet --resolution lowest-direct --python-version $(LOWEST_PYTHON) \
+	  --extra pipeline --extra train --extra dev setup.py --output-file $(LOWEST).txt
+	$(UV) venv --quiet --clear --python $(LOWEST_PYTHON) $(LOWEST)
+	$(UV) pip install --quiet --python $(LOWEST)/bin/python --requirements $(LOWEST).txt
+	$(UV) pip install --quiet --python $(LOWEST)/bin/python --no-deps --editable .
+	$(LOWEST)/bin/python -m tests.checkout_folder
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' $(LOWEST_TESTS)
+
 # What can be published, in dist/: made, checked, installed and tried. Nothing is uploaded.
 .PHONY: release
 release: setup

@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 FOLDERS = ("schemas", "pipeline", "model", "sample")
 """Each is a package of `m3h`, which is a namespace."""
 
-COMMON = ["numpy>=2.0", "pyarrow>=17,<26", "h5py>=3.11", "pydantic>=2.7", "pyyaml>=6.0", "typer>=0.16", "rich>=13.7"]
+COMMON = ["numpy>=2.0", "pyarrow>=17,<26", "h5py>=3.12.1", "pydantic>=2.7", "pyyaml>=6.0", "typer>=0.16", "rich>=13.7"]
 
 PIPELINE = [
     "aiohttp>=3.12",
@@ -51,7 +51,7 @@ DEV = [
     "pytest>=8",
     "pytest-cov>=7",
     "pytest-xdist>=3.6",
-    "hypothesis>=6.100",
+    "hypothesis>=6.104",
     "trustme>=1.1",
     "twine>=6.1",
     "ruff>=0.9",
@@ -63,6 +63,7 @@ DEV = [
     "types-jmespath",
     "types-PyYAML",
     "types-psutil",
+    "uv>=0.8",
 ]
 
 setup(
