@@ -63,7 +63,8 @@ test: check detectron2
 test-long: detectron2 flink
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
-# The fast tests with the lowest version of every package that setup.py names, on the oldest Python; uv finds one or fetches it.
+# The fast tests with the lowest version of every package that setup.py names, on the oldest Python. LOWEST_PYTHON: a version
+# that uv finds or fetches, or the path of a Python.
 LOWEST := $(VENV)/lowest
 LOWEST_PYTHON ?= 3.10
 LOWEST_TESTS ?= tests/schemas tests/model tests/pipeline/test_export.py \
@@ -72,9 +73,9 @@ UV := $(BIN)/uv
 
 .PHONY: lowest
 lowest: setup detectron2
-	$(UV) pip compile --quiet --resolution lowest-direct --python-version $(LOWEST_PYTHON) \
-	  --extra pipeline --extra train --extra dev setup.py --output-file $(LOWEST).txt
 	$(UV) venv --quiet --clear --python $(LOWEST_PYTHON) $(LOWEST)
+	$(UV) pip compile --quiet --resolution lowest-direct --python $(LOWEST)/bin/python \
+	  --extra pipeline --extra train --extra dev setup.py --output-file $(LOWEST).txt
 	$(UV) pip install --quiet --python $(LOWEST)/bin/python --requirements $(LOWEST).txt
 	$(UV) pip install --quiet --python $(LOWEST)/bin/python --no-deps --editable .
 	$(LOWEST)/bin/python -m tests.checkout_folder

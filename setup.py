@@ -7,7 +7,15 @@ from setuptools import find_packages, setup
 FOLDERS = ("schemas", "pipeline", "model", "sample")
 """Each is a package of `m3h`, which is a namespace."""
 
-COMMON = ["numpy>=2.0", "pyarrow>=17,<26", "h5py>=3.12.1", "pydantic>=2.7", "pyyaml>=6.0", "typer>=0.16", "rich>=13.7"]
+COMMON = [
+    "numpy>=2.0",
+    "pyarrow>=17,<26",
+    "h5py>=3.12.1",
+    "pydantic>=2.7",
+    "pyyaml>=6.0",
+    "typer>=0.19.2",
+    "rich>=13.7",
+]
 
 PIPELINE = [
     "aiohttp>=3.12",

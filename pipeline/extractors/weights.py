@@ -87,8 +87,9 @@ def read_tensors(path: Path) -> object:
 def _refusal(said: str) -> str:
     """What is wrong with a pickle, from torch's paragraph about it."""
     if named := re.search(r"GLOBAL ([\w.]{1,200})", said):
+        found = named[1].removeprefix("builtins.")
         return (
-            f"expected only tensors, found {named[1]}, which would run code. Nothing in it was run. Where you trust "
+            f"expected only tensors, found {found}, which would run code. Nothing in it was run. Where you trust "
             "the file, save the state_dict() of its network in the program that wrote it, and name that file."
         )
     reason = said.rpartition("WeightsUnpickler error:")[2].strip().partition("\n")[0]
