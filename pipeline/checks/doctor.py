@@ -31,6 +31,7 @@ def checks(folder: Path) -> list[Check]:
         _attempt("word statistics", _statistics),
         Check("weights", True, _weights()),
         Check("detectron2", True, _detectron2()),
+        _outside_extractors(),
         Check("gpu", True, _gpu()),
         _disk(folder),
         _attempt("runner", _runner),
@@ -88,6 +89,15 @@ def _detectron2() -> str:
         return engine_version()
     except UsageError as error:
         return str(error)
+
+
+def _outside_extractors() -> Check:
+    """A broken one costs only its own feature, and is named here."""
+    from m3h.pipeline.extractors import outside_faults, outside_names
+
+    faults = outside_faults()
+    found = "; ".join([", ".join(outside_names()) or "none", *faults])
+    return Check("extractors of other packages", not faults, found)
 
 
 def _gpu() -> str:
