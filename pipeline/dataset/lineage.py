@@ -16,6 +16,8 @@ _PACKAGES = (
     "pytesseract",
     "torch",
     "torchvision",
+    "timm",
+    "open-clip-torch",
 )
 
 

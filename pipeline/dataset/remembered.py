@@ -145,7 +145,7 @@ def _named_before(stored: Mapping[str, Any]) -> Named:
     return {(field, file) for field, file in stored.get("files", ())}
 
 
-_FILE_FIELDS = ("weights", "head", "config")
+_FILE_FIELDS = ("weights", "head", "config", "words")
 """Settings of our own features that may name a file."""
 _WORDS = ("", "random", "default", "butd")
 """Their values that never do."""

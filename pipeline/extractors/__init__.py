@@ -16,6 +16,8 @@ EXTRACTORS = {  # name: "module:Class"
     "vgg_grid": "m3h.pipeline.extractors.vgg_grid:VggGrid",
     "butd_objects": "m3h.pipeline.extractors.butd_objects:ButdObjects",
     "attributes": "m3h.pipeline.extractors.attributes:Attributes",
+    "backbone": "m3h.pipeline.extractors.backbone:BackboneFeature",
+    "backbone_labels": "m3h.pipeline.extractors.backbone_labels:BackboneLabels",
 }
 """This project's own. Other packages offer more, see `outside.py`."""
 
