@@ -23,6 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 from m3h.model.config import Config
 from m3h.model.data.batch import BOS_ID, EOS_ID, UNK_ID, Batch
 from m3h.model.data.encoding import Encoded, batches_by_length, shuffled_batches
+from m3h.model.data.pictures import Cells
 from m3h.model.data.posts import Posts
 from m3h.model.data.ragged import Ragged
 from m3h.model.decoding.beam_search import UNFINISHED_PENALTY, Hypotheses, SearchOptions, beam_search
@@ -53,12 +54,10 @@ def random_data(posts: int, rng: np.random.Generator) -> Encoded:
         oov=none,
         source=Ragged.from_rows([np.where(copy < V, copy, UNK_ID) for copy in copies]),
         copy=Ragged.from_rows(copies),
-        attributes=Ragged.from_rows(none),
         pair_post=np.arange(posts),
         labels=rng.integers(1, PAPER_SIZES.labels, posts),
         targets=Ragged.from_rows([[*phrase, EOS_ID] for phrase in phrases]),
-        grid=torch.from_numpy(rng.standard_normal((posts, 49, 512), np.float32)).half(),
-        grid_row=np.arange(posts),
+        cells={"vision": Cells(torch.from_numpy(rng.standard_normal((posts, 49, 512), np.float32)).half())},
     )
 
 

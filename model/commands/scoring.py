@@ -27,7 +27,8 @@ app = typer.Typer()
 Scores a finished run on a split of its own dataset, or of another one: all posts, present and absent keyphrases, and
 subsets of the split (how often the keyphrase occurs in training, length of the text, words in the image). --against
 compares it with another run on the same posts: the difference with the 95% interval of a bootstrap, and p of a paired
-t-test. Predictions in the folder of the run are used. --set changes how the run searches, and predicts again.
+t-test, for all keyphrases, for present and for absent ones. Predictions in the folder of the run are used. --set
+changes how the run searches, and predicts again.
 """,
 )
 def evaluate(
@@ -77,13 +78,15 @@ def _row(name: str, values: "Scores", posts: int) -> str:
 
 
 def comparison_lines(scores: dict[str, Any]) -> list[str]:
-    """One line for each score."""
+    """One line for each score of all keyphrases, then of present ones, then of absent ones."""
     lines = [f"against {scores['against']}:"]
-    for name, label in COLUMNS:
-        c = scores["comparison"][name]
-        interval = f"[{c['low']:+.4f}, {c['high']:+.4f}] p {c['p_bootstrap']:.4f}"
-        t = "-" if c["t"] is None else f"{c['t']:.2f}"
-        lines.append(f"  {label:7} {c['difference']:+.4f}  bootstrap {interval}; t {t} p {c['p']:.2g}")
+    comparison = scores["comparison"]
+    for part, compared in (("", comparison), *((part, comparison.get(part, {})) for part in ("present", "absent"))):
+        for name, label in ((name, label) for name, label in COLUMNS if name in compared):
+            c = compared[name]
+            interval = f"[{c['low']:+.4f}, {c['high']:+.4f}] p {c['p_bootstrap']:.4f}"
+            t = "-" if c["t"] is None else f"{c['t']:.2f}"
+            lines.append(f"  {part:8}{label:7} {c['difference']:+.4f}  bootstrap {interval}; t {t} p {c['p']:.2g}")
     return lines
 
 
