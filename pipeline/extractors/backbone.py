@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from m3h.pipeline.extractors import weights as weight_files
 from m3h.pipeline.extractors.backbones import small
-from m3h.pipeline.extractors.backbones.architecture import Architecture, architecture, fitting
+from m3h.pipeline.extractors.backbones.architecture import Architecture, fitting
+from m3h.pipeline.extractors.backbones.catalog import architecture
 from m3h.pipeline.extractors.compute import ComputeSettings
 from m3h.pipeline.extractors.network import NetworkExtractor
 from m3h.pipeline.images.picture import Picture

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
@@ -108,22 +107,3 @@ def fitting(
     complete = {**counters, **tensors}
     weight_files.check_tensors(network, complete, weights)
     return {name: complete[name] for name in network.state_dict()}
-
-
-@lru_cache(maxsize=8)
-def architecture(network: str) -> Architecture:
-    """The network of a setting: `small`, or LIBRARY:NAME. UsageError for any other, or where the library is missing."""
-    from m3h.pipeline.extractors.backbones.of_open_clip import OfOpenClip
-    from m3h.pipeline.extractors.backbones.of_timm import OfTimm
-    from m3h.pipeline.extractors.backbones.of_torchvision import OfTorchvision
-    from m3h.pipeline.extractors.backbones.small import NAME, Small
-
-    if network == NAME:
-        return Small()
-    library, _, name = network.partition(":")
-    kinds: dict[str, type[Architecture]] = {"timm": OfTimm, "torchvision": OfTorchvision, "open_clip": OfOpenClip}
-    if library not in kinds or not name:
-        raise UsageError(
-            f"expected {NAME}, or one of {', '.join(f'{kind}:NAME' for kind in kinds)}, for example timm:resnet50."
-        )
-    return kinds[library](name)

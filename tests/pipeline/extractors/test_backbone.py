@@ -19,7 +19,7 @@ from m3h.pipeline.config import BuildConfig
 from m3h.pipeline.extractors import extractor_class, make_extractor
 from m3h.pipeline.extractors.backbones import architecture as architectures
 from m3h.pipeline.extractors.backbones import small
-from m3h.pipeline.extractors.backbones.architecture import architecture
+from m3h.pipeline.extractors.backbones.catalog import architecture
 from m3h.pipeline.extractors.base import Extractor
 from m3h.pipeline.images.picture import Picture
 from m3h.schemas.config import resolve
