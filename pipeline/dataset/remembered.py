@@ -158,8 +158,8 @@ def _files_in(config: Mapping[str, Any], features: Collection[str]) -> Iterator[
             yield field, str(value)
     settings = config.get("features", {})
     for field, value in _leaves({"features": {name: settings.get(name, {}) for name in features}}):
-        if _may_name_a_file(field) and _names_a_file(str(value)):
-            yield field, str(value)
+        if isinstance(value, str) and _may_name_a_file(field) and _names_a_file(value):
+            yield field, value
 
 
 def _may_name_a_file(field: str) -> bool:

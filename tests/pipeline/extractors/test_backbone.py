@@ -92,6 +92,15 @@ def test_small_is_the_published_network_and_its_input_is_the_authors(
         np.testing.assert_allclose(row["scores"], probabilities[i, :3].numpy(), rtol=1e-3)
 
 
+def test_a_row_has_the_same_bits_wherever_its_picture_stands_in_a_batch(tmp_path: Path) -> None:
+    grid = made()
+    grid.load()
+    inputs = [grid.prepare(Picture(picture(tmp_path / f"{seed}.jpg", seed))) for seed in range(4)]
+    first, second = grid.extract(inputs), grid.extract(inputs[::-1])
+    for one, other in zip(first, second[::-1], strict=True):
+        np.testing.assert_array_equal(one["features"], other["features"])
+
+
 def test_a_drawn_ship_is_seen_as_one() -> None:
     (row,) = rows(made("backbone_labels", top=2), [ROOT / "sample" / "images" / "photo_0044.jpg"])
     assert set(row["labels"]) == {"schooner", "yawl"}

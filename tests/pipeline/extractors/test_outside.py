@@ -1,5 +1,6 @@
 """Extractors of other packages: the recipe of CONTRIBUTING.md, built with; and packages that are broken or clash."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -82,6 +83,35 @@ def test_plan_says_what_a_change_of_its_settings_redoes_and_who_computed_it(buil
     without = run("pipeline", "plan", "--dataset", built.dataset, "--json").json["features"]["mean_colour"]
     assert without["state"] == "blocked"
     assert without["why"] == "no extractor of that name is installed here; colours 1.0 computed it"
+
+
+TINY = ("width=16", "word_width=8", "batch_size=16", "epochs=1", "warmup_epochs=1", "threads=1")
+
+
+@pytest.mark.slow
+def test_a_model_is_trained_on_it_and_says_where_it_looked(tmp_path: Path) -> None:
+    """Neither needs the package any more: the dataset has the rows and says what they are like."""
+    packages = install_recipe(tmp_path / "packages")
+    dump, images = small_dump(tmp_path, 60)
+    dataset, trained, out = tmp_path / "dataset", tmp_path / "run", tmp_path / "attention"
+    words = ("--dumps", dump, "--images", images, "--dataset", dataset, "--features", "mean_colour")
+    rules = (
+        "clean.min_hashtag_count=1",
+        "clean.near_text=0",
+        "clean.near_images=0",
+        "split.valid=0.3",
+        "split.test=0.3",
+    )
+    done = run("pipeline", "build", *words, "--set", *rules, folders=[packages])
+    assert done.code == 0, done.err
+    learn = ("--dataset", dataset, "--system", "gen-cls-m3h", "--out", trained, "--set", "vision=[mean_colour]", *TINY)
+    done = run("model", "train", *learn)
+    assert done.code == 0, done.err
+    post = Dataset(dataset).posts["post_id"][0].as_py()
+    done = run("model", "attend", trained, "--post", post, "--out", out, "--json")
+    assert done.code == 0, done.err
+    seen = json.loads((out / "attention.json").read_text())
+    assert "mean_colour" in json.dumps(seen)
 
 
 @pytest.fixture
