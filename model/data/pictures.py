@@ -23,8 +23,8 @@ class Cells:
     """Vectors of pictures: of grid cells, of objects, or one a picture.
 
     features: (rows, G, c), float16 by default, on the GPU if it fits there. number: how many cells of each row are
-    real, the rest being padding; None where all are. row_p: the row of each picture, -1 where it has none; None where
-    the picture's number is its row.
+    real, the rest being padding; None where all are. row_p: the row of each picture, -1 where it has none, as have
+    pictures beyond its end; None where the picture's number is its row.
     """
 
     features: Tensor
@@ -40,7 +40,8 @@ class Cells:
         """(B, G, c) and (B, G): the cells of these pictures. A post without a picture, -1, has none."""
         row_b = picture_b
         if self.row_p is not None:
-            row_b = np.where(picture_b >= 0, self.row_p[np.maximum(picture_b, 0)], -1)
+            known_b = (picture_b >= 0) & (picture_b < len(self.row_p))
+            row_b = np.where(known_b, self.row_p[picture_b * known_b], -1)
         index_b = torch.from_numpy(row_b).to(self.features.device)
         cell_bgc = self.features[index_b.clamp_min(0)]
         mask_bg = (index_b >= 0)[:, None].expand(cell_bgc.shape[:2])
@@ -86,7 +87,7 @@ def _sum(cell_bgc: Tensor, mask_bg: Tensor) -> Tensor:
 
 def no_cells(channels: int) -> Cells:
     """Cells of a feature that no picture has."""
-    return Cells(torch.zeros(1, 1, channels), row_p=np.full(1, -1))
+    return Cells(torch.zeros(1, 1, channels), row_p=np.full(1, -1, np.int64))
 
 
 @dataclass(frozen=True)

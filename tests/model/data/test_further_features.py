@@ -18,7 +18,7 @@ from m3h.model.decoding.predict import phrases, predict
 from m3h.model.networks.encoder import VisionEncoder
 from m3h.model.ranking.kernel_ridge import KernelRidge
 from m3h.model.ranking.picture_vectors import PictureVectors
-from m3h.model.runs.evaluate import open_run, predictions_file
+from m3h.model.runs.evaluate import evaluate_run, open_run, predictions_file
 from m3h.model.runs.experiment import readable_inputs, train_run
 from m3h.model.runs.run import Run
 from m3h.model.scoring.predictions import read_records
@@ -138,6 +138,20 @@ def test_words_of_one_s_own_follow_the_text_as_far_as_the_vocabulary_knows_them(
     assert encoded.sources[23] == posts.tokens[23]
 
 
+def test_a_run_is_scored_as_if_an_input_were_missing(run: Run) -> None:
+    def score(*without: str) -> float:
+        scores = evaluate_run(run.folder, None, "test", definition="cmkp", without=without)
+        return float(scores["all"]["f1@1"])
+
+    assert score("vgg_grid", "objects") > 0.8
+    assert score("colour") < 0.6
+    with pytest.raises(
+        UsageError, match=r"no input of .* named 'ocr'\. Known: caption, colour, objects, scenes, vision"
+    ):
+        score("ocr")
+    assert len(list((run.folder / "predictions").iterdir())) == 2  # of valid and test, and none of these
+
+
 def test_attention_is_drawn_for_every_pair(run: Run, dataset: Dataset, tmp_path: Path) -> None:
     drawn = draw_attention(run, dataset, "test-00001", out=tmp_path)
     stored = json.loads((tmp_path / "attention.json").read_text())
@@ -199,11 +213,13 @@ def test_another_fingerprint_is_refused_by_the_feature_s_name(run: Run, dataset:
 
 
 def test_a_dataset_without_the_feature_is_read_as_if_no_picture_had_it(run: Run, tmp_path: Path) -> None:
-    bare = Dataset(write_dataset(tmp_path / "bare", [fake_post(1, "look at this", ["kca"], "test")]))
-    batch = run.encode(run.reader(bare).split("test")).posts_batch(np.array([0]))
-    assert {bank: bool(masked.mask.any()) for bank, masked in batch.pictures.items()} == dict.fromkeys(
-        ("vision", "objects", "colour", "attributes"), False
-    )
+    posts = [fake_post(i, "look at this", ["kca"], "test", f"i{i}") for i in range(3)]
+    rows = {f"i{i}": {"features": np.ones((4, 6), np.float16)} for i in range(3)}
+    bare = Dataset(write_dataset(tmp_path / "bare", posts, {GRID: rows}))
+    batch = run.encode(run.reader(bare).split("test")).posts_batch(np.arange(3))
+    assert {bank: masked.mask.any(1).tolist() for bank, masked in batch.pictures.items()} == {
+        "vision": [True] * 3, **dict.fromkeys(("objects", "colour", "attributes"), [False] * 3)
+    }  # fmt: skip
 
 
 def test_what_a_feature_holds_is_seen_in_its_shards(dataset: Dataset) -> None:
