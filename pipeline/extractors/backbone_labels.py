@@ -1,5 +1,6 @@
 """What a network sees in a picture: its most probable classes (of ImageNet), or those of your words that fit best."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,6 @@ from m3h.pipeline.extractors.backbone import BackboneNetwork, NetworkSettings
 from m3h.pipeline.extractors.backbones.of_open_clip import OfOpenClip
 from m3h.schemas.errors import UsageError
 from m3h.schemas.features import FeatureSpec, Row
-from m3h.schemas.files import sha256_file
 
 if TYPE_CHECKING:
     import torch
@@ -37,17 +37,17 @@ class BackboneLabels(BackboneNetwork):
     feature = "backbone_labels"
     Settings = LabelSettings
 
-    def own_spec(self) -> FeatureSpec:
-        """As `attributes`."""
-        kinds = {"labels": pa.list_(pa.string()), "scores": pa.list_(pa.float32())}
-        return FeatureSpec(self.feature, columns=tuple(kinds.items()))
-
     def __init__(self, settings: LabelSettings) -> None:
         super().__init__(settings)
         if isinstance(self.architecture, OfOpenClip) and "{}" not in settings.prompt:
             raise UsageError(
                 f"features.backbone_labels.prompt: expected a sentence with {{}} in it, found {settings.prompt!r}."
             )
+
+    def own_spec(self) -> FeatureSpec:
+        """As `attributes`."""
+        kinds = {"labels": pa.list_(pa.string()), "scores": pa.list_(pa.float32())}
+        return FeatureSpec(self.feature, columns=tuple(kinds.items()))
 
     @cached_property
     def _words(self) -> tuple[str, ...]:
@@ -65,20 +65,18 @@ class BackboneLabels(BackboneNetwork):
         return words
 
     def fingerprint_parts(self) -> Mapping[str, object]:
-        """As of every backbone; the number of labels, and the words where they come from a file."""
-        own: dict[str, object] = {"top": self.settings.top}
-        if self.settings.words:
-            own["words"] = f"sha256:{sha256_file(Path(self.settings.words))}" if self._words else ""
-        elif self._words and isinstance(self.architecture, OfOpenClip):
-            own["words"] = ""
+        """As of every backbone; the number of labels, and all of their names."""
+        words = hashlib.sha256("\n".join(self._words).encode()).hexdigest()
+        own: dict[str, object] = {"top": self.settings.top, "words": f"sha256:{words}"}
         if isinstance(self.architecture, OfOpenClip):
             own["prompt"] = self.settings.prompt
         return {**super().fingerprint_parts(), **own}
 
     def fetch(self) -> None:
-        """Try also whether there are as many names as the network has outputs."""
+        """Try also whether there are as many names as the network has outputs, and whether words can be read."""
         super().fetch()
         if isinstance(self.architecture, OfOpenClip):
+            self.architecture.try_text(self.settings.weights)
             return
         import torch
 
@@ -99,7 +97,7 @@ class BackboneLabels(BackboneNetwork):
         self._words  # noqa: B018 (read in this thread, before rows are made)
         if not isinstance(self.architecture, OfOpenClip):
             return self.whole_network()
-        sentences = [self.settings.prompt.format(word) for word in self._words]
+        sentences = [self.settings.prompt.replace("{}", word) for word in self._words]
         settings = self.settings
         words_vd, scale = self.architecture.word_vectors(sentences, settings.weights, settings.seed)
         return torch.nn.Sequential(self.whole_network(), Compared(words_vd, scale))

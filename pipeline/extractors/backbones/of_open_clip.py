@@ -1,11 +1,12 @@
 """Image towers of open_clip (https://github.com/mlfoundations/open_clip), and its text towers for labels by words."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from m3h.pipeline.extractors.backbones.architecture import Architecture, unknown_network
+from m3h.pipeline.extractors.backbones.architecture import Architecture, fitting, unknown_network
 from m3h.pipeline.extractors.backbones.preprocessing import Preprocessing, preprocessing
+from m3h.pipeline.extractors.weights import RANDOM
 from m3h.schemas.errors import UsageError
 
 if TYPE_CHECKING:
@@ -79,13 +80,29 @@ class OfOpenClip(Architecture):
             "one of https://huggingface.co/laion and set weights=FILE, or weights=random for a trial."
         )
 
-    def word_vectors(self, words: Sequence[str], weights: str, seed: int) -> tuple["torch.Tensor", "torch.Tensor"]:
-        """The vectors of sentences by the text tower, (V, D) of length 1, and the scale of their products."""
-        import open_clip
+    def try_text(self, weights: str) -> None:
+        """UsageError where the text tower's tokenizer cannot be had here, or the weights lack the text tower."""
         import torch
 
-        from m3h.pipeline.extractors.backbones.architecture import fitting
-        from m3h.pipeline.extractors.weights import RANDOM
+        self._tokenizer()
+        if weights != RANDOM:
+            with torch.device("meta"):
+                fitting(self.both_towers(), super().tensors(weights), weights)
+
+    def _tokenizer(self) -> "Callable[[list[str]], torch.Tensor]":
+        import open_clip
+
+        try:
+            return open_clip.get_tokenizer(self.name)
+        except Exception as error:  # some are of another library, or would be downloaded
+            said = " ".join(str(error).split())[:200]
+            raise UsageError(
+                f"network open_clip:{self.name}: its tokenizer cannot be had here ({said}). Choose another network."
+            ) from error
+
+    def word_vectors(self, words: Sequence[str], weights: str, seed: int) -> tuple["torch.Tensor", "torch.Tensor"]:
+        """The vectors of sentences by the text tower, (V, D) of length 1, and the scale of their products."""
+        import torch
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -93,5 +110,5 @@ class OfOpenClip(Architecture):
         if weights != RANDOM:
             clip.load_state_dict(fitting(clip, super().tensors(weights), weights))
         with torch.inference_mode():
-            tokens = open_clip.get_tokenizer(self.name)(list(words))
+            tokens = self._tokenizer()(list(words))
             return clip.encode_text(tokens, normalize=True), clip.logit_scale.exp()  # type: ignore[operator]
