@@ -18,6 +18,7 @@ from m3h.pipeline.dataset.suppression_list import FORGOTTEN_FILE
 from m3h.pipeline.dataset.tables import IMAGE_LIST
 from m3h.pipeline.dataset.timings import remember_timings
 from m3h.pipeline.dataset.transaction import REPAIR, Change, has_begun, transaction
+from m3h.pipeline.extractors import known_extractors
 from m3h.pipeline.extractors.base import Extractor
 from m3h.pipeline.images.source_folder import archived_by_any_post, locate, read
 from m3h.pipeline.images.store import image_path
@@ -186,6 +187,8 @@ def _extractors(known: Manifest, config: BuildConfig, broken: set[str], *, repai
                 )
             if feature.is_imported:
                 raise UsageError("it came with the source; run its build again.")
+            if name not in known_extractors():
+                raise UsageError("no extractor of that name is installed here.")
             extractor = configured_extractor(name, config)
             found = fingerprint(extractor.spec, extractor.identity())
             if found != feature.current:
