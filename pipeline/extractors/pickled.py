@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from m3h.pipeline.extractors.file_kinds import PICKLE, TEXT, refuse_other_kinds
+from m3h.pipeline.extractors.file_contents.file_kinds import PICKLE, TEXT, refuse_other_kinds
 from m3h.schemas.console import one_line
 from m3h.schemas.errors import UsageError
 
@@ -92,7 +92,7 @@ def _allowed() -> Mapping[tuple[str, str], object]:
 
     The unpickler calls these replacements with positional arguments.
     """
-    from m3h.pipeline.extractors.numpy_pickles import REPLACEMENTS
+    from m3h.pipeline.extractors.file_contents.numpy_pickles import REPLACEMENTS
 
     return {
         ("collections", "OrderedDict"): _name_dict,

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from m3h.pipeline.extractors.file_kinds import SAFETENSORS, TORCH, refuse_other_kinds
+from m3h.pipeline.extractors.file_contents.file_kinds import SAFETENSORS, TORCH, refuse_other_kinds
 from m3h.pipeline.extractors.pickled import refuse_compressed
 from m3h.pipeline.extractors.weight_store import find_added
 from m3h.schemas.console import one_line
@@ -65,7 +65,7 @@ def read_tensors(path: Path) -> object:
     import torch
     from safetensors.torch import load_file
 
-    from m3h.pipeline.extractors.numpy_pickles import REPLACEMENTS
+    from m3h.pipeline.extractors.file_contents.numpy_pickles import REPLACEMENTS
 
     if path.suffix == ".safetensors":
         refuse_other_kinds(path, "a file of safetensors", SAFETENSORS)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from m3h.pipeline.extractors.file_kinds import refuse_other_kinds
+from m3h.pipeline.extractors.file_contents.file_kinds import refuse_other_kinds
 from m3h.schemas.errors import UsageError
 
 Field = tuple[int, int | memoryview]

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from m3h.pipeline.cli import main
 from m3h.pipeline.extractors.butd.caffemodel import read_caffemodel
-from m3h.pipeline.extractors.file_kinds import kind_of
+from m3h.pipeline.extractors.file_contents.file_kinds import kind_of
 from m3h.pipeline.extractors.pickled import read_pickle
 from m3h.pipeline.extractors.weights import read_tensors
 from m3h.schemas.errors import UsageError
