@@ -31,7 +31,7 @@ def plain(network: BottomUpAttention, pixels: Image.Image) -> dict[str, np.ndarr
     scale = given.scale_xy[0]
     with torch.inference_mode():
         res4 = network.features(torch.from_numpy(given.image_chw)[None])
-        boxes, _ = network.proposals(res4, given.image_chw.shape[1:], scale)  # type: ignore[arg-type]
+        boxes, _ = network.proposals(res4, given.image_chw.shape[1:], scale)
         cells = roi_pool(res4, [boxes], (14, 14), 1 / 16)
         regions = network.roi_heads.predict(network.roi_heads(cells))
         scores = regions.classes.softmax(dim=1)[:, :-1]

@@ -47,13 +47,14 @@ def random_data(posts: int, rng: np.random.Generator) -> Encoded:
     copies = [np.minimum(rng.zipf(1.2, length) + 4, V + OOV - 1) for length in lengths]
     phrases = [np.minimum(rng.zipf(1.2, n) + 4, V - 1) for n in rng.choice([1, 2, 3, 4], posts, p=WORDS_OF_A_PHRASE)]
     none: list[list[str]] = [[] for _ in range(posts)]
+    no_ids: list[list[int]] = [[] for _ in range(posts)]
     return Encoded(
         posts=Posts([""] * posts, none, none, none, none, list(range(posts))),
         sources=none,
         oov=none,
-        source=Ragged.from_rows([np.where(copy < V, copy, UNK_ID) for copy in copies]),
-        copy=Ragged.from_rows(copies),
-        attributes=Ragged.from_rows(none),
+        source=Ragged.from_rows([np.where(copy < V, copy, UNK_ID).tolist() for copy in copies]),
+        copy=Ragged.from_rows([copy.tolist() for copy in copies]),
+        attributes=Ragged.from_rows(no_ids),
         pair_post=np.arange(posts),
         labels=rng.integers(1, PAPER_SIZES.labels, posts),
         targets=Ragged.from_rows([[*phrase, EOS_ID] for phrase in phrases]),
@@ -86,7 +87,7 @@ def plain_search(model: KeyphraseModel, post: Batch) -> list[tuple[int, ...]]:
     """One post, one hypothesis at a time, over the whole distribution."""
     encoding = model(post)
     memory = model.build_memory(post, encoding)
-    live = [((), 0.0, encoding.decoder_start()[1])]
+    live: list[tuple[tuple[int, ...], float, torch.Tensor]] = [((), 0.0, encoding.decoder_start()[1])]
     ended: list[tuple[tuple[int, ...], float]] = []
     for step in range(OPTIONS.max_steps):
         continued = []
@@ -120,8 +121,8 @@ def sharp_model() -> KeyphraseModel:
     """Ready to search; surer of itself than fresh weights are, so that no two phrases are as likely."""
     model = fresh_model().eval()
     model.aggregate = True
-    for weights in (model.generator.vocabulary.weight, model.generator.hidden[0].weight):
-        weights.data.mul_(3)
+    for layer in (model.generator.vocabulary, model.generator.hidden[0]):
+        next(layer.parameters()).data.mul_(3)  # its weights
     return model
 
 

@@ -20,10 +20,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
 from tests.pipeline.edits import PICTURE_EDITS, caption_edits
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PAIRS = 100
 OTHERS = 1000
@@ -67,7 +72,7 @@ def photographs(data: Path) -> Iterator[Image.Image]:
     """Colour photographs; of copies that are among them by nature, one."""
     from m3h.pipeline.cleaning.local_features import agreeing, local_features, read_features
 
-    chosen = []
+    chosen: list[NDArray[np.void]] = []
     folders = (data / "images_social" / "images", data / "captions_coco" / "images")
     for path in [path for folder in folders for path in sorted(folder.glob("*.jp*g"))]:
         picture = Image.open(path).convert("RGB")
@@ -137,6 +142,7 @@ def many_texts(data: Path, number: int, spam: int) -> tuple[float, float, int]:
     """Processor seconds, added peak memory in bytes a text, and links found, of the near-text step in one process."""
     import apache_beam as beam
     from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+    from apache_beam.transforms.combiners import Count
 
     from m3h.pipeline.cleaning.minhash import TextLikeness, text_name
     from m3h.pipeline.rules import CleanRules
@@ -151,7 +157,7 @@ def many_texts(data: Path, number: int, spam: int) -> tuple[float, float, int]:
     with tempfile.TemporaryDirectory() as folder:
         with beam.Pipeline(runner=FnApiRunner()) as root:
             items = root | beam.Create(sorted(texts)) | beam.Map(lambda text: (text_name(text), text))
-            found = items | NearPairs(TextLikeness(CleanRules().near_text)) | beam.combiners.Count.Globally()
+            found = items | NearPairs(TextLikeness(CleanRules().near_text)) | Count.Globally()
             found | beam.Map(lambda count: Path(folder, "links").write_text(str(count)))
         links = int(Path(folder, "links").read_text())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

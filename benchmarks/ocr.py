@@ -84,7 +84,7 @@ def main() -> None:
     print(f"{'':12}" + "".join(f"{title:>14}" for title in titles))
     for name in ways:
         answers = rounds[-1][name][0]
-        wall, cpu = (median(one[name][i] for one in rounds) for i in (1, 2))
+        wall, cpu = median(one[name][1] for one in rounds), median(one[name][2] for one in rounds)
         ratio = median(one["plain loop"][2] / one[name][2] for one in rounds)
         words = sum([w.text for w in a] == [w.text for w in b] for a, b in zip(answers, expected, strict=True))
         same = sum(a == b for a, b in zip(answers, expected, strict=True))

@@ -21,9 +21,9 @@ from typing import Any
 
 import psutil
 
-import m3h.pipeline.build.records_graph
 from benchmarks.dumps import write_dump
 from benchmarks.stand_in import StandIn
+from m3h.pipeline.build import records_graph
 from m3h.pipeline.build.build import BuildOptions, build
 from m3h.pipeline.config import BuildConfig
 from m3h.pipeline.dataset.publish import stored_images
@@ -118,7 +118,7 @@ def measured(posts: int, folder: Path, workers: int) -> dict[str, Any]:
     before = cpu_seconds()
     dumps = write_dump(folder / "raw", posts)
     made = cpu_seconds() - before
-    m3h.pipeline.build.records_graph.Images = StandIn  # type: ignore[misc,assignment]
+    records_graph.Images = StandIn  # type: ignore[attr-defined]
     memory, stages, stop = PeakMemory(share=1.0), Stages(), threading.Event()
     (folder / "none").mkdir()
     private = 0

@@ -6,6 +6,7 @@ name stands for a picture of its own, and some are spoilt, as benchmarks.dumps s
 
 import base64
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from m3h.schemas.posts import ImageRef
 class StandIn(Images):
     """In the place of `m3h.pipeline.stages.images.Images`: nothing is read."""
 
-    def take(self, reference: ImageRef, known: str = "") -> StoredImage:
+    def take(self, reference: ImageRef, known: str = "", home: str = "", post_ids: Iterable[str] = ()) -> StoredImage:
         """Of the length of a photo's, every value its own."""
         if reason := spoilt(reference.url.rpartition("/")[2]):
             raise ImageFault(reason, reference.url)
