@@ -40,7 +40,7 @@ FIGURES = ["matplotlib>=3.8"]
 
 SIGNIFICANCE = ["scipy>=1.11"]
 
-REPORT = ["altair>=6,<7", "vl-convert-python>=1.9,<2"]
+REPORT = ["altair>=6,<7", "jinja2>=3.1", "vl-convert-python>=1.9,<2"]
 
 ATTRIBUTES = ["textblob>=0.19"]
 
@@ -99,7 +99,7 @@ setup(
     package_dir={f"m3h.{folder}": folder for folder in FOLDERS},
     package_data={
         **{f"m3h.{folder}": ["py.typed"] for folder in FOLDERS},
-        "m3h.pipeline": ["py.typed", "text/*.tsv", "extractors/detectron/*.yaml"],
+        "m3h.pipeline": ["py.typed", "text/*.tsv", "extractors/detectron/*.yaml", "report/assets/*"],
         "m3h.sample": ["py.typed", "README.md", "*.yaml", "*.json", "*.jsonl", "*.jsonl.gz", "images/*.jpg"],
     },
     entry_points={

@@ -6,17 +6,13 @@ from typing import Any
 import mlcroissant
 import pytest
 
-from m3h.pipeline.dataset.derived import write_derived
 from m3h.schemas.dataset import Dataset
-from m3h.schemas.manifest import Manifest
 from tests.pipeline.made import POSTS_MADE, make
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = make(tmp_path_factory.mktemp("croissant") / "d", range(POSTS_MADE))
-    write_derived(folder, Manifest.read(folder))
-    return folder
+    return make(tmp_path_factory.mktemp("croissant") / "d", range(POSTS_MADE))
 
 
 def plain(value: Any) -> Any:
