@@ -30,12 +30,12 @@ def altair() -> Any:
 def library() -> str:
     """The JavaScript of Vega, Vega-Lite and Vega-Embed, in the version that altair writes for.
 
-    The bundle gives window.vegaEmbed on purpose, and hundreds of short names besides: `$` is one. They stay inside.
+    It gives the page vegaEmbed, and keeps to itself hundreds of short names, of which `$` is one.
     """
     alt = altair()
     from vl_convert import javascript_bundle
 
-    bundle = javascript_bundle(None, vl_version="_".join(alt.SCHEMA_VERSION.split(".")[:2]))
+    bundle = javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version="_".join(alt.SCHEMA_VERSION.split(".")[:2]))
     return f"(() => {{\n{bundle}\n}})();\n"
 
 
