@@ -4,13 +4,15 @@ Posts, dropped records and pictures are record sets that a loader reads from the
 file sets. Every value is from the manifest and the card, so the same dataset has the same bytes.
 """
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from m3h.pipeline.dataset.tables import IMAGE_LIST
-from m3h.schemas.manifest import MANIFEST, Manifest
+from m3h.schemas.features import canonical_json
+from m3h.schemas.manifest import Manifest
 from m3h.schemas.posts import DROPPED_SCHEMA, IMAGE_SCHEMA, POST_SCHEMA
 
 CROISSANT = "croissant.json"
@@ -39,39 +41,42 @@ _CONTEXT: dict[str, Any] = {
     },
 }
 
-_POSTS = {
-    "post_id": "The source's id.",
-    "text": "The text, with personal details masked.",
-    "tokens": "Its lower-cased words.",
-    "keyphrases": "What a model has to predict: the hashtags as words.",
-    "hashtags": "Lower-cased, without the sign.",
-    "image_sha256": "Key of the picture and of every feature row.",
-    "split": "train, valid or test.",
-    "own_split": "Whether the source brought the split.",
-    "group": "Posts that share a picture or a text, or nearly, share a group.",
-    "lang": "A BCP 47 code.",
-    "created_at": "As the dump writes it.",
-    "source": "Format and file of the record.",
-    "position": "Place of the record in that file, from 1.",
-    "versions": "Ids of all versions of an edited post.",
-    "sensitive": "Whether the picture was marked as nothing for everybody.",
-    "alt": "What the author says that the picture shows.",
-    "alt_tokens": "Tokens of that.",
-}
-_DROPPED = {
-    "record_id": "The source's id, empty where the record has none.",
-    "stage": "The stage that dropped it.",
-    "reason": "Why, in one word.",
-    "detail": "What was found.",
-    "source": "Format and file of the record.",
-    "position": "Place of the record in that file, from 1.",
-}
-_PICTURES = {
-    "image_sha256": "sha256 of the bytes; the name of the file below images/.",
-    "status": "Whether the bytes are stored.",
-    "width": "In pixels.",
-    "height": "In pixels.",
-}
+Fields = Sequence[tuple[str, str]]
+"""Columns of a table, each with what it holds."""
+
+_POSTS: Fields = (
+    ("post_id", "The source's id."),
+    ("text", "The text, with personal details masked."),
+    ("tokens", "Its lower-cased words."),
+    ("keyphrases", "What a model has to predict: the hashtags as words."),
+    ("hashtags", "Lower-cased, without the sign."),
+    ("image_sha256", "Key of the picture and of every feature row."),
+    ("split", "train, valid or test."),
+    ("own_split", "Whether the source brought the split."),
+    ("group", "Posts that share a picture or a text, or nearly, share a group."),
+    ("lang", "A BCP 47 code."),
+    ("created_at", "As the dump writes it."),
+    ("source", "Format and file of the record."),
+    ("position", "Place of the record in that file, from 1."),
+    ("versions", "Ids of all versions of an edited post."),
+    ("sensitive", "Whether the picture was marked as nothing for everybody."),
+    ("alt", "What the author says that the picture shows."),
+    ("alt_tokens", "Tokens of that."),
+)
+_DROPPED: Fields = (
+    ("record_id", "The source's id, empty where the record has none."),
+    ("stage", "The stage that dropped it."),
+    ("reason", "Why, in one word."),
+    ("detail", "What was found."),
+    ("source", "Format and file of the record."),
+    ("position", "Place of the record in that file, from 1."),
+)
+_PICTURES: Fields = (
+    ("image_sha256", "sha256 of the bytes; the name of the file below images/."),
+    ("status", "Whether the bytes are stored."),
+    ("width", "In pixels."),
+    ("height", "In pixels."),
+)
 _SETS = (
     ("posts", "posts/part-*.parquet", POST_SCHEMA, _POSTS, "The posts that were kept.", "post_id"),
     ("dropped", "dropped/part-*.parquet", DROPPED_SCHEMA, _DROPPED, "The records that were dropped, and why.", ""),
@@ -79,37 +84,35 @@ _SETS = (
 )
 
 
-def croissant(manifest: Manifest, manifest_sha256: str, *, about: Mapping[str, str]) -> dict[str, Any]:
+def croissant(manifest: Manifest, *, about: Mapping[str, str]) -> dict[str, Any]:
     """The JSON-LD of a dataset.
 
     Args:
         manifest: What the dataset contains.
-        manifest_sha256: Of the manifest's file.
-        about: `name`, `description` and `license`, as the card has them.
+        about: `name`, `description`, `license` and `url`, as the card has them.
     """
-    distribution = [
-        {
-            **{"@type": "cr:FileObject", "@id": MANIFEST, "name": MANIFEST, "contentUrl": MANIFEST},
-            **{"encodingFormat": "application/json", "sha256": manifest_sha256},
-            "description": "Counts, rules, feature versions, and sha256 and rows of every file.",
-        },
-        *(_files(name, pattern, _PARQUET, text) for name, pattern, _, _, text, _ in _SETS if _has(manifest, pattern)),
-        *_feature_files(manifest),
-    ]
+    sets = [one for one in _SETS if _has(manifest, one[1])]
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         **about,
-        "version": f"{manifest.schema_version}.0.0+{manifest_sha256[:12]}",
+        "version": f"{manifest.schema_version}.0.0+{_content(manifest)}",
         "keywords": ["keyphrase prediction", "hashtags", "multimodal", "social media"],
-        "distribution": distribution,
+        "distribution": [
+            *(_files(name, pattern, _PARQUET, text) for name, pattern, _, _, text, _ in sets),
+            *_feature_files(manifest),
+        ],
         "recordSet": [
-            _record_set(name, schema, fields, text=text, key=key)
-            for name, pattern, schema, fields, text, key in _SETS
-            if _has(manifest, pattern)
+            _record_set(name, schema, fields, text=text, key=key) for name, _, schema, fields, text, key in sets
         ],
     }
+
+
+def _content(manifest: Manifest) -> str:
+    """12 digits that change when a post or a row of a feature does."""
+    files = {name: entry.sha256 for name, entry in manifest.files.items() if name.startswith(("posts/", "features/"))}
+    return hashlib.sha256(canonical_json(files).encode()).hexdigest()[:12]
 
 
 def _has(manifest: Manifest, pattern: str) -> bool:
@@ -133,11 +136,11 @@ def _feature_files(manifest: Manifest) -> Iterator[dict[str, Any]]:
             yield _files(name, pattern, _PARQUET if suffix == "parquet" else _HDF5, text.strip())
 
 
-def _record_set(name: str, schema: pa.Schema, fields: Mapping[str, str], *, text: str, key: str) -> dict[str, Any]:
+def _record_set(name: str, schema: pa.Schema, fields: Fields, *, text: str, key: str) -> dict[str, Any]:
     keyed = {"key": {"@id": f"{name}/{key}"}} if key else {}
     return {
         **{"@type": "cr:RecordSet", "@id": name, "name": name, "description": text, **keyed},
-        "field": [_field(name, schema.field(column), about) for column, about in fields.items()],
+        "field": [_field(name, schema.field(column), about) for column, about in fields],
     }
 
 

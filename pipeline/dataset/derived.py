@@ -1,7 +1,6 @@
 """The files that are made from the manifest alone at each change: card.md and croissant.json.
 
-The manifest does not list them: they may be edited, or absent. Where a command is killed before that, the next
-one makes them anew.
+The manifest does not list them: they may be edited, or absent.
 """
 
 import logging
@@ -9,9 +8,9 @@ from pathlib import Path
 
 from m3h.pipeline.dataset.card import CARD, MAX_BYTES, about, card_of
 from m3h.pipeline.dataset.croissant import CROISSANT, croissant
-from m3h.schemas.files import publish_json, publish_text, sha256_file
+from m3h.schemas.files import publish_json, publish_text
 from m3h.schemas.inside import file_in
-from m3h.schemas.manifest import MANIFEST, Manifest
+from m3h.schemas.manifest import Manifest
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +19,7 @@ DERIVED = (CARD, CROISSANT)
 
 
 def write_derived(dataset: Path, manifest: Manifest) -> None:
-    """Write both files of a dataset whose manifest was just written.
+    """Write both files of a dataset whose manifest is about to be written: what is killed in between is done again.
 
     A card without the marks of ours stays as it is, and croissant.json takes name and licence from it.
     """
@@ -30,8 +29,7 @@ def write_derived(dataset: Path, manifest: Manifest) -> None:
         log.warning("note: %s is not one that m3h wrote, so it was left as it is.", file_in(dataset, CARD))
     elif made != known:
         publish_text(file_in(dataset, CARD), made)
-    described = croissant(manifest, sha256_file(file_in(dataset, MANIFEST)), about=about(made or known))
-    publish_json(file_in(dataset, CROISSANT), described)
+    publish_json(file_in(dataset, CROISSANT), croissant(manifest, about=about(made or known)))
 
 
 def _known_card(path: Path) -> str | None:

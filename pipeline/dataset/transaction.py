@@ -150,8 +150,8 @@ class Change:
         self._allowed = found
 
     def publish(self, manifest: Manifest | Callable[[], Manifest]) -> Manifest:
-        """Move the staged files into place, write the manifest, remove the files that it no longer lists,
-        and make card.md and croissant.json anew.
+        """Move the staged files into place, write card, Croissant and manifest, and remove the files that it
+        no longer lists.
 
         Every step may be done twice.
 
@@ -170,12 +170,12 @@ class Change:
         if self.retires:
             retired.keep(self.dataset, known, leaving)
         self.workspace.schedule_removal(leaving)
+        write_derived(self.dataset, described)
         described.write(self.dataset)
         retired.let_go(self.dataset, known, described.files, kept=kept)
         self.workspace.remove_scheduled()
         if self._command.removes_unlisted:
             remove_unlisted(self.dataset, described)
-        write_derived(self.dataset, described)
         return described
 
     def _at_stake(self, known: Mapping[str, FileEntry]) -> list[str]:

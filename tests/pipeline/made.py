@@ -94,8 +94,8 @@ def make(
     signature = {"inputs": inputs, "text": {"version": 1}, "rules": as_plain(config)}
     counts = record_counts(dataset, Tallied(len(kept) + len(dropped)))
     manifest = describe_dataset(dataset, config, features, signature=signature, counts=counts, known=None)
-    manifest.write(dataset)
     write_derived(dataset, manifest)
+    manifest.write(dataset)
     return dataset
 
 

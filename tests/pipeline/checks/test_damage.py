@@ -43,7 +43,8 @@ def few(small: Path, tmp_path: Path) -> Path:
 
 
 def files(dataset: Path) -> list[Path]:
-    return sorted(path for path in dataset.rglob("*") if path.is_file())
+    """All but those that may be edited: card.md and croissant.json."""
+    return sorted(path for path in dataset.rglob("*") if path.is_file() and path.name not in DERIVED)
 
 
 def damaged(data: bytes, chance: random.Random) -> bytes:

@@ -31,7 +31,7 @@ def test_mlcroissant_finds_no_error(dataset: Path) -> None:
     metadata = mlcroissant.Dataset(jsonld=dataset / "croissant.json").metadata
     assert metadata.ctx.issues.errors == set()
     files = {node.name for node in metadata.distribution}
-    assert {"manifest.json", "posts-files", "grid-files", "words-files"} <= files
+    assert {"posts-files", "grid-files", "words-files"} <= files
 
 
 def test_mlcroissant_reads_every_post_as_we_do_lists_included(dataset: Path) -> None:
