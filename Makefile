@@ -61,8 +61,13 @@ detectron2: setup
 flink: setup
 	$(BIN)/python -m tests.flink_folder
 
-# Covered are 93 % with M3H_DATA, and somewhat fewer without; programs that tests start as a user does are not counted.
 test: check detectron2
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
+
+# The fast tests with coverage, which takes longer. Covered are 93 % with M3H_DATA, and somewhat fewer without;
+# programs that tests start as a user does are not counted.
+.PHONY: coverage
+coverage: check detectron2
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow' --cov --cov-report=term --cov-fail-under=88
 
 test-long: detectron2 flink chromium

@@ -38,7 +38,7 @@ def record_id(dump: str, key: str) -> str:
         dump: the name of the set.
         key: of its files.
     """
-    return _IN_NO_ID.sub(lambda found: quote(found[0], safe=""), f"{dump}/{key}")
+    return _IN_NO_ID.sub(lambda found: quote(found[0], safe=""), f"{dump}/{key.removeprefix('./')}")
 
 
 def is_hidden(name: str) -> bool:

@@ -46,7 +46,7 @@ def names_pictures(name: str, head: bytes) -> bool:
     """Whether a file is such a table. name: of the file. head: its first HEAD_BYTES bytes."""
     first = head.decode("utf-8-sig", "replace").lstrip().partition("\n")[0]
     if _is_csv(name):
-        return any(map(_is_file_name, next(csv.reader([first]), [])))
+        return bool(_separator_of(first))
     with suppress(ValueError, RecursionError):
         row = json.loads(first)
         return isinstance(row, dict) and any(map(_is_file_name, row))
@@ -103,6 +103,11 @@ class Table:
         return record_id(self.dump, key_of(files[0])) if files else ""
 
 
+def _separator_of(header: str) -> str:
+    """What stands between the names of a header one of which is `file_name`; "" where none is."""
+    return next((sep for sep in ",;\t|" if any(map(_is_file_name, next(csv.reader([header], delimiter=sep), [])))), "")
+
+
 def _is_csv(name: str) -> bool:
     return name.endswith(".csv")
 
@@ -114,7 +119,9 @@ def _json_rows(stream: io.BufferedReader, limit: int) -> Iterator[tuple[bytes, R
 def _csv_rows(stream: io.BufferedReader, limit: int) -> Iterator[tuple[bytes, RecordFault | None]]:
     """Rows as JSON, by the names in the header."""
     csv.field_size_limit(limit)
-    rows = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", "surrogateescape", newline=""))
+    header = stream.peek(HEAD_BYTES).decode("utf-8-sig", "replace").partition("\n")[0]
+    text = io.TextIOWrapper(stream, "utf-8-sig", "surrogateescape", newline="")
+    rows = csv.reader(text, delimiter=_separator_of(header) or ",")
     names: list[str] = []
     while True:
         try:

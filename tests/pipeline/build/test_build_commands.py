@@ -32,7 +32,7 @@ def test_without_a_folder_of_pictures_is_wrong_use(source: tuple[Path, Path], tm
         (["--dumps", "nowhere.jsonl"], "--dumps nowhere.jsonl: no such file, folder or match."),
         (["--features", "vgg_gird"], "no extractor named 'vgg_gird'. Did you mean 'vgg_grid'? Known: "),
         (["--set", "clean.min_tokns=3"], "--set: no field 'clean.min_tokns'. Did you mean 'clean.min_tokens'?"),
-        (["--format", "v9"], "--format v9: expected one of v2, graphql, snscrape, v1, jsonl, cmkp."),
+        (["--format", "v9"], "--format v9: expected one of v2, bluesky, mastodon, "),
         (["--set", "features.vgg_grid.weights=lost.pth", "--features", "vgg_grid"], "weights lost.pth"),
         (["--set", "features.ocr.language=xyz", "--features", "ocr"], "Tesseract has no language 'xyz'"),
         (["--unheard-of"], "No such option: --unheard-of"),

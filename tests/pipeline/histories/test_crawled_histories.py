@@ -1,5 +1,6 @@
 """Random histories of datasets whose pictures are fetched. What may happen: `tests/pipeline/histories/worlds.py`."""
 
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.pipeline.warm import Warm
 
 pytestmark = pytest.mark.slow
 
-SEEDS = range(1000, 1030)
+SEEDS = range(1000, 1000 + int(os.environ.get("M3H_HISTORIES", "12")))
 COMMANDS = 4
 
 

@@ -1,5 +1,6 @@
 """Random histories of datasets of picture folders. What may happen: `tests/pipeline/histories/worlds.py`."""
 
+import os
 import random
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tests.pipeline.warm import Warm
 
 pytestmark = pytest.mark.slow
 
-SEEDS = range(30)
+SEEDS = range(int(os.environ.get("M3H_HISTORIES", "12")))
 COMMANDS = 5
 
 

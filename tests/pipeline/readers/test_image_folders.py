@@ -153,6 +153,8 @@ def test_metadata_as_csv_says_the_same(tmp_path: Path) -> None:
     assert json.loads(raw_record(dump, 2)) == {"file_name": "sub/0002.jpg", "text": "two", "id": "7"}
     write(folder, {"metadata.csv": b"file_name,text\na.jpg,\xff\nb.jpg,two\n"})
     assert found(list(read_dump(dump)))[:2] == [("", "not_utf8"), ("d/b", "two")]
+    write(folder, {"metadata.csv": b"text;file_name\none, two;a.jpg\n"})
+    assert found(list(read_dump(dump)))[0] == ("d/a", "one, two")
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,13 @@ def test_an_id_made_of_names_is_one_word_that_a_list_of_ids_can_hold(tmp_path: P
     assert read_ids("\n".join(ids), "ids.txt") == ids
 
 
+def test_a_tar_of_the_folder_it_was_made_in_gives_the_same_ids(tmp_path: Path) -> None:
+    for prefix in ("", "./"):
+        (post,) = read_dump(dump(tmp_path, pair(f"{prefix}sea/a", PICTURE, "boats"), "s.tar"))
+        assert isinstance(post, Post)
+        assert post.post_id == "s/sea/a"
+
+
 def test_json_that_is_damaged_costs_itself_where_there_is_another_text(tmp_path: Path) -> None:
     post = only(tmp_path, ("a.jpg", PICTURE), ("a.json", b'{"lang": "de'), ("a.txt", b"boats"))
     assert isinstance(post, Post)
