@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # mlcroissant 1.1.1 (Python 3.11, pandas 3.1.1), 2026-11-29
 #
-# Seen: a field of the type sc:Text arrives as bytes, `b'caf\xc3\xa9'`, in lists as well. Whole numbers and truth values arrive as
-# such. The Parquet file holds strings, the Croissant file says Text, and the library says nothing of an encoding. An
-# empty text is b''.
+# Seen: a field of the type sc:Text arrives as bytes, `b'caf\xc3\xa9'`, in lists as well. Whole numbers and truth
+# values arrive as such. The Parquet file holds strings, the Croissant file says Text, and the library says nothing of
+# an encoding. An empty text is b''.
 #
 # Expected: Python's str. Croissant 1.0 takes sc:Text from schema.org, where it is a string of letters.
 #
-# Why it hurts here: token == "tea" is silently False for every token, so that a vocabulary counted over records has no word in
-# common with one read from the same file, and " ".join(tokens) fails only in programs that join.
+# Why it hurts here: token == "tea" is silently False for every token, so that a vocabulary counted over records has no
+# word in common with one read from the same file, and " ".join(tokens) fails only in programs that join.
 #
 # Output seen:
 #   id b'1' tokens [b'tea', b'caf\xc3\xa9'] number 7 kept True
@@ -48,7 +48,7 @@ described = {
             "@id": "files",
             "name": "files",
             "encodingFormat": "application/x-parquet",
-            "includes": "*.parquet",
+            "includes": "posts.parquet",
         }
     ],
     "recordSet": [

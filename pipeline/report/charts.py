@@ -30,7 +30,7 @@ def altair() -> Any:
 def library() -> str:
     """The JavaScript of Vega, Vega-Lite and Vega-Embed, in the version that altair writes for.
 
-    It gives the page vegaEmbed, and keeps to itself hundreds of short names, of which `$` is one.
+    It gives the page vegaEmbed, and keeps to itself thousands of names, of which `$` is one.
     """
     alt = altair()
     from vl_convert import javascript_bundle
