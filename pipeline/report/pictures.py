@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ Row = dict[str, Any]
 class Pictures:
     """Facts by picture, as the page needs them.
 
-    words: [word, x, y, width, height] in pixels of the upright picture. objects: [class, x1, y1, x2, y2, score].
-    attributes: [label, score].
+    words: [word, x, y, width, height] in pixels of the upright picture; [word] where its place is not known.
+    objects: [class, x1, y1, x2, y2, score]. attributes: [label, score], None for a score that is not known.
     """
 
     readings: Mapping[str, Row] = field(default_factory=dict)
@@ -81,7 +82,7 @@ def class_names(path: Path | None) -> list[str]:
 
 def _words(reading: Row) -> list[list[Any]]:
     words, boxes = reading.get("words") or [], reading.get("boxes") or []
-    return [[word, *box] for word, box in list(zip(words, boxes, strict=False))[:MOST_WORDS]]
+    return [[word, *box] for word, box in list(zip_longest(words, boxes[: len(words)], fillvalue=()))[:MOST_WORDS]]
 
 
 def _attributes(row: Row) -> list[list[Any]]:

@@ -44,7 +44,7 @@ function overlay(facts, labelled) {
     svg.append(group);
   };
   for (const [label, x1, y1, x2, y2] of facts.objects ?? []) draw("object", label, x1, y1, x2 - x1, y2 - y1);
-  for (const [label, x, y, w, h] of facts.words ?? []) draw("word", label, x, y, w, h);
+  for (const [label, x, y, w, h] of facts.words ?? []) if (x !== undefined) draw("word", label, x, y, w, h);
   return svg;
 }
 

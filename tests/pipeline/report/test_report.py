@@ -12,6 +12,7 @@ from PIL import Image
 from m3h.pipeline.checks.table1 import statistics
 from m3h.pipeline.report.folder import Report, report
 from m3h.pipeline.report.gallery import HAS
+from m3h.pipeline.report.pictures import Pictures
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from tests.pipeline.report.shown import DROPPED_SHOWN, HOSTILE, NUMBER, RANDOM, SHOWN_PICTURES, make
@@ -91,6 +92,13 @@ def test_every_post_is_in_one_part_and_the_index_says_what_it_has(made: Report, 
     assert facts["size"] == [96, 64]
     assert facts["objects"] == [["boat", 5, 5, 50, 40, 0.0], ["class 2", 20, 10, 90, 60, 0.0]]
     assert facts["words"][0] == ["teapot", 4, 6, 30, 9]
+
+
+def test_words_without_places_are_listed_all_the_same() -> None:
+    pictures = Pictures({"a": {"words": ["mad", "tea"], "boxes": []}, "b": {"words": ["tea"], "boxes": [[1, 2, 3, 4]]}})
+    assert pictures.facts("a") == {"words": [["mad"], ["tea"]]}
+    assert pictures.facts("b") == {"words": [["tea", 1, 2, 3, 4]]}
+    assert pictures.facts("c") == {}
 
 
 def test_a_dropped_record_has_its_reason_in_words_and_its_picture_where_it_is_known(made: Report) -> None:
