@@ -11,8 +11,8 @@ DEMO := demo
 setup: $(VENV)/.ready tesseract
 
 $(VENV)/.ready: setup.py constraints.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 10) <= v < (3, 14))' || \
-	  { echo "error: m3h needs Python 3.10 to 3.13; name one with make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 10) <= v < (3, 15))' || \
+	  { echo "error: m3h needs Python 3.10 to 3.14; name one with make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,train,dev]'
 	$(BIN)/python -m tests.checkout_folder
@@ -72,6 +72,26 @@ coverage: check detectron2
 
 test-long: detectron2 flink chromium
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+
+# The fast tests with the lowest version of every package that setup.py names, on the oldest Python. LOWEST_PYTHON: a version
+# that uv finds or fetches, or the path of a Python. The folder of
+# detectron2 belongs to the Python of setup.
+LOWEST := $(VENV)/lowest
+LOWEST_PYTHON ?= 3.10
+LOWEST_TESTS ?= tests/schemas tests/model tests/pipeline/test_export.py \
+  $(addprefix tests/pipeline/,text engine extractors images cleaning checks)
+UV := $(BIN)/uv
+
+.PHONY: lowest
+lowest: setup
+	$(UV) venv --quiet --clear --python $(LOWEST_PYTHON) $(LOWEST)
+	$(UV) pip compile --quiet --resolution lowest-direct --python $(LOWEST)/bin/python \
+	  --extra pipeline --extra train --extra dev setup.py --output-file $(LOWEST).txt
+	$(UV) pip install --quiet --python $(LOWEST)/bin/python --requirements $(LOWEST).txt
+	$(UV) pip install --quiet --python $(LOWEST)/bin/python --no-deps --editable .
+	$(LOWEST)/bin/python -m tests.checkout_folder
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' $(LOWEST_TESTS) \
+	  --ignore tests/pipeline/extractors/detectron
 
 # What can be published, in dist/: made, checked, installed and tried. Nothing is uploaded.
 .PHONY: release

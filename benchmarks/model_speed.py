@@ -23,6 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 from m3h.model.config import Config
 from m3h.model.data.batch import BOS_ID, EOS_ID, UNK_ID, Batch
 from m3h.model.data.encoding import Encoded, batches_by_length, shuffled_batches
+from m3h.model.data.pictures import Cells
 from m3h.model.data.posts import Posts
 from m3h.model.data.ragged import Ragged
 from m3h.model.decoding.beam_search import UNFINISHED_PENALTY, Hypotheses, SearchOptions, beam_search
@@ -47,19 +48,16 @@ def random_data(posts: int, rng: np.random.Generator) -> Encoded:
     copies = [np.minimum(rng.zipf(1.2, length) + 4, V + OOV - 1) for length in lengths]
     phrases = [np.minimum(rng.zipf(1.2, n) + 4, V - 1) for n in rng.choice([1, 2, 3, 4], posts, p=WORDS_OF_A_PHRASE)]
     none: list[list[str]] = [[] for _ in range(posts)]
-    no_ids: list[list[int]] = [[] for _ in range(posts)]
     return Encoded(
         posts=Posts([""] * posts, none, none, none, none, list(range(posts))),
         sources=none,
         oov=none,
         source=Ragged.from_rows([np.where(copy < V, copy, UNK_ID).tolist() for copy in copies]),
         copy=Ragged.from_rows([copy.tolist() for copy in copies]),
-        attributes=Ragged.from_rows(no_ids),
         pair_post=np.arange(posts),
         labels=rng.integers(1, PAPER_SIZES.labels, posts),
         targets=Ragged.from_rows([[*phrase, EOS_ID] for phrase in phrases]),
-        grid=torch.from_numpy(rng.standard_normal((posts, 49, 512), np.float32)).half(),
-        grid_row=np.arange(posts),
+        cells={"vision": Cells(torch.from_numpy(rng.standard_normal((posts, 49, 512), np.float32)).half())},
     )
 
 

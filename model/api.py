@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Keyphrase(RankedPhrase):
-    """A predicted keyphrase and where it comes from, one of `attribution.ATTRIBUTIONS`."""
+    """A predicted keyphrase and where it comes from, see `decoding.attribution`."""
 
     attribution: str
 

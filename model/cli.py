@@ -34,7 +34,7 @@ Trains and uses the systems of the paper from a finished dataset folder.
 def main(argv: Sequence[str]) -> int:
     """Run the command line and return the exit code. Of several processes only the first one prints."""
     with contextlib.redirect_stdout(io.StringIO()) if _is_follower() else contextlib.nullcontext():
-        return run_app(app, argv, many={"--seed", "--set", "--text"}, extra=EXTRA)
+        return run_app(app, argv, many={"--seed", "--set", "--text", "--without"}, extra=EXTRA)
 
 
 def _is_follower() -> bool:
@@ -57,7 +57,8 @@ def _root() -> None:
   m3h systems
   m3h systems --json --vocab 45006 --labels 4262
 
-Lists every system: its row in the paper's Table 2, its inputs, and its trained parameters. They are counted with the
+Lists every system: its row in the paper's Table 2, its inputs, and its trained parameters. `train --set vision=[...]
+wordings=[...]` gives it other features of the dataset to read. They are counted with the
 paper's vocabularies, or with the sizes given. A system with a second phase may train fewer parameters in it.
 """,
 )

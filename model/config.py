@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from m3h.schemas.config import Settings, resolve
 from m3h.schemas.errors import UsageError
+from m3h.schemas.files import read_json, validating
 
-Input = Literal["alt", "ocr", "vision", "objects", "attributes"]
+Input = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+-]+$")]
+"""alt, ocr, vision (vgg_grid), objects (butd_objects), attributes, or any other feature of the dataset."""
 Pool = Literal["max", "avg"]
 Pair = Literal["vision_to_text", "attributes_to_text", "text_to_vision", "text_to_attributes"]
 TermKind = Literal["words", "bigrams", "stems", "char_ngrams"]
@@ -19,7 +21,8 @@ Ranking = Literal["system", "classifier", "generator", "rescored", "interpolated
 Share = float
 """A number from 0 to 1."""
 
-
+OURS = {"standardize_vision": True}
+"""What our own networks that read pictures do, and the paper's do not."""
 PRESETS: dict[str, dict[str, Any]] = {
     "released": {
         "heads": 4,
@@ -37,9 +40,10 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "cls-krr": {"label_feature_width": 0, "learning_rate": 0.01},
     "cls-krr+features": {"learning_rate": 0.01},
-    "gen-cls-m3h+krr": {"warmup_epochs": 3},
-    "gen-cls-m3h+distilled": {"distillation_weight": 0.5},
+    "gen-cls-m3h+krr": {**OURS, "warmup_epochs": 3},
+    "gen-cls-m3h+distilled": {**OURS, "distillation_weight": 0.5},
     "gen-cls-m3h+distilled+rescored": {
+        **OURS,
         "distillation_weight": 0.7,
         "epochs": 25,
         "patience": 8,
@@ -47,6 +51,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 """System -> fields with another default. A file and the command line override them."""
+BEFORE: dict[str, dict[str, Any]] = {
+    "gen-cls-m3h+krr": {"standardize_vision": False, "picture_weight": 0.0},
+    "gen-cls-m3h+distilled": {"standardize_vision": False},
+    "gen-cls-m3h+distilled+rescored": {"standardize_vision": False},
+}
+"""System -> what its runs did before there was a field for it, where this is not today's default."""
 
 
 class Config(Settings):
@@ -57,6 +67,8 @@ class Config(Settings):
     seed: NonNegativeInt = 23  # (open)
     train_split: str = "train"
     select: str = "valid"  # a split, or last:N, the last N training posts in source order
+    vision: tuple[Input, ...] | None = None  # features of pictures to read in place of the system's: [vgg_grid, mine]
+    wordings: tuple[Input, ...] | None = None  # words and labels to read in place of the system's: [ocr, alt, mine]
     add_inputs: tuple[
         Input, ...
     ] = ()  # read these too: ocr in a text-only system ("+ image wording"), or alt, the images' descriptions
@@ -77,6 +89,8 @@ class Config(Settings):
     vision_layers: PositiveInt = 1  # L_vis: the text query over vision
     attribute_layers: PositiveInt = 1  # L_attr: the text query over attributes
     pairs: tuple[Pair, ...] = Pair.__args__  # type: ignore[attr-defined]  # QUERY_to_MEMORY, §3.2
+    standardize_vision: bool = False  # channels of pictures less their mean in training, over their deviation (ours)
+    fusion: Literal["paper", "residual"] = "paper"  # residual: c_fuse has the pooled text beside its contexts (ours)
     attention: Style = "paper"  # released: with biases, another normalization, and no fusion layer
     text_pool: Pool = "max"
     vision_pool: Pool = "avg"
@@ -101,6 +115,7 @@ class Config(Settings):
     # labels by similarity to the training posts; not in the paper
     tfidf_terms: tuple[TermKind, ...] = TermKind.__args__  # type: ignore[attr-defined]  # terms that texts share
     ridge_penalty: PositiveFloat = 0.3
+    picture_weight: NonNegativeFloat = 0.4  # of similar pictures beside similar texts, where vision is read
     candidates: PositiveInt = 40  # labels with the best scores that get label features, besides those in the post
     label_feature_width: NonNegativeInt = 32  # hidden units over label features; 0 ranks by the scores alone
 
@@ -146,6 +161,18 @@ class Config(Settings):
         return {**PRESETS.get(str(values.get("system")), {}), **values} if isinstance(values, dict) else values
 
 
+def stored_config(file: Path) -> dict[str, Any]:
+    """The values of a run's config.json, and for fields that are younger than the run what the run did.
+
+    Raises:
+        IntegrityError: the file holds no fields.
+    """
+    with validating(file):
+        stored = dict(read_json(file))
+        system = str(stored.get("system"))
+        return {**Config(system=system).model_dump(mode="json"), **BEFORE.get(system, {}), **stored}
+
+
 SEARCH_FIELDS = {
     *("beam", "n_best", "max_steps", "length_power", "search", "ranking", "generator_weight", "drop_duplicates"),
     *("search_batch", "threads", "device"),
@@ -175,7 +202,10 @@ def changed_search(file: Path, sets: Sequence[str]) -> Config:
     Raises:
         UsageError: a changed field needs another training.
     """
-    before, now = resolve(Config, file), resolve(Config, file, sets)
+    resolve(Config, file)  # says what is wrong with the file
+    stored = read_json(file)
+    younger: dict[str, Any] = {name: value for name, value in stored_config(file).items() if name not in stored}
+    before, now = resolve(Config, file, **younger), resolve(Config, file, sets, **younger)
     changed = [name for name in Config.model_fields if getattr(before, name) != getattr(now, name)]
     refused = [name for name in changed if name not in SEARCH_FIELDS]
     if refused:

@@ -1,16 +1,24 @@
 """The systems of the paper's Table 2, the released code's system, and our own. A new system is one entry here."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from m3h.model.config import Config
 from m3h.schemas.errors import UsageError, unknown_name
 
-MODALITIES = ("text", "vision", "attributes")
-INPUTS = ("text", "alt", "ocr", "vision", "objects", "attributes")
+Modality = Literal["text", "vision", "attributes"]
+MODALITIES: tuple[Modality, ...] = ("text", "vision", "attributes")
+INPUTS: dict[str, Modality] = {
+    **{"text": "text", "alt": "text", "ocr": "text"},
+    **{"vision": "vision", "objects": "vision", "attributes": "attributes"},
+}
+"""The inputs of the systems below, in their order, and the modality of each. Any other feature is an input by its own
+name: tensors are vision, labels are attributes, and words are text."""
+FEATURES = {"ocr": "ocr", "vision": "vgg_grid", "objects": "butd_objects", "attributes": "attributes"}
+"""Input with a name of its own -> the feature of the dataset that holds it."""
 Fusion = Literal["max", "avg", "m3h", "stacked", "alternating", "bilinear", "topics"]
-FUSION_MODALITIES = {
+FUSION_MODALITIES: dict[Fusion | None, set[str]] = {
     None: {"text"},
     "max": set(MODALITIES),
     "avg": set(MODALITIES),
@@ -21,8 +29,8 @@ FUSION_MODALITIES = {
     "topics": {"text"},
 }
 """Fusion -> the modalities that it can read."""
-INDEX_MODALITIES = {"text", "attributes"}
-"""The modalities that a training index reads."""
+EXPECTED = {"vision": "features with arrays of numbers", "wordings": "features with words or labels"}
+"""Field of the configuration -> what it may name."""
 NEEDS_VISION = ("stacked", "alternating", "bilinear")
 
 
@@ -30,7 +38,7 @@ NEEDS_VISION = ("stacked", "alternating", "bilinear")
 class System:
     """One row of a table.
 
-    inputs: names in INPUTS. fusion: how c_fuse is made, or None without it; `max` and `avg` pool. copies: the generator
+    inputs: names of INPUTS. fusion: how c_fuse is made, or None without it; `max` and `avg` pool. copies: the generator
     has a pointer to the text. aggregates: in a second phase the pointer also reaches the words of the classifier's best
     labels. topics: there is a neural topic model. uses_training_index: labels are ranked by `Evidence`, not from
     c_fuse. ranking: whose list the system gives, or `rescored`, see `decoding.rescoring`.
@@ -192,25 +200,61 @@ def get_system(name: str) -> System:
     return SYSTEMS[name]
 
 
-def resolve_inputs(system: System, config: Config) -> list[str]:
-    """What the system reads after `add_inputs` and `drop_inputs`, in the order of INPUTS.
+def resolve_inputs(system: System, config: Config, found: Mapping[str, Modality] | None = None) -> list[str]:
+    """What the system reads by `vision`, `wordings`, `add_inputs` and `drop_inputs`; first those of INPUTS, in order.
 
     Raises:
-        UsageError: the system cannot read an added input, or it would read two kinds of vision.
+        UsageError: an input is no feature of the dataset or of another kind, or the system cannot read it.
+
+    Args:
+        system: whose inputs.
+        config: changes them.
+        found: further inputs that a dataset has, and their modalities; see `data.inputs.modalities_of`.
     """
-    extra = set(config.add_inputs) - set(system.inputs)
-    chosen = (set(system.inputs) | extra) - set(config.drop_inputs)
-    readable = FUSION_MODALITIES[system.fusion] | (INDEX_MODALITIES if system.uses_training_index else set())
-    unreadable = [name for name in sorted(extra) if _modality(name) not in readable]
+    known: dict[str, Modality] = {**INPUTS, **(found or {})}
+    _check_kinds(config, known)
+    own = [name for name in system.inputs if _stays(name, config)]
+    extra = [input_name(name) for name in (*(config.vision or ()), *(config.wordings or ()), *config.add_inputs)]
+    dropped = {input_name(name) for name in config.drop_inputs}
+    chosen = [name for name in dict.fromkeys((*own, *extra)) if name not in dropped]
+    readable = FUSION_MODALITIES[system.fusion] | (set(MODALITIES) if system.uses_training_index else set())
+    unreadable = sorted({name for name in extra if name not in system.inputs and known[name] not in readable})
     if unreadable:
         raise UsageError(f"{system.name} has no part for {', '.join(unreadable)}.")
-    if "text" not in chosen and (after := {"alt", "ocr"} & chosen):
+    if "text" not in chosen and (after := [name for name in chosen if known[name] == "text"]):
         raise UsageError(
             f"{system.name} reads no text, and {' and '.join(sorted(after))} words are read after the text."
         )
-    if {"vision", "objects"} <= chosen:
-        raise UsageError(f"{system.name} reads one kind of vision: drop_inputs=[vision] or [objects].")
-    return [name for name in INPUTS if name in chosen]
+    return [*(name for name in INPUTS if name in chosen), *(name for name in chosen if name not in INPUTS)]
+
+
+def _check_kinds(config: Config, known: Mapping[str, Modality]) -> None:
+    """UsageError unless all inputs exist, and those of `vision` and `wordings` are of that kind."""
+    for name in map(input_name, (*config.add_inputs, *config.drop_inputs)):
+        if name not in known:
+            raise unknown_name("input", name, known)
+    for field, kinds in (("vision", {"vision"}), ("wordings", {"text", "attributes"})):
+        wrong = [name for name in map(input_name, getattr(config, field) or ()) if known.get(name) not in kinds]
+        if wrong:
+            found = f"{wrong[0]} is {known[wrong[0]]}" if wrong[0] in known else f"there is no {wrong[0]}"
+            raise UsageError(f"{field}={[*getattr(config, field)]}: expected {EXPECTED[field]}, but {found}.")
+
+
+def _stays(name: str, config: Config) -> bool:
+    """Whether a system's own input is left in place by `vision` and `wordings`."""
+    if name == "text":
+        return True
+    return (config.vision if INPUTS[name] == "vision" else config.wordings) is None
+
+
+def input_name(name: str) -> str:
+    """The input that an input or a feature is named by: `vgg_grid` is `vision`."""
+    return next((known for known, feature in FEATURES.items() if feature == name), name)
+
+
+def feature_name(name: str) -> str:
+    """The feature of the dataset that holds an input; inverse of `input_name`."""
+    return FEATURES.get(name, name)
 
 
 def resolve_ranking(system: System, config: Config) -> str:
@@ -227,10 +271,18 @@ def resolve_ranking(system: System, config: Config) -> str:
     return ranking
 
 
-def _modality(name: str) -> str:
-    return {"alt": "text", "ocr": "text", "objects": "vision"}.get(name, name)
+def bank_names(inputs: Collection[str], kinds: Mapping[str, Modality]) -> dict[str, str]:
+    """Input -> its memory bank, for all that are no text. The first input of a modality has the modality's own bank.
 
+    A further one has a bank by its own name, and so the paper's systems are what they are whichever feature they read.
 
-def modalities(inputs: Collection[str]) -> list[str]:
-    """The modalities of these inputs, in the order of MODALITIES."""
-    return [name for name in MODALITIES if name in {_modality(one) for one in inputs}]
+    Args:
+        inputs: in their order.
+        kinds: the modality of every input that is no text.
+    """
+    banks: dict[str, str] = {}
+    for name in inputs:
+        kind = kinds.get(name)
+        if kind is not None:
+            banks[name] = name if kind in banks.values() else kind
+    return banks

@@ -1,11 +1,13 @@
 """The whole configuration of `build`, in one frozen class."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pydantic
 
 from m3h.pipeline.crawl.rules import CrawlRules
-from m3h.pipeline.extractors import settings_of_all
+from m3h.pipeline.extractors import extractor_class, make_extractor, settings_of_all
+from m3h.pipeline.extractors.base import Extractor
 from m3h.pipeline.rules import CleanRules, ImageRules, ReadRules, SafetyRules, ShardRules, SplitRules, TextRules
 from m3h.schemas.config import Settings, as_plain, resolve
 from m3h.schemas.manifest import Manifest
@@ -28,9 +30,33 @@ class BuildConfig(Settings):
     features: FeatureSettings = pydantic.Field(default_factory=FeatureSettings)  # type: ignore[valid-type]
 
 
-def as_remembered(config: BuildConfig) -> dict[str, Any]:
-    """The configuration as a manifest keeps it. What one command was allowed to take away, the next one is not."""
-    return {name: value for name, value in as_plain(config).items() if name != "safety"}
+def configured_extractor(name: str, config: BuildConfig) -> Extractor:
+    """The extractor of this name with its settings. UsageError for an unknown name or a broken extractor."""
+    extractor_class(name)
+    return make_extractor(name, getattr(config.features, name))
+
+
+def config_of(known: Mapping[str, Any], sets: Sequence[str] = ()) -> BuildConfig:
+    """The configuration that a manifest has, with `--set` over it.
+
+    Settings of features whose extractor is not installed here are left out: what else the dataset holds can be read.
+    UsageError as for `resolve`.
+    """
+    return resolve(BuildConfig, {**known, "features": {**_features(known, installed=True)}}, sets)
+
+
+def _features(known: Mapping[str, Any], *, installed: bool) -> dict[str, Any]:
+    fields = known.get("features", {})
+    return {name: fields[name] for name in fields if (name in FeatureSettings.model_fields) == installed}
+
+
+def as_remembered(config: BuildConfig, known: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration as a manifest keeps it. What one command was allowed to take away, the next one is not.
+
+    known: the configuration in the manifest before. Its settings of features that nothing here computes stay.
+    """
+    plain = {name: value for name, value in as_plain(config).items() if name != "safety"}
+    return {**plain, "features": {**_features(known, installed=False), **plain["features"]}}
 
 
 def shard_rules_of(known: Manifest) -> ShardRules:

@@ -5,7 +5,7 @@ import difflib
 import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_origin
 
 import pydantic
 import yaml
@@ -142,7 +142,7 @@ def field_names(model: type[Settings], prefix: str = "") -> list[str]:
     names = []
     for name, info in model.model_fields.items():
         kind = info.annotation
-        if isinstance(kind, type) and issubclass(kind, Settings):
+        if isinstance(kind, type) and not get_origin(kind) and issubclass(kind, Settings):  # list[str] is one on 3.10
             names += field_names(kind, f"{prefix}{name}.")
         else:
             names.append(prefix + name)

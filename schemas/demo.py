@@ -15,6 +15,8 @@ from m3h.schemas.own_module import module_command
 from m3h.schemas.programs import programs
 
 DEMO_FOLDER = Path("demo")
+PICTURES = "backbone"
+"""The feature of pictures: by a network with real weights that a package has, so that nothing is downloaded."""
 COMMAND_LINE = "m3h.schemas.command_line"
 _GRACE_SECONDS = 60
 """How long an interrupted step may take to end by itself."""
@@ -37,10 +39,12 @@ def demo_steps(sample: Path, out: Path) -> list[list[str]]:
     dataset, run = str(out / "dataset"), str(out / "run")
     dumps = [str(sample / name) for name in ("dump_v1.jsonl.gz", "dump_plain.jsonl")]
     images, build, train = (str(sample / name) for name in ("images", "build.yaml", "train.yaml"))
+    features, read = ["--features", f"ocr,{PICTURES}"], ["--set", f"vision=[{PICTURES}]"]
+    learn = ["train", "--dataset", dataset, "--system", "gen-cls-m3h", "--out", run, "--config", train, "--overwrite"]
     return [
-        ["build", "--dumps", *dumps, "--images", images, "--dataset", dataset, "--config", build],
+        ["build", "--dumps", *dumps, "--images", images, "--dataset", dataset, "--config", build, *features],
         ["stats", "--dataset", dataset],
-        ["train", "--dataset", dataset, "--system", "gen-cls-m3h", "--out", run, "--config", train, "--overwrite"],
+        [*learn, *read],
         ["predict", run, "--dataset", dataset, "--show", "3"],
     ]
 

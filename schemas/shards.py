@@ -56,8 +56,8 @@ def finished_hdf5(path: Path) -> h5py.File:
 def new_hdf5(path: Path) -> h5py.File:
     """Open a new file for writing, without a lock: until it has its final name nobody else knows of it.
 
-    The earliest format of HDF5, because every reader opens it, and all versions of h5py since 3.11 write it with the
-    same bytes. With `libver="latest"` those before 3.15 write the time into it.
+    The earliest format of HDF5, because every reader opens it, and all versions of h5py since 3.12 write it with the
+    same bytes. With `libver="latest"` those before 3.15 write the time into it; 3.11 writes arrays that grow otherwise.
     """
     return h5py.File(path, "w", libver="earliest", locking=False)
 

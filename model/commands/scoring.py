@@ -22,12 +22,14 @@ app = typer.Typer()
   m3h evaluate runs/full
   m3h evaluate runs/full --split valid --definition per-post
   m3h evaluate runs/full --against runs/copy
+  m3h evaluate runs/full --without vision
   m3h evaluate runs/full --set ranking=interpolated beam=20
 
 Scores a finished run on a split of its own dataset, or of another one: all posts, present and absent keyphrases, and
 subsets of the split (how often the keyphrase occurs in training, length of the text, words in the image). --against
 compares it with another run on the same posts: the difference with the 95% interval of a bootstrap, and p of a paired
-t-test. Predictions in the folder of the run are used. --set changes how the run searches, and predicts again.
+t-test, for all keyphrases, for present and for absent ones. Predictions in the folder of the run are used. --set
+changes how the run searches, and predicts again; so does --without, as if no post had that input.
 """,
 )
 def evaluate(
@@ -38,6 +40,7 @@ def evaluate(
     definition: Definition = DEFINITION,
     against: Annotated[Path | None, typer.Option(help="Another finished run, to compare with.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE of the search; several.")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="An input not to show the run; several.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a finished run.
@@ -49,12 +52,15 @@ def evaluate(
         definition: of the scores.
         against: another run, or None.
         set_: changes of the search.
+        without: inputs that the run is not shown.
         as_json: print JSON.
     """
     from m3h.model.runs.evaluate import evaluate_run
 
     checked = check_definition(definition)
-    scores = evaluate_run(run, dataset, split, definition=checked, against=against, sets=set_ or ())
+    scores = evaluate_run(
+        run, dataset, split, definition=checked, against=against, sets=set_ or (), without=without or ()
+    )
     lines = [scores_text(scores, split, definition), "", *subset_lines(scores)]
     say(scores, as_json, "\n".join([*lines, *(["", *comparison_lines(scores)] if against else [])]))
 
@@ -77,13 +83,15 @@ def _row(name: str, values: "Scores", posts: int) -> str:
 
 
 def comparison_lines(scores: dict[str, Any]) -> list[str]:
-    """One line for each score."""
+    """One line for each score of all keyphrases, then of present ones, then of absent ones."""
     lines = [f"against {scores['against']}:"]
-    for name, label in COLUMNS:
-        c = scores["comparison"][name]
-        interval = f"[{c['low']:+.4f}, {c['high']:+.4f}] p {c['p_bootstrap']:.4f}"
-        t = "-" if c["t"] is None else f"{c['t']:.2f}"
-        lines.append(f"  {label:7} {c['difference']:+.4f}  bootstrap {interval}; t {t} p {c['p']:.2g}")
+    comparison = scores["comparison"]
+    for part, compared in (("", comparison), *((part, comparison.get(part, {})) for part in ("present", "absent"))):
+        for name, label in ((name, label) for name, label in COLUMNS if name in compared):
+            c = compared[name]
+            interval = f"[{c['low']:+.4f}, {c['high']:+.4f}] p {c['p_bootstrap']:.4f}"
+            t = "-" if c["t"] is None else f"{c['t']:.2f}"
+            lines.append(f"  {part:8}{label:7} {c['difference']:+.4f}  bootstrap {interval}; t {t} p {c['p']:.2g}")
     return lines
 
 

@@ -1,6 +1,8 @@
 """A batch as the networks read it: padded and masked tensors, and the ids of special words."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -13,23 +15,28 @@ PAD_ID, EOS_ID, UNK_ID = (WORD_SPECIALS.index(word) for word in (PAD, EOS, UNK))
 BOS_ID = WORD_SPECIALS.index("<bos>")
 
 
+class Masked(NamedTuple):
+    """Values, and a mask over their first axes: True = real."""
+
+    values: Tensor
+    mask: Tensor
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Tensors of B posts. An input that the system does not read is None, and so is its mask.
+    """Tensors of B posts. An input that the system does not read is None or missing.
 
     rows_b: the posts' rows in `Encoded`. source_bl: word ids. copy_bl: extended ids: the same, but words outside the
-    vocabulary have ids from the vocabulary's size on. grid_bgc: (B, 49, 512) float16. attributes_ba: attribute ids.
-    score_bn, candidate_bc and label_feature_bcf: the fields of `Evidence`.
+    vocabulary have ids from the vocabulary's size on. pictures: bank -> (B, G, c) cells in the stored precision and
+    (B, G), or (B, A) ids of labels and (B, A); see `systems.bank_names`. score_bn, candidate_bc and label_feature_bcf:
+    the fields of `Evidence`.
     """
 
     rows_b: np.ndarray
     source_bl: Tensor
     copy_bl: Tensor
     mask_bl: Tensor
-    grid_bgc: Tensor | None = None
-    grid_mask_bg: Tensor | None = None
-    attributes_ba: Tensor | None = None
-    attribute_mask_ba: Tensor | None = None
+    pictures: Mapping[str, Masked] = field(default_factory=dict)
     score_bn: Tensor | None = None
     candidate_bc: Tensor | None = None
     candidate_mask_bc: Tensor | None = None

@@ -1,20 +1,23 @@
 """Posts encoded once into flat arrays, and batches gathered from them.
 
-Axes: B batch, L source, T target, G grid, c channels, A attributes.
+Axes: B batch, L source, T target, P parts of a source.
 """
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from m3h.model.data.batch import EOS_ID, Batch, Pairs
+from m3h.model.data.batch import EOS_ID, Batch, Masked, Pairs
 from m3h.model.data.evidence import Evidence
+from m3h.model.data.inputs import ALT
+from m3h.model.data.pictures import Cells, no_cells
 from m3h.model.data.posts import Posts, Vocabularies
 from m3h.model.data.ragged import Ragged
 from m3h.model.data.soft_labels import SoftLabels
+from m3h.model.systems import INPUTS, bank_names
 from m3h.schemas.vocab import SEP, UNK, Vocabulary
 from m3h.schemas.wording import wording
 
@@ -26,10 +29,12 @@ POOL_BATCHES = 32
 class Encoded:
     """All posts of a split as ids.
 
-    sources: the words of each post as the model reads them. oov: for each post the words outside the vocabulary that
-    can still be copied, in order of first appearance. pair_post, labels, targets: one entry a post-keyphrase pair. With
-    soft labels, `targets` continues with one entry a soft label. distillation_weight: the share of soft labels in what
-    is learned, 0 to 1.
+    sources: the words of each post as the model reads them. parts: where these words come from: text, alt, ocr and
+    further features, in this order. lengths_p: for each post the words of each part. cells, labels_of: bank -> what it
+    is made of, see `systems.bank_names`; cells of pictures, or ids of their labels. oov: for each post the words
+    outside the vocabulary that can still be copied, in order of first appearance. pair_post, labels, targets: one entry
+    a post-keyphrase pair. With soft labels, `targets` continues with one entry a soft label. distillation_weight: the
+    share of soft labels in what is learned, 0 to 1.
     """
 
     posts: Posts
@@ -37,14 +42,13 @@ class Encoded:
     oov: list[list[str]]
     source: Ragged
     copy: Ragged
-    attributes: Ragged
     pair_post: np.ndarray
     labels: np.ndarray
     targets: Ragged
-    grid: Tensor | None = None
-    grid_row: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    reads_attributes: bool = False
-    reads_alt: bool = False
+    cells: Mapping[str, Cells] = field(default_factory=dict)
+    labels_of: Mapping[str, Ragged] = field(default_factory=dict)
+    parts: tuple[str, ...] = ("text",)
+    lengths_p: Sequence[Sequence[int]] = ()
     device: str = "cpu"
     evidence: Evidence | None = None
     soft_labels: SoftLabels | None = None
@@ -71,10 +75,8 @@ class Encoded:
         return replace(self, targets=self.targets.concat(targets), soft_labels=soft_labels, distillation_weight=weight)
 
     def part_ends(self, rows_b: np.ndarray) -> Tensor:
-        """(B, 2) where the text of each source ends, and where the image's description does; OCR words follow."""
-        text_b = [len(self.posts.tokens[row]) for row in rows_b]
-        alt_b = [len(self.posts.alt[row]) if self.reads_alt else 0 for row in rows_b]
-        ends = [(text, text + (1 + alt if alt else 0)) for text, alt in zip(text_b, alt_b, strict=True)]
+        """(B, P - 1) where each of `parts` ends in the source, but for the last one."""
+        ends = [_ends(self.lengths_p[row])[:-1] for row in rows_b]
         return torch.tensor(ends, device=self.device)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
@@ -82,7 +84,7 @@ class Encoded:
 
     def posts_batch(self, rows_b: np.ndarray) -> Batch:
         """These posts, without targets."""
-        return Batch(rows_b, **self._source(rows_b))
+        return Batch(rows_b, **self._source(rows_b), pictures=self._pictures(rows_b))
 
     def pairs_batch(self, pairs_b: np.ndarray) -> Pairs:
         """These post-keyphrase pairs. Which generator targets are soft labels is drawn from torch's random state."""
@@ -98,25 +100,22 @@ class Encoded:
     def _source(self, rows_b: np.ndarray) -> dict[str, Tensor]:
         source_bl, mask_bl = self.source.padded(rows_b)
         arrays = {"source_bl": source_bl, "copy_bl": self.copy.padded(rows_b)[0], "mask_bl": mask_bl}
-        if self.reads_attributes:
-            arrays["attributes_ba"], arrays["attribute_mask_ba"] = self.attributes.padded(rows_b)
         if self.evidence is not None:
             arrays |= self.evidence.batch(rows_b)
-        tensors = {name: self._tensor(array) for name, array in arrays.items()}
-        if self.grid is not None:
-            image_b = torch.from_numpy(self.grid_row[rows_b]).to(self.grid.device)
-            grid_bgc = self.grid[image_b.clamp_min(0)].to(self.device)
-            tensors["grid_bgc"] = grid_bgc
-            tensors["grid_mask_bg"] = self._grid_mask(image_b, grid_bgc.shape[1]).to(self.device)
-        return tensors
+        return {name: self._tensor(array) for name, array in arrays.items()}
 
-    def _grid_mask(self, image_b: Tensor, cells: int) -> Tensor:
-        """(B, G) bool: the real cells or objects of each image; none where there is no image."""
-        has_image_b1 = (image_b >= 0)[:, None]
-        if self.posts.number is None:
-            return has_image_b1.expand(-1, cells)
-        number = self.posts.number.to(image_b.device)
-        return has_image_b1 & (torch.arange(cells, device=image_b.device) < number[image_b.clamp_min(0)][:, None])
+    def _pictures(self, rows_b: np.ndarray) -> dict[str, Masked]:
+        picture_b = np.array([self.posts.image[row] for row in rows_b], np.int64)
+        found = {bank: cells.of(picture_b, self.device) for bank, cells in self.cells.items()}
+        return found | {bank: Masked(*map(self._tensor, ids.padded(rows_b))) for bank, ids in self.labels_of.items()}
+
+
+def _ends(lengths_p: Sequence[int]) -> list[int]:
+    """Where each part ends: each but the first, if it has a word, comes after a `<sep>`."""
+    ends = list(lengths_p[:1])
+    for length in lengths_p[1:]:
+        ends.append(ends[-1] + (length + 1 if length else 0))
+    return ends
 
 
 def encode(
@@ -126,7 +125,7 @@ def encode(
     *,
     max_oov: int = 15,
     inputs: Sequence[str] = (),
-    channels: int = 512,
+    channels: Mapping[str, int] | None = None,
     device: str = "cpu",
 ) -> Encoded:
     """Ids of every post and of every post-keyphrase pair.
@@ -136,12 +135,17 @@ def encode(
         vocabularies: of the training posts.
         max_source: the most tokens of a source (text, `<sep>`, description and OCR words together); None for all.
         max_oov: the most words of a post outside the vocabulary that can be copied.
-        inputs: what is read besides the text: any of alt, ocr, vision, objects, attributes.
-        channels: width of a grid cell, used where `posts` have no grid.
+        inputs: what is read besides the text: alt, ocr, vision, objects, attributes, and further features.
+        channels: image feature -> width of a cell, for those that `posts` lack.
         device: where the batches go.
     """
     words = vocabularies.words
-    sources = build_sources(posts, words, max_source, inputs=inputs)
+    parts = source_parts(posts, words, inputs)
+    sources = [join_parts(texts, max_source) for texts in zip(*parts.values(), strict=True)]
+    cells = {**{name: no_cells(width) for name, width in (channels or {}).items()}, **posts.pictures.cells}
+    cells = {name: cells[name] for name in inputs if name in cells}
+    labels_of = {name: vocabulary for name, vocabulary in vocabularies.of_pictures.items() if name in inputs}
+    banks = bank_names(inputs, {**dict.fromkeys(cells, "vision"), **dict.fromkeys(labels_of, "attributes")})
     oov = [list(dict.fromkeys(w for w in source if w not in words))[:max_oov] for source in sources]
     pairs = [(i, phrase) for i, phrases in enumerate(posts.keyphrases) for phrase in phrases]
 
@@ -151,14 +155,16 @@ def encode(
         oov=oov,
         source=Ragged.from_rows([words.encode(source) for source in sources]),
         copy=Ragged.from_rows([extended_ids(source, words, own) for source, own in zip(sources, oov, strict=True)]),
-        attributes=Ragged.from_rows([vocabularies.attributes.encode(labels) for labels in posts.attributes]),
         pair_post=np.array([post for post, _ in pairs], np.int64),
         labels=np.array(vocabularies.labels.encode(phrase for _, phrase in pairs), np.int64),
         targets=Ragged.from_rows([target_ids(phrase, words, oov[post]) for post, phrase in pairs]),
-        grid=_grid(posts, channels) if {"vision", "objects"} & set(inputs) else None,
-        grid_row=np.array(posts.image, np.int64),
-        reads_attributes="attributes" in inputs,
-        reads_alt="alt" in inputs,
+        cells={banks[name]: found for name, found in cells.items()},
+        labels_of={
+            banks[name]: Ragged.from_rows([vocabulary.encode(labels) for labels in posts.labels_of(name)])
+            for name, vocabulary in labels_of.items()
+        },
+        parts=tuple(parts),
+        lengths_p=[tuple(map(len, texts)) for texts in zip(*parts.values(), strict=True)],
         device=device,
     )
 
@@ -187,11 +193,6 @@ def target_ids(phrase: str, words: Vocabulary, oov: Sequence[str]) -> list[int]:
     return [*extended_ids(phrase.split(), words, oov), EOS_ID]
 
 
-def _grid(posts: Posts, channels: int) -> Tensor:
-    """(images, G, c), or one cell that no post points to."""
-    return torch.zeros(1, 1, channels) if posts.grid is None else posts.grid
-
-
 def build_sources(posts: Posts, words: Vocabulary, max_source: int | None, *, inputs: Sequence[str]) -> list[list[str]]:
     """The words of every post as the text encoder reads them.
 
@@ -199,38 +200,37 @@ def build_sources(posts: Posts, words: Vocabulary, max_source: int | None, *, in
         posts: the posts.
         words: the vocabulary.
         max_source: the most tokens of a source; None for all.
-        inputs: OCR words are read if `ocr` is among them, and descriptions if `alt` is.
+        inputs: what is read besides the text, as in `encode`.
     """
-    readings = posts.ocr if "ocr" in inputs else [[]] * len(posts)
-    alts = posts.alt if "alt" in inputs else [[]] * len(posts)
-    return [
-        build_source(tokens, reading, words, alt=alt, max_source=max_source)
-        for tokens, reading, alt in zip(posts.tokens, readings, alts, strict=True)
-    ]
+    parts = source_parts(posts, words, inputs)
+    return [join_parts(texts, max_source) for texts in zip(*parts.values(), strict=True)]
 
 
-def build_source(
-    tokens: Sequence[str],
-    reading: Sequence[str],
-    vocabulary: Container[str],
-    *,
-    max_source: int | None,
-    alt: Sequence[str] = (),
-) -> list[str]:
-    """The text, and after `<sep>` the words of the image that are in the vocabulary (§3.1).
+def source_parts(posts: Posts, vocabulary: Container[str], inputs: Sequence[str]) -> dict[str, list[list[str]]]:
+    """Part of a source -> its words in every post (§3.1): text, alt, ocr, and further features with words.
 
-    A description of the image comes between them, after a `<sep>` of its own. People wrote it, so all its words are
-    read, as those of the text are.
+    People wrote the description of an image, so all its words are read, as those of the text are. Of OCR words and of
+    further features those are read that are in the vocabulary, and of OCR words none where they are noise.
+    """
+    further = [name for name in inputs if name in posts.pictures.words and name not in INPUTS]
+    none: list[list[str]] = [[]] * len(posts)
+    return {
+        "text": posts.tokens,
+        ALT: posts.alt if ALT in inputs else none,
+        "ocr": [wording(words, vocabulary) for words in posts.ocr] if "ocr" in inputs else none,
+        **{name: [[w for w in words if w in vocabulary] for words in posts.words_of(name)] for name in further},
+    }
+
+
+def join_parts(parts: Sequence[Sequence[str]], max_source: int | None) -> list[str]:
+    """A source: the text, and every further part that has a word after a `<sep>` of its own.
 
     Args:
-        tokens: of the text.
-        reading: OCR words of the image.
-        vocabulary: the words of the training posts.
+        parts: of one post, the text first.
         max_source: the most tokens of the source; None for all.
-        alt: words of the image's description.
     """
-    words = wording(reading, vocabulary)
-    source = [token for part in (tokens, alt, words) if part or part is tokens for token in (SEP, *part)][1:]
+    text, *further = parts
+    source = [*text, *(token for part in further if part for token in (SEP, *part))]
     return source[:max_source] or [UNK]
 
 

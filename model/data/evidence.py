@@ -14,11 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from m3h.model.data.batch import Masked
 from m3h.model.data.posts import Posts
 from m3h.model.data.ragged import Ragged
 from m3h.model.data.tensor_files import load_tensors, save_tensors
 from m3h.model.ranking.kernel_ridge import KernelRidge
 from m3h.model.ranking.label_features import LABEL_FEATURES, LabelMatcher
+from m3h.model.ranking.picture_vectors import PictureVectors
 from m3h.model.ranking.tfidf import TfidfVectorizer
 from m3h.schemas.files import publish_json, read_json
 from m3h.schemas.vocab import Vocabulary
@@ -63,14 +65,17 @@ class Evidence:
 class IndexOptions:
     """How a training index is built.
 
-    penalty: the ridge penalty. top: how many labels are candidates by score alone. use_attributes: whether the image's
-    attributes are terms too. kinds: kinds of terms, see `TfidfVectorizer`.
+    penalty: the ridge penalty. top: how many labels are candidates by score alone. kinds: kinds of terms, see
+    `TfidfVectorizer`. labels: inputs whose labels are terms too. vision: inputs whose pictures are compared, with this
+    weight beside texts.
     """
 
     penalty: float
     top: int
-    use_attributes: bool
     kinds: Sequence[str]
+    labels: Sequence[str] = ()
+    vision: Sequence[str] = ()
+    weight: float = 0.0
 
 
 class TrainingIndex:
@@ -79,8 +84,16 @@ class TrainingIndex:
     labels: the label vocabulary. count_n: how many training posts have each label.
     """
 
-    def __init__(self, ridge: KernelRidge, labels: Vocabulary, count_n: np.ndarray, *, options: IndexOptions) -> None:
-        self.ridge, self.count_n, self.options = ridge, count_n, options
+    def __init__(
+        self,
+        ridge: KernelRidge,
+        labels: Vocabulary,
+        count_n: np.ndarray,
+        *,
+        options: IndexOptions,
+        pictures: PictureVectors,
+    ) -> None:
+        self.ridge, self.count_n, self.options, self.pictures = ridge, count_n, options, pictures
         self.matcher = LabelMatcher(labels.words, ridge.vectorizer.idf_of)
 
     @classmethod
@@ -96,16 +109,24 @@ class TrainingIndex:
             options: how the index is built.
         """
         ids = [sorted(set(labels.encode(phrases))) for phrases in posts.keyphrases]
-        tokens = append_attributes(posts, sources) if options.use_attributes else sources
-        ridge, loo_score_pn = KernelRidge.fit(tokens, ids, len(labels), penalty=options.penalty, kinds=options.kinds)
+        tokens = append_labels(posts, sources, options.labels)
+        pooled = _pooled(posts, options)
+        pictures = PictureVectors.fit(pooled, options.weight)
+        ridge, loo_score_pn = KernelRidge.fit(
+            *(tokens, ids, len(labels)),
+            penalty=options.penalty,
+            kinds=options.kinds,
+            vector_nv=pictures.transform(pooled, len(posts)),
+        )
         count_n = np.bincount([i for post in ids for i in post], minlength=len(labels))
-        index = cls(ridge, labels, count_n, options=options)
+        index = cls(ridge, labels, count_n, options=options, pictures=pictures)
         return index, index._evidence(posts, loo_score_pn, ids)
 
     def evidence(self, posts: Posts, sources: Sequence[Sequence[str]]) -> Evidence:
         """Evidence of posts that are not training posts. sources: as in `build`."""
-        tokens = append_attributes(posts, sources) if self.options.use_attributes else sources
-        return self._evidence(posts, self.ridge.scores(tokens), [[]] * len(posts))
+        tokens = append_labels(posts, sources, self.options.labels)
+        vector_pv = self.pictures.transform(_pooled(posts, self.options), len(posts))
+        return self._evidence(posts, self.ridge.scores(tokens, vector_pv), [[]] * len(posts))
 
     def _evidence(self, posts: Posts, score_pn: Tensor, own_labels: Sequence[Sequence[int]]) -> Evidence:
         """own_labels: the labels of each post that `count_n` counts; they are left out of it."""
@@ -124,7 +145,7 @@ class TrainingIndex:
         stored = {"terms": tfidf.terms, "idf": tfidf.idf, "max_idf": tfidf.max_idf, "kinds": tfidf.kinds}
         publish_json(folder / TFIDF_FILE, stored)
         counts = {"label_counts": torch.from_numpy(self.count_n)}
-        save_tensors(folder / TENSOR_FILE, {**self.ridge.as_tensors(), **counts})
+        save_tensors(folder / TENSOR_FILE, {**self.ridge.as_tensors(), **self.pictures.as_tensors(), **counts})
 
     @classmethod
     def read(cls, folder: Path, labels: Vocabulary, options: IndexOptions) -> "TrainingIndex":
@@ -139,9 +160,21 @@ class TrainingIndex:
         """
         tensors = load_tensors(folder / TENSOR_FILE)
         ridge = KernelRidge.from_tensors(TfidfVectorizer(**read_json(folder / TFIDF_FILE)), tensors)
-        return cls(ridge, labels, tensors["label_counts"].numpy(), options=options)
+        pictures = PictureVectors.from_tensors(tensors, options.vision, options.weight)
+        return cls(ridge, labels, tensors["label_counts"].numpy(), options=options, pictures=pictures)
 
 
-def append_attributes(posts: Posts, sources: Sequence[Sequence[str]]) -> list[list[str]]:
-    """The sources, each followed by the attributes of its image. `@` sets attributes apart from words of the text."""
-    return [[*s, *(f"@{label}" for label in labels)] for s, labels in zip(sources, posts.attributes, strict=True)]
+def append_labels(posts: Posts, sources: Sequence[Sequence[str]], names: Sequence[str]) -> list[list[str]]:
+    """The sources, each followed by the labels of its image. `@` sets labels apart from words of the text."""
+    columns = [posts.labels_of(name) for name in names]
+    rows = zip(*columns, strict=True) if columns else [()] * len(posts)
+    return [
+        [*source, *(f"@{label}" for labels in row for label in labels)]
+        for source, row in zip(sources, rows, strict=True)
+    ]
+
+
+def _pooled(posts: Posts, options: IndexOptions) -> dict[str, Masked]:
+    """The mean cell of each post's picture, by every feature that is compared and read."""
+    cells, image_p = posts.pictures.cells, np.array(posts.image, np.int64)
+    return {name: cells[name].pooled(image_p) for name in options.vision if name in cells}

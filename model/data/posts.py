@@ -1,30 +1,24 @@
 """Posts of a dataset in source order, and the vocabularies of the training posts."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from m3h.model.data.inputs import ALT, LABELS, TOKENS, available_inputs, modalities_of
+from m3h.model.data.pictures import Cells, Pictures, move_if_fits, read_cells
+from m3h.model.systems import feature_name
 from m3h.schemas.dataset import Dataset, TensorFeature
-from m3h.schemas.errors import IntegrityError, UsageError
+from m3h.schemas.errors import UsageError
 from m3h.schemas.posts import SPLITS
 from m3h.schemas.vocab import LABEL_SPECIALS, PAD, UNK, Vocabulary
 
-FEATURES = {"ocr": "ocr", "vision": "vgg_grid", "objects": "butd_objects", "attributes": "attributes"}
-"""Input of a system -> the feature of the dataset that holds it."""
 ALWAYS_READ = ("ocr", "attributes")
 """Inputs that every run reads, because its predictions are also scored by the contents of the images."""
-ALT = "alt"
-"""Input that is no feature but a column of the posts: what authors say that their pictures show."""
 ATTRIBUTE_SPECIALS = (PAD, UNK)
 ALL = "all"
-
-
-_SHARED = ("grid", "number")
-"""Fields of Posts that all posts share: not one entry a post."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +26,9 @@ class Posts:
     """Aligned columns, one entry a post.
 
     ocr: cleaned words before the vocabulary filter. attributes: labels, best first. Both are [] where an image has
-    none. image: row of `grid`, or -1 where the image has no features. grid: (images, cells, channels) float16 of
-    vgg_grid or butd_objects, or None; all posts of a dataset share it, and it lies on the GPU if it fits there. number:
-    how many objects each image of `grid` has, the rest being padding; None where all cells are real. alt: words of the
-    image's description by its author; none at all where they are not read.
+    none. image: number of the picture in `pictures`, or -1 where it has no features. alt: words of the image's
+    description by its author; none at all where they are not read. pictures: their other features, which all posts of
+    a dataset share.
     """
 
     ids: list[str]
@@ -45,8 +38,7 @@ class Posts:
     attributes: list[list[str]]
     image: list[int]
     alt: list[list[str]] = field(default_factory=list)
-    grid: Tensor | None = None
-    number: Tensor | None = None
+    pictures: Pictures = field(default_factory=Pictures)
 
     def __post_init__(self) -> None:
         if not self.alt:
@@ -61,42 +53,35 @@ class Posts:
     def at(self, rows: Iterable[int]) -> "Posts":
         """The posts of these rows, in this order."""
         rows = list(rows)
-        columns = {f.name: [getattr(self, f.name)[row] for row in rows] for f in fields(self) if f.name not in _SHARED}
-        return Posts(**columns, grid=self.grid, number=self.number)
+        names = [column.name for column in fields(self) if column.name != "pictures"]
+        return Posts(**{name: [getattr(self, name)[row] for row in rows] for name in names}, pictures=self.pictures)
 
+    def words_of(self, name: str) -> list[list[str]]:
+        """The words of an input of each post; `ocr`, `alt`, or of a further feature. [] where there are none."""
+        own = {"ocr": self.ocr, ALT: self.alt}
+        return own[name] if name in own else self._of_pictures(self.pictures.words.get(name))
 
-def available_inputs(dataset: Dataset, wanted: Collection[str]) -> list[str]:
-    """The inputs in `wanted` that the dataset has: features (ocr, vision, objects, attributes), and any description."""
-    return [name for name in wanted if (_has_alt(dataset) if name == ALT else _has_feature(dataset, name))]
+    def labels_of(self, name: str) -> list[list[str]]:
+        """The labels of each post, best first, by `attributes` or a further feature."""
+        return self.attributes if name == "attributes" else self._of_pictures(self.pictures.labels.get(name))
 
-
-def _has_feature(dataset: Dataset, name: str) -> bool:
-    return name in FEATURES and dataset.has_feature(FEATURES[name])
-
-
-def _has_alt(dataset: Dataset) -> bool:
-    return any(dataset.posts["alt_tokens"].to_pylist())
-
-
-def move_if_fits(grid: Tensor, device: torch.device) -> Tensor:
-    """The grid on the GPU if it takes at most half of the free memory there, else where it is."""
-    fits = device.type == "cuda" and grid.nbytes <= torch.cuda.mem_get_info(device)[0] / 2
-    return grid.to(device) if fits else grid
-
-
-def _cells(dataset: Dataset, name: str) -> TensorFeature:
-    """The tensors of an image feature. IntegrityError unless `features` are (images, cells, width) numbers."""
-    feature = dataset.tensors(name)
-    cells = feature.arrays.get("features")
-    if cells is None or cells.ndim != 3 or cells.dtype.kind != "f":
-        found = "none" if cells is None else f"{cells.dtype}{cells.shape}"
-        where = next(iter(dataset.shards(name)), f"{dataset.folder}, feature {name}")
-        raise IntegrityError(f"{where}: expected features of (images, cells, width), found {found}.")
-    if not feature.rows:  # one row that no post shows, so that batches need not ask whether there is any
-        return TensorFeature(
-            {}, {array: np.zeros((1, *of.shape[1:]), of.dtype) for array, of in feature.arrays.items()}
+    def without(self, names: Collection[str]) -> "Posts":
+        """The same posts as if these inputs, by their names in a run, had nothing in any post."""
+        none: list[list[str]] = [[]] * len(self)
+        kept = {
+            part.name: {name: of for name, of in getattr(self.pictures, part.name).items() if name not in names}
+            for part in fields(Pictures)
+        }
+        return replace(
+            self,
+            ocr=none if "ocr" in names else self.ocr,
+            alt=none if ALT in names else self.alt,
+            attributes=none if "attributes" in names else self.attributes,
+            pictures=Pictures(**kept),
         )
-    return feature
+
+    def _of_pictures(self, rows: Sequence[list[str]] | None) -> list[list[str]]:
+        return [rows[image] if rows is not None and image >= 0 else [] for image in self.image]
 
 
 class Reader:
@@ -104,18 +89,37 @@ class Reader:
 
     def __init__(self, dataset: Dataset, inputs: Collection[str], device: str | torch.device = "cpu") -> None:
         self.dataset = dataset
-        available = available_inputs(dataset, inputs)
-        self.ocr = self._lists("ocr", "tokens") if "ocr" in available else {}
-        self.attributes = self._lists("attributes", "labels") if "attributes" in available else {}
-        vision = next((name for name in ("vision", "objects") if name in available), None)
-        grid = _cells(dataset, FEATURES[vision]) if vision else None
+        available = available_inputs(dataset, sorted(inputs))
         self.reads_alt = ALT in available
-        self.rows = grid.rows if grid else {}
-        self.grid = move_if_fits(torch.from_numpy(grid.arrays["features"]), torch.device(device)) if grid else None
-        self.number = torch.from_numpy(grid.arrays["number"]) if grid and "number" in grid.arrays else None
+        kinds = modalities_of(dataset, (name for name in available if name != ALT))
+        arrays = {name: read_cells(dataset, feature_name(name)) for name in kinds if kinds[name] == "vision"}
+        words = {name: self._lists(name, TOKENS) for name in kinds if kinds[name] == "text"}
+        labels = {name: self._lists(name, LABELS) for name in kinds if kinds[name] == "attributes"}
+        self.ocr, self.attributes = words.pop("ocr", {}), labels.pop("attributes", {})
+        known = [list(found.rows) for found in arrays.values()]
+        known += [list(rows) for rows in (*words.values(), *labels.values())]
+        self.rows = {image: number for number, image in enumerate(dict.fromkeys(i for rows in known for i in rows))}
+        self.pictures = Pictures(
+            {name: self._cells(found, torch.device(device)) for name, found in arrays.items()},
+            words={name: [rows.get(image, []) for image in self.rows] for name, rows in words.items()},
+            labels={name: [rows.get(image, []) for image in self.rows] for name, rows in labels.items()},
+        )
+
+    def _cells(self, found: TensorFeature, device: torch.device) -> Cells:
+        features, number = (found.arrays.get(name) for name in ("features", "number"))
+        return Cells(
+            move_if_fits(torch.from_numpy(features), device),
+            None if number is None else torch.from_numpy(number),
+            np.array([found.rows.get(image, -1) for image in self.rows], np.int64),
+        )
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """The width of a cell of every image feature."""
+        return {name: cells.channels for name, cells in self.pictures.cells.items()}
 
     def _lists(self, name: str, column: str) -> dict[str, list[str]]:
-        table = self.dataset.table(FEATURES[name], ["image_sha256", column])
+        table = self.dataset.table(feature_name(name), ["image_sha256", column])
         return dict(zip(table["image_sha256"].to_pylist(), table[column].to_pylist(), strict=True))
 
     def split(self, name: str) -> Posts:
@@ -137,8 +141,7 @@ class Reader:
             attributes=[self.attributes.get(image, []) for image in images],
             image=[self.rows.get(image, -1) for image in images],
             alt=[words or [] for words in table["alt_tokens"].to_pylist()] if self.reads_alt else [],
-            grid=self.grid,
-            number=self.number,
+            pictures=self.pictures,
         )
 
     def has_split(self, name: str) -> bool:
@@ -170,12 +173,19 @@ class Vocabularies:
     """Vocabularies counted on the training posts alone.
 
     words: of the texts (once a post), of the images' descriptions where they are read, and of the keyphrases. labels:
-    whole keyphrases, `<unk>` at 0. attributes: `<pad>`, `<unk>` and the attributes of the images.
+    whole keyphrases, `<unk>` at 0. attributes: `<pad>`, `<unk>` and the attributes of the images. further: the same of
+    each further feature with labels.
     """
 
     words: Vocabulary
     labels: Vocabulary
     attributes: Vocabulary
+    further: Mapping[str, Vocabulary] = field(default_factory=dict)
+
+    @property
+    def of_pictures(self) -> dict[str, Vocabulary]:
+        """Input with labels -> its vocabulary."""
+        return {"attributes": self.attributes, **self.further}
 
     @classmethod
     def build(cls, posts: Posts, size: int) -> "Vocabularies":
@@ -185,17 +195,29 @@ class Vocabularies:
             Vocabulary.count(tokens, size=size),
             Vocabulary.count(_flat(posts.keyphrases), LABEL_SPECIALS),
             Vocabulary.count(_flat(posts.attributes), ATTRIBUTE_SPECIALS),
+            {
+                name: Vocabulary.count(_flat(posts.labels_of(name)), ATTRIBUTE_SPECIALS)
+                for name in posts.pictures.labels
+            },
         )
 
     def write(self, folder: Path) -> None:
-        """words.json, labels.json, attributes.json."""
-        for column in fields(self):
-            getattr(self, column.name).write(folder / f"{column.name}.json")
+        """words.json, labels.json, attributes.json, and attributes-NAME.json of each further feature."""
+        for name, vocabulary in {"words": self.words, "labels": self.labels, **self.of_pictures}.items():
+            vocabulary.write(folder / _file(name, name in self.further))
 
     @classmethod
-    def read(cls, folder: Path) -> "Vocabularies":
-        """Inverse of `write`."""
-        return cls(*(Vocabulary.read(folder / f"{column.name}.json") for column in fields(cls)))
+    def read(cls, folder: Path, further: Iterable[str] = ()) -> "Vocabularies":
+        """Inverse of `write`. further: the features with labels besides `attributes`."""
+        words, labels, attributes = (
+            Vocabulary.read(folder / _file(name)) for name in ("words", "labels", "attributes")
+        )
+        more = {name: Vocabulary.read(folder / _file(name, further=True)) for name in further}
+        return cls(words, labels, attributes, more)
+
+
+def _file(name: str, further: bool = False) -> str:
+    return f"attributes-{name}.json" if further else f"{name}.json"
 
 
 def _flat(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -5,7 +5,7 @@ source gets its share of the probability of each word. A phrase is attributed to
 over its words. In a combined list (`rank_fusion`, `rescoring`) a phrase is attributed to the classifier if its
 probability as a label is higher than its probability by the generator.
 
-Axes: B phrases (each with its post), T target, L source, S slots.
+Axes: B phrases (each with its post), T target, L source, P parts of a source, S slots.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,8 @@ from m3h.model.decoding.predict import RankedPhrase
 from m3h.model.networks.unified import KeyphraseModel
 from m3h.model.systems import get_system, resolve_ranking
 
-ATTRIBUTIONS = ("generated", "text", "alt", "ocr", "classifier")
+GENERATED, CLASSIFIER = "generated", "classifier"
+"""Sources besides the parts of a text, `Encoded.parts`: text, alt, ocr, and further features with words."""
 PHRASE_BATCH = 160
 """Phrases that the generator scores together."""
 
@@ -38,7 +39,7 @@ def attributions(
     config: Config,
     ranked: Sequence[Sequence[RankedPhrase]],
 ) -> list[list[str]]:
-    """One of ATTRIBUTIONS for every phrase of every post.
+    """The source of every phrase of every post: GENERATED, CLASSIFIER, or a part of the text.
 
     Args:
         model: in evaluation mode.
@@ -52,7 +53,8 @@ def attributions(
         return [["text"] * len(post) for post in ranked]
     ranking = resolve_ranking(system, config)
     if ranking == "classifier":
-        return [["classifier"] * len(post) for post in ranked]
+        return [[CLASSIFIER] * len(post) for post in ranked]
+    sources = (GENERATED, *encoded.parts, CLASSIFIER)
     rows = np.repeat(np.arange(len(ranked)), [len(post) for post in ranked])
     posts = zip(ranked, encoded.oov, strict=True)
     targets = Ragged.from_rows([target_ids(p.phrase, vocabularies.words, oov) for post, oov in posts for p in post])
@@ -67,9 +69,9 @@ def attributions(
         if ranking != "generator":
             generator_p_b = parts_btp.sum(-1).masked_fill(~mask_bt, 1.0).prod(-1)
             is_label_b = _label_probability(model, batch, labels[part]) > generator_p_b
-            best_b = best_b.masked_fill(is_label_b, ATTRIBUTIONS.index("classifier"))
+            best_b = best_b.masked_fill(is_label_b, sources.index(CLASSIFIER))
         for row, best in zip(rows[part], best_b.tolist(), strict=True):
-            found[row].append(ATTRIBUTIONS[best])
+            found[row].append(sources[best])
     return found
 
 
@@ -88,13 +90,13 @@ def _label_probability(model: KeyphraseModel, batch: Batch, label_b: np.ndarray)
 
 
 def word_contributions(model: KeyphraseModel, batch: Batch, target_bt: Tensor, *, end_bp: Tensor) -> Tensor:
-    """(B, T, 5) what each of ATTRIBUTIONS adds to P of each target word, by Eq. (11).
+    """(B, T, 1 + P + 1) what generating, each part of the source and the classifier add to P of each word, Eq. (11).
 
     Args:
         model: with a generator.
         batch: one post a target.
         target_bt: (B, T) extended ids.
-        end_bp: (B, 2) where the text and the image's description end in the source, see `Encoded.part_ends`.
+        end_bp: (B, P - 1) where each part of the source but the last one ends, see `Encoded.part_ends`.
     """
     generator, encoding = model.generator, model(batch)
     memory = model.build_memory(batch, encoding)
@@ -107,7 +109,7 @@ def word_contributions(model: KeyphraseModel, batch: Batch, target_bt: Tensor, *
     copied_bts = (1 - output.switch_bt)[..., None] * match_bts
     slot_s = torch.arange(copied_bts.size(-1), device=target_bt.device)
     of_label_s = slot_s >= batch.source_bl.size(1)
-    in_text_bs, before_ocr_bs = (slot_s < end_b[:, None] for end_b in end_bp.unbind(1))
-    in_ocr_bs = ~before_ocr_bs & ~of_label_s
-    masks = (in_text_bs, before_ocr_bs & ~in_text_bs, in_ocr_bs, of_label_s.expand(in_text_bs.shape))
+    before = [slot_s < end_b[:, None] for end_b in end_bp.unbind(1)] + [~of_label_s.expand(len(end_bp), -1)]
+    after = [torch.zeros_like(before[0]), *before[:-1]]
+    masks = (*(now & ~earlier for now, earlier in zip(before, after, strict=True)), ~before[-1])
     return torch.stack([generated_bt, *((copied_bts * mask_bs[:, None]).sum(-1) for mask_bs in masks)], -1)

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from m3h.model.networks.encoder import Bank
 
-PAIRS = ("vision_to_text", "attributes_to_text", "text_to_vision", "text_to_attributes")
-"""The modality of the query, and the modality of the memory (§3.2)."""
+PAIRS = (("vision", "text"), ("attributes", "text"), ("text", "vision"), ("text", "attributes"))
+"""The bank of the query, and the bank of the memory (§3.2)."""
 
 
 def masked_softmax(score: Tensor, mask: Tensor) -> Tensor:
@@ -127,10 +127,11 @@ class CoAttention(nn.Module):
 class M3HAttention(nn.Module):
     """Pairwise co-attention of the modalities, summed and fused into c_fuse (§3.2).
 
-    pools: modality -> how its query is pooled, `max` or `avg`. layers: modality of the memory -> stacked layers. pairs:
+    pools: bank -> how its query is pooled, `max` or `avg`. layers: bank of the memory -> stacked layers. pairs:
     names as in PAIRS; a pair is used if `pools` has both modalities. If no pair is left, text attends to itself, so
     that c_fuse exists in a dataset without images; the paper has no such case. In the released style, c_fuse is the
-    plain sum, without the fusion layer.
+    plain sum, without the fusion layer. residual: the sum has the pooled text too. No pair goes from text to text once
+    there is another modality, so that without it c_fuse has the text only as far as pictures ask for it.
     """
 
     def __init__(
@@ -139,19 +140,22 @@ class M3HAttention(nn.Module):
         layers: Mapping[str, int],
         size: AttentionSize,
         *,
-        pairs: Sequence[str] = PAIRS,
+        pairs: Sequence[tuple[str, str]] = PAIRS,
+        residual: bool = False,
     ) -> None:
         super().__init__()
-        self.pools = dict(pools)
-        wanted = [(query, memory) for query, _, memory in (pair.partition("_to_") for pair in pairs)]
-        self.pairs = [(q, m) for q, m in wanted if q in pools and m in pools] or [("text", "text")]
+        self.pools, self.residual = dict(pools), residual and "text" in pools
+        self.pairs = [(q, m) for q, m in pairs if q in pools and m in pools] or [("text", "text")]
         self.attend = nn.ModuleDict({f"{q}_to_{m}": CoAttention(layers[m], size) for q, m in self.pairs})
         self.W_fuse = nn.Identity() if size.released else nn.Linear(size.d, size.d)
 
     def forward(self, banks: Mapping[str, Bank]) -> Tensor:
-        """Banks by modality -> (B, d) c_fuse. For a missing image, the query is zeros and so is the context."""
-        queries = {name: banks[name].pooled(self.pools[name]) for name in {q for q, _ in self.pairs}}
+        """Banks by name -> (B, d) c_fuse. For a missing image, the query is zeros and so is the context."""
+        names = {q for q, _ in self.pairs} | ({"text"} if self.residual else set())
+        queries = {name: banks[name].pooled(self.pools[name]) for name in names}
         contexts = [self.attend[f"{q}_to_{m}"](queries[q], banks[m]) for q, m in self.pairs]
+        if self.residual:
+            contexts.append(queries["text"])
         c_fuse_bd: Tensor = self.W_fuse(torch.stack(contexts).sum(0))
         return c_fuse_bd
 

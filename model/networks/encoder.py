@@ -1,5 +1,6 @@
 """Memory banks, Eqs. (1)-(2). Axes: B batch, L memory, e word width, d model, c channels, u units of one direction."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -81,15 +82,34 @@ class WordBank(nn.Module):
 
 
 class VisionEncoder(nn.Module):
-    """Each grid cell or object, projected to the width of the model; Eq. (2)."""
+    """Each grid cell or object, projected to the width of the model; Eq. (2).
 
-    def __init__(self, channels: int, d: int) -> None:
+    standardize: every channel less its mean, over its deviation, both of the cells of the training posts. The paper
+    does not. Features after a ReLU have a large mean that is the same in all pictures; W_v then says mostly that.
+    """
+
+    mean_c: Tensor
+    deviation_c: Tensor
+
+    def __init__(self, channels: int, d: int, *, standardize: bool = False) -> None:
         super().__init__()
         self.W_v = nn.Linear(channels, d)
+        self.standardize = standardize
+        if standardize:
+            self.register_buffer("mean_c", torch.zeros(channels))
+            self.register_buffer("deviation_c", torch.ones(channels))
+
+    def fit(self, mean_c: Tensor, deviation_c: Tensor) -> None:
+        """Set the mean and the deviation of each channel."""
+        self.mean_c.copy_(mean_c)
+        self.deviation_c.copy_(deviation_c)
 
     def forward(self, grid_bgc: Tensor, mask_bg: Tensor) -> Bank:
         """(B, G, c) in any precision, (B, G) -> the vision bank."""
-        return Bank(self.W_v(grid_bgc.to(self.W_v.weight.dtype)), mask_bg)
+        x_bgc = grid_bgc.to(self.W_v.weight.dtype)
+        if self.standardize:
+            x_bgc = (x_bgc - self.mean_c) / self.deviation_c
+        return Bank(self.W_v(x_bgc), mask_bg)
 
 
 class AttributeEncoder(nn.Module):
@@ -104,6 +124,19 @@ class AttributeEncoder(nn.Module):
     def forward(self, attributes_ba: Tensor, mask_ba: Tensor) -> Bank:
         """(B, A) ids, (B, A) -> the attribute bank."""
         return Bank(self.W_a(self.embedding(attributes_ba)), mask_ba)
+
+
+def merge_banks(banks: Mapping[str, Bank], kinds: Mapping[str, str]) -> dict[str, Bank]:
+    """One bank a modality, with the positions of all its banks. kinds: bank -> modality, where it has another name."""
+    groups: dict[str, list[Bank]] = {}
+    for name, bank in banks.items():
+        groups.setdefault(kinds.get(name, name), []).append(bank)
+    return {
+        kind: group[0]
+        if len(group) == 1
+        else Bank(torch.cat([bank.memory_bld for bank in group], 1), torch.cat([bank.mask_bl for bank in group], 1))
+        for kind, group in groups.items()
+    }
 
 
 def init_embedding(embedding: nn.Embedding) -> None:

@@ -1,7 +1,7 @@
 """Builds the model of a system, sized by the configuration and the vocabularies."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -15,27 +15,43 @@ from m3h.model.networks.encoder import AttributeEncoder, TextEncoder, VisionEnco
 from m3h.model.networks.ranker import Ranker
 from m3h.model.networks.topics import NeuralTopicModel, TopicMemory
 from m3h.model.networks.unified import KeyphraseModel, Modules
-from m3h.model.systems import NEEDS_VISION, System, get_system, modalities, resolve_ranking
+from m3h.model.systems import (
+    INPUTS,
+    MODALITIES,
+    NEEDS_VISION,
+    Modality,
+    System,
+    bank_names,
+    get_system,
+    resolve_ranking,
+)
 from m3h.schemas.errors import UsageError
 from m3h.schemas.vocab import WORD_SPECIALS
-
-CHANNELS = {"vision": 512, "objects": 2048}
-"""Width of a cell of VGG-16's grid, and of an object of bottom-up attention."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of the vocabularies with their specials, words of the longest label, width of a grid cell or object."""
+    """Sizes of the vocabularies with their specials, and words of the longest label.
+
+    attributes: input with labels -> size of its vocabulary. channels: input with pictures -> width of a cell.
+    """
 
     words: int
     labels: int
-    attributes: int
-    channels: int = 512
+    attributes: Mapping[str, int] = field(default_factory=dict)
+    channels: Mapping[str, int] = field(default_factory=dict)
     label_words: int = 9
 
+    @property
+    def kinds(self) -> dict[str, Modality]:
+        """The modality of every input that is no text."""
+        return {**dict.fromkeys(self.channels, "vision"), **dict.fromkeys(self.attributes, "attributes")}
 
-PAPER_SIZES = Sizes(words=45_006, labels=4_262, attributes=1_002)
-"""The released data: 45,001 words, 4,261 keyphrases and 1,000 attributes, with our specials."""
+
+PAPER_SIZES = Sizes(45_006, 4_262, {"attributes": 1_002}, {"vision": 512, "objects": 2048})
+"""The released data: 45,001 words, 4,261 keyphrases and 1,000 attributes, with our specials. Cells of VGG-16's
+grid, and objects of bottom-up attention.
+"""
 
 
 def build_model(
@@ -63,15 +79,20 @@ def build_model(
     ranker = Ranker(config.label_feature_width, config.dropout) if system.uses_training_index else None
     if system.uses_training_index and not system.generates:
         return KeyphraseModel(0, 0, Modules(ranker=ranker))
-    present = modalities(inputs)
+    banks = _banks(inputs, sizes)
+    present = [kind for kind in MODALITIES if kind in banks]
     _check_inputs(system, present, config)
     topics = _topic_model(config, sizes) if system.topics else None
     e, d = config.word_width, config.width
+    text = _text(system, config) if "text" in present else None
+    encoders = _picture_encoders(inputs, config, sizes)
     modules = Modules(
-        text=_text(system, config) if "text" in present else None,
-        vision=VisionEncoder(sizes.channels, d) if "vision" in present else None,
-        attributes=AttributeEncoder(sizes.attributes, e, d) if "attributes" in present else None,
-        fusion=_fusion(system, config, present),
+        text=text,
+        vision=encoders.pop("vision", None),  # type: ignore[arg-type]
+        attributes=encoders.pop("attributes", None),  # type: ignore[arg-type]
+        further=encoders,
+        merged={} if system.fusion == "m3h" else banks,
+        fusion=_fusion(system, config, banks),
         classifier=_classifier(config, sizes) if system.classifies and not system.uses_training_index else None,
         decoder=_decoder(system, config, sizes) if system.generates else None,
         aggregation=_aggregation(config, sizes, label_words_nw) if system.aggregates else None,
@@ -84,10 +105,34 @@ def build_model(
     return KeyphraseModel(sizes.words, e, modules, embedding_dropout=config.embedding_dropout)
 
 
-def _check_inputs(system: System, present: list[str], config: Config) -> None:
+def _banks(inputs: Collection[str], sizes: Sizes) -> dict[str, Modality]:
+    """Bank -> its modality, in the order of MODALITIES and then of the inputs."""
+    kinds = sizes.kinds
+    banks: dict[str, Modality] = {bank: kinds[name] for name, bank in bank_names(inputs, kinds).items()}
+    text: dict[str, Modality] = {"text": "text"} if "text" in inputs else {}
+    return {**text, **dict(sorted(banks.items(), key=lambda bank: MODALITIES.index(bank[1])))}
+
+
+def _picture_encoders(
+    inputs: Collection[str], config: Config, sizes: Sizes
+) -> dict[str, VisionEncoder | AttributeEncoder]:
+    """Bank -> its encoder. The order is that of `_banks`."""
+    names = {bank: name for name, bank in bank_names(inputs, sizes.kinds).items()}
+    encoders: dict[str, VisionEncoder | AttributeEncoder] = {}
+    for bank, kind in _banks(inputs, sizes).items():
+        if kind == "vision":
+            channels = sizes.channels[names[bank]]
+            encoders[bank] = VisionEncoder(channels, config.width, standardize=config.standardize_vision)
+        elif kind == "attributes":
+            encoders[bank] = AttributeEncoder(sizes.attributes[names[bank]], config.word_width, config.width)
+    return encoders
+
+
+def _check_inputs(system: System, present: Sequence[str], config: Config) -> None:
     resolve_ranking(system, config)
-    needed = [name for name in modalities(system.inputs) if name == "text" or system.fusion in NEEDS_VISION]
-    missing = [name for name in needed or modalities(system.inputs) if name not in present]
+    usual = [kind for kind in MODALITIES if kind in {INPUTS[name] for name in system.inputs}]
+    needed = [name for name in usual if name == "text" or system.fusion in NEEDS_VISION]
+    missing = [name for name in needed or usual if name not in present]
     if missing:
         raise UsageError(
             f"{system.name} cannot be without {', '.join(missing)}: build that feature, or take another system."
@@ -113,26 +158,37 @@ def _topic_model(config: Config, sizes: Sizes) -> NeuralTopicModel:
     return NeuralTopicModel(first, counted, config.topics, width=config.topic_width)
 
 
-def _fusion(system: System, config: Config, present: list[str]) -> nn.Module | None:
+def _fusion(system: System, config: Config, banks: Mapping[str, Modality]) -> nn.Module | None:
     d, fusion = config.width, system.fusion
     if fusion == "max" or fusion == "avg":
-        return PooledFusion(dict.fromkeys(present, fusion), d)
+        return PooledFusion({kind: fusion for kind in MODALITIES if kind in banks}, d)
     if fusion == "stacked":
         return StackedAttention(config.text_pool, config.hops, d)
     if fusion == "alternating":
         return AlternatingAttention(d)
     if fusion == "bilinear":
         return BilinearAttention(config.glimpses, d, config.dropout)
-    return _m3h(config, present) if fusion == "m3h" else None
+    return _m3h(config, banks) if fusion == "m3h" else None
 
 
-def _m3h(config: Config, present: list[str]) -> M3HAttention:
+def _m3h(config: Config, banks: Mapping[str, Modality]) -> M3HAttention:
     pools = {"text": config.text_pool, "vision": config.vision_pool, "attributes": config.attribute_pool}
     layers = {"text": config.text_layers, "vision": config.vision_layers, "attributes": config.attribute_layers}
     size = AttentionSize(
         config.width, config.heads, config.head_width, config.dropout, released=config.attention == "released"
     )
-    return M3HAttention({name: pools[name] for name in present}, layers, size, pairs=config.pairs)
+    kinds = [pair.split("_to_") for pair in config.pairs]
+    return M3HAttention(
+        {bank: pools[kind] for bank, kind in banks.items()},
+        {bank: layers[kind] for bank, kind in banks.items()},
+        size,
+        pairs=[(q, m) for q_kind, m_kind in kinds for q in _of(q_kind, banks) for m in _of(m_kind, banks)],
+        residual=config.fusion == "residual",
+    )
+
+
+def _of(kind: str, banks: Mapping[str, Modality]) -> list[str]:
+    return [bank for bank, modality in banks.items() if modality == kind]
 
 
 def _classifier(config: Config, sizes: Sizes) -> Classifier:
@@ -174,9 +230,8 @@ def count_parameters(system: System, sizes: Sizes = PAPER_SIZES) -> Parameters:
     if not system.trainable:
         return Parameters(0, 0)
     config = Config(system=system.name)
-    channels = [CHANNELS[name] for name in system.inputs if name in CHANNELS]
     with torch.device("meta"):
-        model = build_model(config, replace(sizes, channels=channels[0] if channels else 0), system.inputs)
+        model = build_model(config, sizes, system.inputs)
     first = sum(weights.numel() for name, weights in model.named_parameters() if not name.startswith("aggregation."))
     if not system.aggregates:
         return Parameters(first, 0)

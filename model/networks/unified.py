@@ -3,7 +3,8 @@
 Axes: B batch, L source, T target, N real target words, n labels, e word width, d model.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,15 @@ from torch.nn import functional as F
 from m3h.model.data.batch import BOS_ID, UNK_ID, Batch, Pairs
 from m3h.model.networks.classifier import Aggregation, Classifier
 from m3h.model.networks.decoder import Decoder, Memory
-from m3h.model.networks.encoder import AttributeEncoder, Bank, TextEncoder, VisionEncoder, WordBank, init_embedding
+from m3h.model.networks.encoder import (
+    AttributeEncoder,
+    Bank,
+    TextEncoder,
+    VisionEncoder,
+    WordBank,
+    init_embedding,
+    merge_banks,
+)
 from m3h.model.networks.ranker import Ranker
 from m3h.model.networks.topics import NeuralTopicModel, TopicMemory, Topics
 
@@ -47,13 +56,16 @@ class Encoding:
 class Modules:
     """The modules of a system; None for each one that it lacks.
 
-    fusion: banks by modality -> c_fuse. topic_memory: makes c_fuse from the text and its topics instead. aggregation:
-    words of labels that the decoder can copy.
+    further: banks of further features of pictures, see `systems.bank_names`. merged: of these banks, the modality of
+    those that the fusion reads as one with others. fusion: banks by name -> c_fuse. topic_memory: makes c_fuse from the
+    text and its topics instead. aggregation: words of labels that the decoder can copy.
     """
 
     text: TextEncoder | WordBank | None = None
     vision: VisionEncoder | None = None
     attributes: AttributeEncoder | None = None
+    further: Mapping[str, VisionEncoder | AttributeEncoder] = field(default_factory=dict)
+    merged: Mapping[str, str] = field(default_factory=dict)
     fusion: nn.Module | None = None
     classifier: Classifier | None = None
     decoder: Decoder | None = None
@@ -79,6 +91,8 @@ class KeyphraseModel(nn.Module):
             init_embedding(self.embedding)
         self.embedding_dropout = embedding_dropout
         self.text, self.vision, self.attributes = modules.text, modules.vision, modules.attributes
+        self.further, self.further_names = nn.ModuleList(modules.further.values()), tuple(modules.further)
+        self.merged = modules.merged
         self.topics, self.topic_memory, self.fusion = modules.topics, modules.topic_memory, modules.fusion
         self.classifier, self.decoder, self.aggregation = modules.classifier, modules.decoder, modules.aggregation
         self.ranker = modules.ranker
@@ -98,7 +112,7 @@ class KeyphraseModel(nn.Module):
         if self.topic_memory:
             c_fuse_bd = self.topic_memory(banks["text"], topics)
         else:
-            c_fuse_bd = self.fusion(banks) if self.fusion else None
+            c_fuse_bd = self.fusion(merge_banks(banks, self.merged)) if self.fusion else None
         logit_bn = self.classifier(c_fuse_bd) if self.classifier else None
         if self.ranker:
             evidence = (batch.score_bn, batch.candidate_bc, batch.candidate_mask_bc)
@@ -109,11 +123,16 @@ class KeyphraseModel(nn.Module):
         banks, state_bd = {}, None
         if self.text:
             banks["text"], state_bd = self.text(self.embed(batch.source_bl), batch.mask_bl)
-        if self.vision and batch.grid_bgc is not None and batch.grid_mask_bg is not None:
-            banks["vision"] = self.vision(batch.grid_bgc, batch.grid_mask_bg)
-        if self.attributes and batch.attributes_ba is not None and batch.attribute_mask_ba is not None:
-            banks["attributes"] = self.attributes(batch.attributes_ba, batch.attribute_mask_ba)
+        for name, encoder in self.picture_encoders().items():
+            if name in batch.pictures:
+                banks[name] = encoder(*batch.pictures[name])
         return banks, state_bd
+
+    def picture_encoders(self) -> dict[str, VisionEncoder | AttributeEncoder]:
+        """Bank -> its encoder, for all that is read of pictures."""
+        encoders = {"vision": self.vision, "attributes": self.attributes}
+        further = dict(zip(self.further_names, self.further, strict=True))
+        return {name: encoder for name, encoder in {**encoders, **further}.items() if encoder is not None}  # type: ignore[misc]
 
     def start_second_phase(self, style: str) -> None:
         """Aggregate from now on. style: `paper` trains everything further, `released` only the decoder."""

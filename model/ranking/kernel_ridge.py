@@ -4,10 +4,12 @@ X are the TF-IDF rows of the training posts, Y their labels as ones, and K = X X
 
     x X^T alpha,  alpha = (K + penalty I)^-1 Y
 
+Pictures may be compared too: K then is X X^T + V V^T, where V are vectors of pictures (`PictureVectors`).
+
 A training post is most similar to itself. Its scores for further training must therefore be leave-one-out scores. They
 need no second solution: without post i, the scores of post i are y_i - alpha_i / ((K + penalty I)^-1)_ii.
 
-Axes: n training posts, p posts, f terms, l labels.
+Axes: n training posts, p posts, f terms, v numbers of a picture, l labels.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,10 +24,17 @@ BLOCK = 64
 
 
 class KernelRidge:
-    """A fitted regression. row_nf: sparse TF-IDF rows of the training posts. alpha_nl: their dual coefficients."""
+    """A fitted regression.
 
-    def __init__(self, vectorizer: TfidfVectorizer, row_nf: Tensor, alpha_nl: Tensor) -> None:
+    row_nf: sparse TF-IDF rows of the training posts. alpha_nl: their dual coefficients. vector_nv: vectors of their
+    pictures, of no width where these are not compared.
+    """
+
+    def __init__(
+        self, vectorizer: TfidfVectorizer, row_nf: Tensor, alpha_nl: Tensor, vector_nv: Tensor | None = None
+    ) -> None:
         self.vectorizer, self.row_nf, self.alpha_nl = vectorizer, row_nf, alpha_nl
+        self.vector_nv = torch.zeros(len(row_nf), 0) if vector_nv is None else vector_nv
 
     @classmethod
     def fit(
@@ -36,6 +45,7 @@ class KernelRidge:
         *,
         penalty: float,
         kinds: Sequence[str],
+        vector_nv: Tensor | None = None,
     ) -> tuple["KernelRidge", Tensor]:
         """The fitted regression, and (n, l) the leave-one-out scores of the training posts.
 
@@ -47,10 +57,11 @@ class KernelRidge:
             n_labels: size of the label vocabulary.
             penalty: the ridge penalty, above zero.
             kinds: kinds of terms, names in `tfidf.TERM_KINDS`.
+            vector_nv: (n, v) vectors of the posts' pictures, or None.
         """
         vectorizer = TfidfVectorizer.fit(sources, kinds)
-        ridge = cls(vectorizer, vectorizer.transform(sources), torch.empty(0))
-        factor_nn = ridge.similarity(sources)
+        ridge = cls(vectorizer, vectorizer.transform(sources), torch.empty(0), vector_nv)
+        factor_nn = ridge.similarity(sources, ridge.vector_nv)
         factor_nn.diagonal().add_(penalty)
         factor_nn = torch.linalg.cholesky(factor_nn)  # under the same name, so that no third matrix is held
         inverse_nn = torch.cholesky_inverse(factor_nn)
@@ -61,22 +72,32 @@ class KernelRidge:
         ridge.alpha_nl = inverse_nn @ y_nl
         return ridge, y_nl.addcdiv_(ridge.alpha_nl, inverse_nn.diagonal()[:, None], value=-1)
 
-    def similarity(self, sources: Sequence[Sequence[str]]) -> Tensor:
-        """(p, n) cosine similarity of every text to every training post."""
+    def similarity(self, sources: Sequence[Sequence[str]], vector_pv: Tensor | None = None) -> Tensor:
+        """(p, n) similarity of every post to every training post: the cosine of texts, and the products of `vector_pv`.
+
+        Args:
+            sources: the tokens of each post.
+            vector_pv: (p, v) vectors of their pictures; None for posts without pictures.
+        """
         blocks = [sources[start : start + BLOCK] for start in range(0, len(sources), BLOCK)]
         rows = [(self.row_nf @ self.vectorizer.transform(block).to_dense().mT).mT for block in blocks]
-        return torch.cat(rows) if rows else torch.zeros(0, len(self.row_nf))
+        similarity_pn = torch.cat(rows) if rows else torch.zeros(0, len(self.row_nf))
+        if vector_pv is not None and self.vector_nv.size(1):
+            similarity_pn.addmm_(vector_pv, self.vector_nv.mT)
+        return similarity_pn
 
-    def scores(self, sources: Sequence[Sequence[str]]) -> Tensor:
-        """(p, l) label scores of texts that are not training posts."""
-        return self.similarity(sources) @ self.alpha_nl
+    def scores(self, sources: Sequence[Sequence[str]], vector_pv: Tensor | None = None) -> Tensor:
+        """(p, l) label scores of posts that are not training posts, as in `similarity`."""
+        return self.similarity(sources, vector_pv) @ self.alpha_nl
 
     def as_tensors(self) -> dict[str, Tensor]:
         """Everything but the vectorizer."""
-        return {"indices": self.row_nf.indices(), "values": self.row_nf.values(), "alpha": self.alpha_nl}
+        tensors = {"indices": self.row_nf.indices(), "values": self.row_nf.values(), "alpha": self.alpha_nl}
+        return {**tensors, **({"pictures": self.vector_nv} if self.vector_nv.size(1) else {})}
 
     @classmethod
     def from_tensors(cls, vectorizer: TfidfVectorizer, tensors: Mapping[str, Tensor]) -> "KernelRidge":
         """Inverse of `as_tensors`."""
         shape = (len(tensors["alpha"]), len(vectorizer))
-        return cls(vectorizer, sparse_matrix(tensors["indices"], tensors["values"], shape), tensors["alpha"])
+        row_nf = sparse_matrix(tensors["indices"], tensors["values"], shape)
+        return cls(vectorizer, row_nf, tensors["alpha"], tensors.get("pictures"))

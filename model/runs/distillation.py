@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from m3h.model.config import Config
+from m3h.model.data.inputs import ALT
 from m3h.model.data.posts import Posts
 from m3h.model.data.soft_labels import SoftLabels
 from m3h.model.networks.classifier import best_labels
@@ -36,8 +37,8 @@ def top_soft_labels(logit_pn: Tensor, k: int) -> SoftLabels:
 def distil(run: Run, file: Path, train: Posts, *, selection: Posts, progress: Progress, world: World) -> SoftLabels:
     """The soft labels of the training posts, from `file` if it exists, else from a teacher that is trained now.
 
-    The teacher reads the text and, where the run reads them, OCR words and attributes. Its distribution for a training
-    post comes from the other training posts alone.
+    The teacher reads the text and, where the run reads them, OCR words, attributes, and further words and labels. Its
+    distribution for a training post comes from the other training posts alone.
 
     Raises IntegrityError: `file` does not hold the soft labels of these posts.
 
@@ -54,8 +55,9 @@ def distil(run: Run, file: Path, train: Posts, *, selection: Posts, progress: Pr
         return SoftLabels.read(file, *size)
     config = Config.model_validate({**run.config.model_dump(include=set(SHARED_FIELDS)), "system": TEACHER})
     torch.manual_seed(config.seed)  # with the same inputs the teacher is, to the bit, a run of TEACHER
-    inputs = ["text", *(name for name in ("ocr", "attributes") if name in run.metadata.inputs)]
-    untrained = with_new_model(replace(run, config=config, metadata=replace(run.metadata, inputs=inputs)))
+    unread = {ALT, *run.metadata.channels}
+    metadata = replace(run.metadata, inputs=[name for name in run.metadata.inputs if name not in unread], channels={})
+    untrained = with_new_model(replace(run, config=config, metadata=metadata))
     teacher, leave_one_out = with_training_index(untrained, train)
     encoded = teacher.encode(train, leave_one_out)
     data = TrainingData(encoded, teacher.encode(selection), run.vocabularies)

@@ -15,10 +15,10 @@ from m3h.model.scoring.metrics import score
 from m3h.model.scoring.predictions import Record, make_records, read_records, write_records
 from m3h.model.scoring.significance import compare, scipy_stats
 from m3h.model.scoring.subsets import subset_scores
-from m3h.model.systems import get_system, resolve_ranking
+from m3h.model.systems import get_system, input_name, resolve_ranking
 from m3h.model.training.allocator import keep_large_blocks
 from m3h.schemas.dataset import Dataset
-from m3h.schemas.errors import UsageError
+from m3h.schemas.errors import UsageError, unknown_name
 from m3h.schemas.files import read_json, validating
 
 
@@ -37,6 +37,7 @@ def evaluate_run(
     definition: str,
     against: Path | None = None,
     sets: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The scores of a finished run on a split: `score_records`, and `subsets` of the split.
 
@@ -50,13 +51,15 @@ def evaluate_run(
         definition: of the scores.
         against: another run, which adds a `comparison`.
         sets: FIELD=VALUE of the search of this run, see `changed_search`. The other run stays as it is.
+        without: inputs that this run is not shown, though it was trained with them.
     """
     if against:
         scipy_stats()  # before anything is predicted
-    records = load_or_predict(folder, dataset_folder, split, sets=sets)
+    records = load_or_predict(folder, dataset_folder, split, sets=sets, without=without)
     with validating(folder / "keyphrases.json") as path:
         training = {str(phrase): int(posts) for phrase, posts in read_json(path).items()}
     scores: dict[str, Any] = {"run": str(folder), "split": split, "definition": definition}
+    scores |= {"without": list(without)} if without else {}
     scores |= {**score_records(records, definition), "subsets": subset_scores(records, training, definition)}
     if against:
         scores["against"] = str(against)
@@ -64,27 +67,44 @@ def evaluate_run(
     return scores
 
 
-def load_or_predict(folder: Path, dataset_folder: Path | None, split: str, *, sets: Sequence[str] = ()) -> list[Record]:
+def load_or_predict(
+    folder: Path, dataset_folder: Path | None, split: str, *, sets: Sequence[str] = (), without: Sequence[str] = ()
+) -> list[Record]:
     """The predictions of a finished run: those in its folder, or new ones.
 
-    New predictions for the run's own dataset are stored in its folder, unless the search is changed.
+    New predictions for the run's own dataset are stored in its folder, unless the search or the inputs are changed.
 
-    Raises UsageError: there is no finished run, or the split has no posts.
+    Raises UsageError: there is no finished run, the split has no posts, or the run does not read an input.
 
     Args:
         folder: the run.
         dataset_folder: another dataset; None for the one it was trained on.
         split: train, valid, test or all.
         sets: FIELD=VALUE of the search.
+        without: inputs that the run is not shown.
     """
     file = predictions_file(folder, split)
-    if dataset_folder is None and is_finished(folder) and file.exists() and not sets:
+    if dataset_folder is None and is_finished(folder) and file.exists() and not sets and not without:
         return read_records(file)
     run = open_run(folder, sets)
     posts = run.reader(Dataset(dataset_folder or run.metadata.dataset)).split(split)
-    if dataset_folder is None and not sets:
+    if dataset_folder is None and not sets and not without:
         return predict_split(run, split, posts)
-    return make_records(posts, predict(run.model, run.encode(posts), run.vocabularies, config=run.config))
+    encoded = run.encode(posts.without(_known(run, without)))
+    return make_records(posts, predict(run.model, encoded, run.vocabularies, config=run.config))
+
+
+def _known(run: Run, without: Sequence[str]) -> list[str]:
+    """The inputs by the names that the run has for them.
+
+    Raises:
+        UsageError: the run does not read one, or it is the text.
+    """
+    known = [name for name in run.metadata.inputs if name != "text"]
+    for name in map(input_name, without):
+        if name not in known:
+            raise unknown_name(f"input of {run.folder}", name, known)
+    return [input_name(name) for name in without]
 
 
 def open_run(folder: Path, sets: Sequence[str] = ()) -> Run:

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from m3h.model.config import Config
-from m3h.model.data.posts import ALWAYS_READ, FEATURES, Posts, Reader, available_inputs
+from m3h.model.config import Config, stored_config
+from m3h.model.data.inputs import available_inputs, further_modalities
+from m3h.model.data.posts import ALWAYS_READ, Posts, Reader
 from m3h.model.runs.distillation import distil
 from m3h.model.runs.evaluate import configure_cpu, predict_split, score_records
 from m3h.model.runs.run import (
@@ -24,11 +25,12 @@ from m3h.model.runs.run import (
     new_run,
     pick_device,
     with_embeddings,
+    with_standardized_vision,
     with_training_index,
     write_scores,
 )
 from m3h.model.scoring.definitions import DEFINITION
-from m3h.model.systems import get_system, resolve_inputs
+from m3h.model.systems import FEATURES, get_system, resolve_inputs
 from m3h.model.training.checkpoint import Checkpoints
 from m3h.model.training.distributed import SINGLE_PROCESS, World, init_world
 from m3h.model.training.run_log import RunLog
@@ -76,7 +78,7 @@ def train_run(
     train, selection = reader.training_and_selection(config.train_split, config.select)
     torch.manual_seed(config.seed)
     run = with_embeddings(new_run(folder, config, dataset, reader=reader, inputs=inputs, posts=train))
-    run, leave_one_out = with_training_index(run, train)
+    run, leave_one_out = with_training_index(with_standardized_vision(run, train), train)
     with _locked(folder) if world.is_main else nullcontext():
         if world.is_main:
             prepare_folder(run, overwrite)
@@ -237,7 +239,7 @@ def check_same_config(folder: Path, config: Config) -> None:
     Raises:
         UsageError: they differ. The message names the fields.
     """
-    before, now = read_json(folder / "config.json"), config.model_dump(mode="json")
+    before, now = stored_config(folder / "config.json"), config.model_dump(mode="json")
     changed = [f"{n} was {before.get(n)!r}, is {now[n]!r}" for n in now if before.get(n) != now[n]]
     if changed:
         raise UsageError(
@@ -258,9 +260,9 @@ def _check_same_data(folder: Path, metadata: RunMetadata) -> None:
 def readable_inputs(config: Config, dataset: Dataset) -> list[str]:
     """The inputs of the system that this dataset has. They are logged, with the notes of the dataset.
 
-    Raises UsageError: as `resolve_inputs`.
+    Raises UsageError: as `resolve_inputs` and `further_modalities`.
     """
-    wanted = resolve_inputs(get_system(config.system), config)
+    wanted = resolve_inputs(get_system(config.system), config, further_modalities(dataset, config))
     present = [name for name in wanted if name == "text" or name in available_inputs(dataset, wanted)]
     missing = [f"{name} ({FEATURES.get(name, 'no post has one')})" for name in wanted if name not in present]
     left_out = f"; left out, because the dataset has no such feature: {', '.join(missing)}" if missing else ""

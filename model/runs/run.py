@@ -2,7 +2,7 @@
 
 config.json          the resolved configuration
 run.json             dataset, fingerprints, inputs, versions
-words.json labels.json attributes.json   vocabularies of the training posts
+words.json labels.json attributes.json   vocabularies of the training posts; attributes-NAME.json of further features
 log.jsonl            the content of run.json as a header, then lines of steps and epochs
 checkpoint/          what an unfinished run resumes from
 model.safetensors    the weights of the best epoch
@@ -15,22 +15,25 @@ scores.json          written last: a run that has it is finished
 import logging
 import platform
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydantic
 import torch
 
-from m3h.model.config import Config
+from m3h.model.config import Config, Input, stored_config
 from m3h.model.data.encoding import Encoded, build_sources, encode
 from m3h.model.data.evidence import TFIDF_FILE, Evidence, IndexOptions, TrainingIndex
-from m3h.model.data.posts import ALWAYS_READ, FEATURES, Posts, Reader, Vocabularies
+from m3h.model.data.posts import ALWAYS_READ, Posts, Reader, Vocabularies
 from m3h.model.data.tensor_files import load_tensors, save_tensors
 from m3h.model.data.word_vectors import coverage, fill_embedding, read_vectors
 from m3h.model.networks.classifier import label_table
+from m3h.model.networks.encoder import AttributeEncoder, VisionEncoder
 from m3h.model.networks.factory import Sizes, build_model
 from m3h.model.networks.unified import KeyphraseModel
+from m3h.model.systems import INPUTS, Modality, bank_names, feature_name
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import IntegrityError, UsageError
 from m3h.schemas.files import publish_json, read_json, sha256_file, validating
@@ -45,20 +48,26 @@ SCORES = "scores.json"
 class RunMetadata:
     """What describes a run besides its configuration: run.json.
 
-    dataset: its folder. manifest: the sha256 of its manifest. features: name -> fingerprint of those read. inputs: of
-    text, ocr, vision, objects and attributes, those that the model reads. channels: width of a grid cell, 0 without a
-    grid. aggregate: whether the best epoch aggregates. lineage: versions and processor. embeddings: the file of the
+    dataset: its folder. manifest: the sha256 of its manifest. features: name -> fingerprint of those read. inputs:
+    what the model reads. channels: image feature among them -> width of a cell. labels: those that are labels.
+    aggregate: whether the best epoch aggregates. lineage: versions and processor. embeddings: the file of the
     word vectors, and how many words had one.
     """
 
     dataset: str
     manifest: str
     features: dict[str, str]
-    inputs: list[str]
-    channels: int = 0
+    inputs: list[Input]
+    channels: dict[Input, int] = field(default_factory=dict)
+    labels: list[Input] = field(default_factory=list)
     aggregate: bool = False
     lineage: dict[str, Any] | None = None
     embeddings: dict[str, Any] | None = None
+
+    @property
+    def kinds(self) -> dict[str, Modality]:
+        """The modality of each input that is no text."""
+        return {**dict.fromkeys(self.channels, "vision"), **dict.fromkeys(self.labels, "attributes")}
 
 
 def lineage() -> dict[str, Any]:
@@ -100,6 +109,12 @@ class Run:
         readable = drop_unread_ocr(posts, metadata.inputs)
         return encoded.with_evidence(leave_one_out or self.training_index.evidence(readable, encoded.sources))
 
+    def picture_encoders(self) -> dict[str, VisionEncoder | AttributeEncoder]:
+        """Input -> its encoder, for all that the network reads of pictures."""
+        encoders, metadata = self.model.picture_encoders(), self.metadata
+        banks = bank_names(metadata.inputs, metadata.kinds)
+        return {name: encoders[bank] for name, bank in banks.items() if bank in encoders}
+
     def save(self) -> None:
         """Write the vocabularies, run.json, the training index and the weights."""
         self.vocabularies.write(self.folder)
@@ -138,13 +153,14 @@ def new_run(folder: Path, config: Config, dataset: Dataset, *, reader: Reader, i
         posts: the training posts.
     """
     vocabularies = Vocabularies.build(posts, config.vocab_size)
-    features = [FEATURES[name] for name in inputs if name in FEATURES]
+    features = [feature_name(name) for name in inputs if dataset.has_feature(feature_name(name))]
     metadata = RunMetadata(
         str(dataset.folder.resolve()),
         manifest_sha256(dataset),
         {name: dataset.fingerprint(name) for name in features},
         inputs,
-        reader.grid.shape[-1] if reader.grid is not None else 0,
+        {name: reader.channels[name] for name in inputs if name in reader.channels},
+        [name for name in inputs if name in vocabularies.of_pictures],
         lineage=lineage(),
     )
     return Run(folder, config, metadata, vocabularies, _model(config, metadata, vocabularies))
@@ -169,14 +185,28 @@ def with_embeddings(run: Run) -> Run:
     found = None
     if config.embeddings != "random":
         path = Path(config.embeddings)
-        attributes = run.vocabularies.attributes
-        vectors = read_vectors(path, {*words.words, *attributes.words}, config.word_width)
+        vocabularies = run.vocabularies.of_pictures
+        labels = {label for vocabulary in vocabularies.values() for label in vocabulary.words}
+        vectors = read_vectors(path, {*words.words, *labels}, config.word_width)
         count = fill_embedding(model.embedding, words, vectors)
         found = coverage(path, words, count, unreadable=vectors.unreadable)
-        if model.attributes is not None:
-            fill_embedding(model.attributes.embedding, attributes, vectors)
+        for name, encoder in run.picture_encoders().items():
+            if isinstance(encoder, AttributeEncoder):
+                fill_embedding(encoder.embedding, vocabularies[name], vectors)
     model.embedding.weight.requires_grad_(not config.freeze_embeddings)
     return replace(run, metadata=replace(run.metadata, embeddings=found))
+
+
+def with_standardized_vision(run: Run, posts: Posts) -> Run:
+    """The run, whose vision encoders know mean and deviation of each channel in the training `posts`, if they use them.
+
+    They are weights: model.safetensors has them.
+    """
+    image_n = np.array(posts.image, np.int64)
+    for name, encoder in run.picture_encoders().items():
+        if isinstance(encoder, VisionEncoder) and encoder.standardize:
+            encoder.fit(*posts.pictures.cells[name].statistics(image_n))
+    return run
 
 
 def with_training_index(run: Run, posts: Posts) -> tuple[Run, Evidence | None]:
@@ -196,7 +226,12 @@ def with_training_index(run: Run, posts: Posts) -> tuple[Run, Evidence | None]:
 
 
 def _index_options(config: Config, metadata: RunMetadata) -> IndexOptions:
-    return IndexOptions(config.ridge_penalty, config.candidates, "attributes" in metadata.inputs, config.tfidf_terms)
+    return IndexOptions(
+        *(config.ridge_penalty, config.candidates, config.tfidf_terms),
+        labels=metadata.labels,
+        vision=list(metadata.channels),
+        weight=config.picture_weight,
+    )
 
 
 def drop_unread_ocr(posts: Posts, inputs: Collection[str]) -> Posts:
@@ -211,10 +246,10 @@ def load_run(folder: Path) -> Run:
         IntegrityError: a file is missing, damaged, or does not fit the others. The message names it.
     """
     with validating(folder / "config.json") as path:
-        config = Config.model_validate(read_json(path))
+        config = Config.model_validate(stored_config(path))
     with validating(folder / "run.json") as path:
         metadata = _metadata(read_json(path))
-    vocabularies = Vocabularies.read(folder)
+    vocabularies = Vocabularies.read(folder, [name for name in metadata.labels if name not in INPUTS])
     path = folder / "model.safetensors"
     try:
         tensors = load_tensors(path)
@@ -233,8 +268,16 @@ def load_run(folder: Path) -> Run:
 
 
 def _metadata(raw: Mapping[str, Any]) -> RunMetadata:
-    """run.json, checked against the types of the fields."""
-    return pydantic.TypeAdapter(RunMetadata).validate_python(dict(raw))
+    """run.json, checked against the types of the fields.
+
+    A run of before any feature could be an input has the width of its only image feature, and no list of labels.
+    """
+    values = dict(raw)
+    if not isinstance(values.get("channels", {}), dict):
+        vision = [name for name in values["inputs"] if INPUTS[name] == "vision"]
+        labels = [name for name in values["inputs"] if INPUTS[name] == "attributes"]
+        values |= {"channels": dict.fromkeys(vision, values["channels"]), "labels": labels}
+    return pydantic.TypeAdapter(RunMetadata).validate_python(values)
 
 
 def _check_weights(
@@ -270,7 +313,8 @@ def _model(config: Config, metadata: RunMetadata, vocabularies: Vocabularies) ->
 
 def _build(config: Config, metadata: RunMetadata, vocabularies: Vocabularies) -> KeyphraseModel:
     table_nw = label_table(vocabularies.labels.words, vocabularies.words)
-    sizes = Sizes(len(vocabularies.words), len(vocabularies.labels), len(vocabularies.attributes), metadata.channels)
+    labels = {name: len(vocabulary) for name, vocabulary in vocabularies.of_pictures.items() if name in metadata.labels}
+    sizes = Sizes(len(vocabularies.words), len(vocabularies.labels), labels, metadata.channels)
     return build_model(config, sizes, metadata.inputs, label_words_nw=table_nw)
 
 

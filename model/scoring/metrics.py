@@ -149,18 +149,27 @@ def score(
         sources: tokens of each post, or None.
         definition: one of DEFINITIONS.
     """
+    matched = match_posts(predictions, targets, sources)
+    return {name: corpus_scores(posts, definition) for name, posts in matched.items()}
+
+
+def match_posts(
+    predictions: Sequence[Sequence[str]],
+    targets: Sequence[Sequence[str]],
+    sources: Sequence[Sequence[str]] | None = None,
+) -> dict[str, list[MatchedPost]]:
+    """Posts matched by `all` phrases, and with sources also by `present` and `absent` ones; arguments as in `score`."""
     cleaned = [
         (clean_predictions(predicted), clean_targets(gold))
         for predicted, gold in zip(predictions, targets, strict=True)
     ]
-    scores = {"all": corpus_scores([match(*pair) for pair in cleaned], definition)}
+    matched = {"all": [match(*pair) for pair in cleaned]}
     if sources is None:
-        return scores
+        return matched
     texts = [f" {' '.join(stem(token) for token in source)} " for source in sources]
     for name, presence in (("present", True), ("absent", False)):
-        posts = []
+        matched[name] = []
         for pair, text in zip(cleaned, texts, strict=True):
             kept = [[phrase for phrase in phrases if is_present(phrase, text) is presence] for phrases in pair]
-            posts.append(match(*kept))
-        scores[name] = corpus_scores(posts, definition)
-    return scores
+            matched[name].append(match(*kept))
+    return matched

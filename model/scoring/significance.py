@@ -12,14 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from m3h.model.scoring.metrics import (
-    averages,
-    clean_predictions,
-    clean_targets,
-    harmonic_mean,
-    match,
-    per_post_values,
-)
+from m3h.model.scoring.metrics import MatchedPost, averages, harmonic_mean, match_posts, per_post_values
 from m3h.model.scoring.predictions import Record
 from m3h.schemas.errors import UsageError
 
@@ -45,6 +38,9 @@ def scipy_stats() -> ModuleType:
 def compare(run: Sequence[Record], baseline: Sequence[Record], definition: str, *, seed: int = 0) -> dict[str, Any]:
     """Score -> difference (run less baseline), `t` and `p` of the t-test, `low`, `high` and `p_bootstrap`.
 
+    `present` and `absent` hold the same for keyphrases that are in the text and for those that are not, over the posts
+    that have one; each is there only if a post has one.
+
     Args:
         run: predictions of one run.
         baseline: predictions of the other run on the same posts, in the same order.
@@ -58,13 +54,24 @@ def compare(run: Sequence[Record], baseline: Sequence[Record], definition: str, 
         raise UsageError("the two runs were not scored on the same posts. Name one --dataset for both.")
     if not any(record.keyphrases for record in run):
         raise UsageError("no post of this split has a keyphrase: there is nothing to compare by.")
-    matched = [
-        [match(clean_predictions(r.phrases), clean_targets(r.keyphrases)) for r in records]
+    parts = [
+        match_posts([r.phrases for r in records], [r.keyphrases for r in records], [r.tokens for r in records])
         for records in (run, baseline)
     ]
+    compared = {
+        name: _compare(parts[0][name], parts[1][name], definition, seed=seed)
+        for name in parts[0]
+        if any(post.targets for post in parts[0][name])
+    }
+    return {**compared.pop("all"), **compared}
+
+
+def _compare(
+    run: Sequence[MatchedPost], baseline: Sequence[MatchedPost], definition: str, *, seed: int
+) -> dict[str, Any]:
     comparison = {}
     for name, k in COMPARED:
-        run_values, baseline_values = (per_post_values(k, posts, definition) for posts in matched)
+        run_values, baseline_values = (per_post_values(k, posts, definition) for posts in (run, baseline))
         t, p = paired_t(run_values[name] - baseline_values[name])
         difference_s = bootstrap_differences(name, run_values, baseline_values, definition=definition, seed=seed)
         low, high = (float(limit) for limit in np.quantile(difference_s, (0.025, 0.975)))

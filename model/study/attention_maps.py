@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from m3h.model.data.encoding import Encoded
+from m3h.model.data.pictures import Cells
 from m3h.model.data.posts import ALL
 from m3h.model.networks.attention import M3HAttention, MultiHeadAttention
 from m3h.model.networks.encoder import Bank
 from m3h.model.runs.run import Run
 from m3h.model.study.figures import heatmap
+from m3h.model.systems import bank_names
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from m3h.schemas.files import publish_json
@@ -24,7 +26,7 @@ def draw_attention(run: Run, dataset: Dataset, post_id: str, *, out: Path) -> di
 
     In attention.json, `attention` has for every pair, such as "vision_to_text", the `memory` with a name for each
     position, and the `weights`: layers x heads x positions. The weights of a head sum to one, or to zero if the memory
-    is empty.
+    is empty. `banks` says which input each bank of pictures holds.
 
     Args:
         run: with multi-head attention.
@@ -42,13 +44,15 @@ def draw_attention(run: Run, dataset: Dataset, post_id: str, *, out: Path) -> di
         raise UsageError(f"{dataset.folder}: no post '{post_id}'.")
     row = posts.ids.index(post_id)
     encoded = run.encode(posts[row : row + 1])
-    names = memory_names(encoded)
+    names = memory_names(run, encoded)
+    memories = {f"{query}_to_{memory}": memory for query, memory in run.model.fusion.pairs}
     attention = {
-        pair: {"memory": names[pair.partition("_to_")[2]], "weights": weights.tolist()}
+        pair: {"memory": names[memories[pair]], "weights": weights.tolist()}
         for pair, weights in attention_weights(run, encoded).items()
     }
+    banks = {bank: name for name, bank in bank_names(run.metadata.inputs, run.metadata.kinds).items()}
     record = {"post_id": post_id, "tokens": posts.tokens[row], "keyphrases": posts.keyphrases[row]}
-    publish_json(out / "attention.json", {**record, "attention": attention})
+    publish_json(out / "attention.json", {**record, "banks": banks, "attention": attention})
     for pair, stored in attention.items():
         weights_lhm = np.array(stored["weights"])
         heads = [f"layer {i + 1} head {j + 1}" for i, j in np.ndindex(weights_lhm.shape[:2])]
@@ -79,9 +83,24 @@ def attention_weights(run: Run, encoded: Encoded) -> Mapping[str, np.ndarray]:
     return {pair: np.stack(layers) for pair, layers in found.items()}
 
 
-def memory_names(encoded: Encoded) -> dict[str, list[str]]:
-    """Modality -> a name for each position of its memory: words, attributes, grid cells or objects."""
-    cells = encoded.grid.shape[1] if encoded.grid is not None else 0
-    side = round(cells**0.5)
-    vision = [f"{i // side},{i % side}" if side * side == cells == 49 else f"object {i + 1}" for i in range(cells)]
-    return {"text": encoded.sources[0], "attributes": encoded.posts.attributes[0] or [""], "vision": vision}
+def memory_names(run: Run, encoded: Encoded) -> dict[str, list[str]]:
+    """Bank -> a name for each position of its memory: words, labels, grid cells or objects.
+
+    encoded: the only post.
+    """
+    names = {"text": encoded.sources[0]}
+    for name, bank in bank_names(run.metadata.inputs, run.metadata.kinds).items():
+        if bank in encoded.cells:
+            names[bank] = _cell_names(encoded.cells[bank])
+        else:
+            names[bank] = encoded.posts.labels_of(name)[0] or [""]
+    return names
+
+
+def _cell_names(cells: Cells) -> list[str]:
+    """Row and column of a square grid; numbers of objects, of which an image may have fewer."""
+    count = cells.features.shape[1]
+    side = round(count**0.5)
+    if cells.number is None and side > 1 and side * side == count:
+        return [f"{i // side},{i % side}" for i in range(count)]
+    return [f"object {i + 1}" for i in range(count)] if count > 1 else ["picture"]

@@ -14,7 +14,7 @@ from m3h.pipeline.build.foresight import announce, moves
 from m3h.pipeline.build.records_graph import STAGES, RecordsJob, build_records
 from m3h.pipeline.build.released_features import import_features
 from m3h.pipeline.build.sources import Sources, fetches_pictures, given_sources, joined_sources
-from m3h.pipeline.config import BuildConfig
+from m3h.pipeline.config import BuildConfig, configured_extractor
 from m3h.pipeline.crawl.job import CrawlJob
 from m3h.pipeline.dataset.built_feature import BuiltFeature
 from m3h.pipeline.dataset.found_pictures import FoundPictures
@@ -24,7 +24,6 @@ from m3h.pipeline.dataset.suppression_list import SuppressionList, read_suppress
 from m3h.pipeline.dataset.timings import remember_timings
 from m3h.pipeline.dataset.transaction import BUILD, Change, transaction
 from m3h.pipeline.dataset.workspace import Workspace
-from m3h.pipeline.extractors import extractor_class
 from m3h.pipeline.extractors.base import Extractor
 from m3h.pipeline.progress.monitor import AUTO
 from m3h.pipeline.readers.mapping import refuse_format
@@ -34,6 +33,7 @@ from m3h.pipeline.runtime.runner import run_pipeline
 from m3h.pipeline.text.tokenizer import text_identity
 from m3h.schemas.config import as_plain
 from m3h.schemas.errors import UsageError
+from m3h.schemas.features import fingerprint
 from m3h.schemas.files import read_json, sha256_file, validating
 from m3h.schemas.inside import file_in, has_file, refuse_strange
 from m3h.schemas.manifest import MANIFEST, Manifest, rules_of
@@ -210,6 +210,7 @@ def _job(options: BuildOptions, request: RetryRequest | None) -> _Job:
         changes = announced_changes(dataset, known, signature, may_change=may_change, crawled=sources.crawl)
         recomputed = known.features if request is not None or known.signature != signature else ()
     extractors = _extractors(options, sources, recomputed)
+    _fetch_new(extractors, known)
     forgotten = read_suppression_list(dataset, known)
     return _Job(options, sources, known, signature, forgotten, extractors, request, changes)
 
@@ -279,11 +280,19 @@ def _extractors(options: BuildOptions, sources: Sources, recomputed: Iterable[st
             "--images, --crawl: no dump holds pictures, so they need a folder with them, or leave to fetch them."
         )
     names = dict.fromkeys((*(DEFAULT_FEATURES if options.features is None else options.features), *recomputed))
-    extractors = [extractor_class(name)(getattr(options.config.features, name)) for name in names]
+    extractors = [configured_extractor(name, options.config) for name in names]
     for extractor in extractors:
-        extractor.fingerprint_parts()
+        extractor.identity()
     require(extractors, options.beam_flags)
     return extractors
+
+
+def _fetch_new(extractors: Sequence[Extractor], known: Manifest | None) -> None:
+    """Get and try the weights of features that the dataset does not have yet: what is missing shows before any work."""
+    for extractor in extractors:
+        has = known.features.get(extractor.spec.name) if known else None
+        if has is None or fingerprint(extractor.spec, extractor.identity()) not in has.versions:
+            extractor.fetch()
 
 
 def _with_known_settings(options: BuildOptions, known: Manifest) -> BuildOptions:

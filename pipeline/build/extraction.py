@@ -65,7 +65,7 @@ class Extraction:
             return []
         images = ImageList(self.workspace.image_list.absolute(), self.per_shard)
         images.write(stored_images(self.workspace.records))
-        parts = {e.spec.name: e.fingerprint_parts() for e in self.extractors}
+        parts = {e.spec.name: e.identity() for e in self.extractors}
         prints = {e.spec.name: fingerprint(e.spec, parts[e.spec.name]) for e in self.extractors}
         count = images.shards
         tasks = [ShardTask(name, prints[name], i, count) for i in range(count) for name in prints]

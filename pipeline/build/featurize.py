@@ -7,10 +7,10 @@ from typing import Any
 
 from m3h.pipeline.build.build import BuildOptions, BuildResult, build
 from m3h.pipeline.build.sources import is_released
-from m3h.pipeline.config import BuildConfig
+from m3h.pipeline.config import config_of, configured_extractor
 from m3h.pipeline.dataset.remembered import fields_of, own_crawl_settings, refuse_unnamed_files
-from m3h.pipeline.extractors import EXTRACTORS, extractor_class
-from m3h.schemas.config import as_plain, resolve
+from m3h.pipeline.extractors import known_extractors
+from m3h.schemas.config import as_plain
 from m3h.schemas.errors import UsageError
 from m3h.schemas.features import fingerprint
 from m3h.schemas.inside import refuse_strange
@@ -49,11 +49,11 @@ def featurize(options: BuildOptions, like: Path, sets: Sequence[str] = ()) -> Bu
     refuse_strange(like)
     known = Manifest.read(like)
     names = _computed(like, known)
-    config = resolve(BuildConfig, own_crawl_settings(like, _config(known)), sets)
+    config = config_of(own_crawl_settings(like, _config(known)), sets)
     refuse_unnamed_files(like, known.config, as_plain(config), features=names, named=fields_of(sets))
     for name in names:
-        extractor = extractor_class(name)(getattr(config.features, name))
-        here = fingerprint(extractor.spec, extractor.fingerprint_parts())
+        extractor = configured_extractor(name, config)
+        here = fingerprint(extractor.spec, extractor.identity())
         if here != known.features[name].current:
             raise UsageError(
                 f"feature {name}: {like} has {known.features[name].current}, this machine would make {here}. "
@@ -74,7 +74,7 @@ def _computed(like: Path, known: Manifest) -> tuple[str, ...]:
         raise UsageError(
             f"{like}: a released dataset brought its features ready-made; nothing here can compute them for new posts."
         )
-    names = tuple(name for name in known.features if name in EXTRACTORS)
+    names = tuple(name for name in known.features if name in known_extractors())
     if not names:
         raise UsageError(f"{like}: has no features that could be computed for new posts.")
     return names

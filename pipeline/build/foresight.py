@@ -13,14 +13,14 @@ from pathlib import Path
 
 from m3h.pipeline.build.records_graph import RecordsJob, build_records
 from m3h.pipeline.build.sources import fetches_pictures, given_sources, joined_sources
-from m3h.pipeline.config import BuildConfig
+from m3h.pipeline.config import config_of
 from m3h.pipeline.dataset.found_pictures import FoundPictures
 from m3h.pipeline.dataset.publish import columns
 from m3h.pipeline.dataset.remembered import refuse_unnamed_files
 from m3h.pipeline.dataset.suppression_list import read_suppression_list
 from m3h.pipeline.readers.usable import refuse_unreadable
 from m3h.pipeline.runtime.runner import run_pipeline
-from m3h.schemas.config import as_plain, resolve
+from m3h.schemas.config import as_plain
 from m3h.schemas.errors import UsageError
 from m3h.schemas.inside import file_in, refuse_strange
 from m3h.schemas.manifest import Manifest
@@ -112,7 +112,7 @@ def _foreseen(dataset: Path, dumps: Sequence[str], reading: Reading, *, look_aga
     """A temporary folder with the records as they would be. look_again: whether the folders come before the store."""
     refuse_strange(dataset)
     known = Manifest.read(dataset)
-    config = resolve(BuildConfig, known.config)
+    config = config_of(known.config)
     refuse_unnamed_files(dataset, known.config, as_plain(config), features=())
     with tempfile.TemporaryDirectory(prefix=".m3h-plan-", dir=dataset.absolute().parent) as folder:
         scratch = Path(folder)

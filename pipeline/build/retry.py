@@ -7,9 +7,9 @@ from typing import Any
 
 from m3h.pipeline.build.build import BuildOptions, BuildResult, RetryRequest, build
 from m3h.pipeline.build.sources import is_released
-from m3h.pipeline.config import BuildConfig
+from m3h.pipeline.config import config_of
 from m3h.pipeline.dataset.remembered import fields_of, own_crawl_settings, refuse_unnamed_files
-from m3h.schemas.config import as_plain, resolve
+from m3h.schemas.config import as_plain
 from m3h.schemas.errors import UsageError
 from m3h.schemas.inside import refuse_strange
 from m3h.schemas.manifest import Manifest
@@ -58,7 +58,7 @@ def retry(
         if reason not in known:
             raise UsageError(f"--reason {reason}: nothing was dropped for it. There are: {', '.join(sorted(known))}.")
     chosen = frozenset(reasons or known)
-    config = resolve(BuildConfig, own_crawl_settings(options.dataset, manifest.config), sets)
+    config = config_of(own_crawl_settings(options.dataset, manifest.config), sets)
     plain = as_plain(config)
     computed = [name for name in manifest.features if name in plain["features"]]
     named = fields_of(sets)

@@ -31,6 +31,8 @@ def checks(folder: Path) -> list[Check]:
         _attempt("word statistics", _statistics),
         Check("weights", True, _weights()),
         Check("detectron2", True, _detectron2()),
+        Check("backbones", True, _backbones()),
+        _outside_extractors(),
         Check("gpu", True, _gpu()),
         _disk(folder),
         _attempt("runner", _runner),
@@ -88,6 +90,37 @@ def _detectron2() -> str:
         return engine_version()
     except UsageError as error:
         return str(error)
+
+
+def _backbones() -> str:
+    """It is no fault if one is missing: each is an extra."""
+    from importlib.metadata import version
+
+    from m3h.pipeline.extractors.backbones.of_open_clip import OfOpenClip
+    from m3h.pipeline.extractors.backbones.of_timm import OfTimm
+    from m3h.pipeline.extractors.backbones.small import carried
+
+    found = []
+    for library in (OfTimm, OfOpenClip):
+        try:
+            library.require()
+            found.append(f"{library.package} {version(library.package)}")
+        except UsageError as error:
+            found.append(str(error))
+    try:
+        found.append(f"network=small has its weights, {carried()}")
+    except UsageError as error:
+        found.append(f"network=small: {error}")
+    return "; ".join(found)
+
+
+def _outside_extractors() -> Check:
+    """A broken one costs only its own feature, and is named here."""
+    from m3h.pipeline.extractors import outside_faults, outside_names
+
+    faults = outside_faults()
+    found = "; ".join([", ".join(outside_names()) or "none", *faults])
+    return Check("extractors of other packages", not faults, found)
 
 
 def _gpu() -> str:

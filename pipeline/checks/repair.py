@@ -10,7 +10,7 @@ from typing import Any
 
 from m3h.pipeline.build.sources import is_released, remembered_sources
 from m3h.pipeline.checks.verify import Report, is_record_file, verify
-from m3h.pipeline.config import BuildConfig
+from m3h.pipeline.config import BuildConfig, config_of, configured_extractor
 from m3h.pipeline.dataset.publish import MAPPING, describe_dataset
 from m3h.pipeline.dataset.remembered import refuse_unnamed_files
 from m3h.pipeline.dataset.run_recorder import Run
@@ -18,12 +18,12 @@ from m3h.pipeline.dataset.suppression_list import FORGOTTEN_FILE
 from m3h.pipeline.dataset.tables import IMAGE_LIST
 from m3h.pipeline.dataset.timings import remember_timings
 from m3h.pipeline.dataset.transaction import REPAIR, Change, has_begun, transaction
-from m3h.pipeline.extractors import EXTRACTORS, extractor_class
+from m3h.pipeline.extractors import known_extractors
 from m3h.pipeline.extractors.base import Extractor
 from m3h.pipeline.images.source_folder import archived_by_any_post, locate, read
 from m3h.pipeline.images.store import image_path
 from m3h.pipeline.readers.held_pictures import pictures_of
-from m3h.schemas.config import as_plain, resolve
+from m3h.schemas.config import as_plain
 from m3h.schemas.errors import ImageFault, IntegrityError, UsageError
 from m3h.schemas.features import fingerprint
 from m3h.schemas.files import publish_bytes, sha256_file
@@ -100,7 +100,7 @@ def _restore_pictures(dataset: Path, known: Manifest, report: Report, *, repaire
         return
     sources = remembered_sources(dataset)
     folders = (*sources.images, *sources.homes.values())
-    limit = resolve(BuildConfig, known.config).image.max_bytes
+    limit = config_of(known.config).image.max_bytes
     rows = [row for row in read_parquet(file_in(dataset, IMAGE_LIST)).to_pylist() if row[KEY] in report.pictures]
     left = {row[KEY]: row["path"] or row["url"] for row in rows}
     in_folders = ((row[KEY], data) for row in rows if (data := _bytes_of(row, folders, limit)) is not None)
@@ -145,7 +145,7 @@ def _references(row: Mapping[str, Any], folders: Sequence[Path]) -> Iterator[Ima
 def _redo(change: Change, known: Manifest, report: Report, *, repaired: Repaired, run: Run) -> None:
     """Make the broken files of features again, and the broken tables that are made from the records."""
     broken = {name for name in report.broken if not is_record_file(name) and name != FORGOTTEN_FILE}
-    config, dataset = resolve(BuildConfig, known.config), change.dataset
+    config, dataset = config_of(known.config), change.dataset
     try:
         own = [name for name in known.features if not known.features[name].is_imported]
         refuse_unnamed_files(dataset, known.config, as_plain(config), features=own)
@@ -185,10 +185,12 @@ def _extractors(known: Manifest, config: BuildConfig, broken: set[str], *, repai
                 raise UsageError(
                     f"{', '.join(sorted(versions))} is not its current fingerprint; only that one can be computed."
                 )
-            if name not in EXTRACTORS:
+            if feature.is_imported:
                 raise UsageError("it came with the source; run its build again.")
-            extractor = extractor_class(name)(getattr(config.features, name))
-            found = fingerprint(extractor.spec, extractor.fingerprint_parts())
+            if name not in known_extractors():
+                raise UsageError("no extractor of that name is installed here.")
+            extractor = configured_extractor(name, config)
+            found = fingerprint(extractor.spec, extractor.identity())
             if found != feature.current:
                 raise UsageError(f"here its fingerprint would be {found}, not {feature.current}: see its parts.")
             yield extractor

@@ -19,8 +19,7 @@ def single_picture(post: Post) -> Verdict:
 
 
 def fetchable(post: Post) -> Verdict:
-    """A post with exactly one picture that has a URL stays; any other goes."""
-    verdict = single_picture(post)
-    if isinstance(verdict, Dropped) or post.images[0].url:
-        return verdict
+    """A post whose only picture has a URL stays; any other goes."""
+    if post.images[0].url:
+        return post
     return Dropped.of(post, "image", "no_url", detail=post.images[0].path)

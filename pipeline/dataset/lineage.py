@@ -1,6 +1,7 @@
 """What the build ran on. It is recorded in the manifest and never part of a fingerprint."""
 
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,13 +16,22 @@ _PACKAGES = (
     "pytesseract",
     "torch",
     "torchvision",
+    "timm",
+    "open-clip-torch",
 )
 
 
-def lineage() -> dict[str, str]:
-    """Versions of the libraries that affect values, and the kind of processor. No times, no host names."""
+def lineage(outside: Iterable[str] = ()) -> dict[str, str]:
+    """Versions of the libraries that affect values, and the kind of processor. No times, no host names.
+
+    outside: the packages of extractors from outside this project, `colours 1.0`; empty ones are passed over.
+    """
     found = {"python": platform.python_version(), "processor": _processor(), "m3h": _version("m3h")}
-    return found | {package: _version(package) for package in _PACKAGES}
+    return (
+        found
+        | {package: _version(package) for package in _PACKAGES}
+        | {name: found for name, _, found in (package.rpartition(" ") for package in sorted(outside)) if name}
+    )
 
 
 def _version(package: str) -> str:

@@ -148,7 +148,8 @@ def describe_dataset(
         manifest.files |= {name: entry for name, entry in known.files.items() if _is_features(name)}
         manifest.features = dict(known.features)
     manifest.inputs, manifest.text = list(signature["inputs"]), dict(signature["text"])
-    return _with_features(dataset, manifest, config, features=features)
+    remembered = as_remembered(config, known.config if known else {})
+    return _with_features(dataset, manifest, remembered, features=features)
 
 
 def describe_features(
@@ -163,15 +164,16 @@ def describe_features(
         known: The manifest before.
     """
     manifest = replace(known, files=dict(known.files), features=dict(known.features))
-    return _with_features(dataset, manifest, config, features=features)
+    return _with_features(dataset, manifest, as_remembered(config, known.config), features=features)
 
 
 def _with_features(
-    dataset: Path, manifest: Manifest, config: BuildConfig, *, features: Sequence[BuiltFeature]
+    dataset: Path, manifest: Manifest, config: dict[str, Any], *, features: Sequence[BuiltFeature]
 ) -> Manifest:
     for feature in features:
         _add_feature(dataset, manifest, feature)
-    manifest.config, manifest.notes, manifest.lineage = as_remembered(config), notes_of(manifest), lineage()
+    packages = (str(known.current_version.parts.get("package", "")) for known in manifest.features.values())
+    manifest.config, manifest.notes, manifest.lineage = config, notes_of(manifest), lineage(packages)
     for note in manifest.notes:
         log.warning("note: %s", note)
     return manifest

@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from m3h.pipeline.extractors import EXTRACTORS
 from m3h.pipeline.extractors.weight_store import find_added
 from m3h.schemas.errors import UsageError
 from m3h.schemas.features import canonical_json
@@ -144,8 +145,8 @@ def _named_before(stored: Mapping[str, Any]) -> Named:
     return {(field, file) for field, file in stored.get("files", ())}
 
 
-_FILE_FIELDS = ("weights", "head", "config")
-"""Settings of features that may name a file."""
+_FILE_FIELDS = ("weights", "head", "config", "words")
+"""Settings of our own features that may name a file."""
 _WORDS = ("", "random", "default", "butd")
 """Their values that never do."""
 
@@ -157,8 +158,14 @@ def _files_in(config: Mapping[str, Any], features: Collection[str]) -> Iterator[
             yield field, str(value)
     settings = config.get("features", {})
     for field, value in _leaves({"features": {name: settings.get(name, {}) for name in features}}):
-        if field.rpartition(".")[2] in _FILE_FIELDS and _names_a_file(str(value)):
-            yield field, str(value)
+        if isinstance(value, str) and _may_name_a_file(field) and _names_a_file(value):
+            yield field, value
+
+
+def _may_name_a_file(field: str) -> bool:
+    """Every setting of an extractor from outside may: what its settings mean is not known here."""
+    _, feature, *_rest = field.split(".")
+    return field.rpartition(".")[2] in _FILE_FIELDS or feature not in EXTRACTORS
 
 
 def _names_a_file(value: str) -> bool:

@@ -10,7 +10,7 @@ from threading import Lock
 from m3h.pipeline.engine.image_list import ImageList
 from m3h.pipeline.engine.known_rows import KnownRows
 from m3h.pipeline.engine.shard_engine import Receipt, ShardTask, Work, finished
-from m3h.pipeline.extractors import extractor_class
+from m3h.pipeline.extractors import make_extractor
 from m3h.pipeline.extractors.base import Extractor
 from m3h.schemas.config import Settings
 from m3h.schemas.errors import UsageError
@@ -51,7 +51,7 @@ class ExtractJob:
         known = self.earlier[task.feature].rows(self.dataset, images)
         settings = self.settings[task.feature]
         if len(known) == len(images):
-            return Work(task, extractor_class(task.feature)(settings), known)
+            return Work(task, make_extractor(task.feature, settings), known)
         with _model_lock:  # a worker's threads share one model
             return Work(task, _loaded(task.feature, settings, task.fingerprint), known)
 
@@ -62,7 +62,7 @@ _model_lock = Lock()
 @lru_cache(maxsize=8)
 def _loaded(name: str, settings: Settings, _fingerprint: str) -> Extractor:
     """The loaded model, cached by configuration and fingerprint: the file of weights may have changed since."""
-    extractor = extractor_class(name)(settings)
+    extractor = make_extractor(name, settings)
     extractor.load()
     return extractor
 

@@ -1,119 +1,143 @@
-"""A classification network of torchvision without its last linear layer. It turns a picture into one vector."""
+"""Any network of timm, torchvision or open_clip, read at one layer: a grid of cells, or one vector a picture."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from m3h.pipeline.extractors import weights as weight_files
+from m3h.pipeline.extractors.backbones import small
+from m3h.pipeline.extractors.backbones.architecture import Architecture, fitting
+from m3h.pipeline.extractors.backbones.catalog import architecture
 from m3h.pipeline.extractors.compute import ComputeSettings
-from m3h.pipeline.extractors.imagenet import PREPROCESSING, imagenet_input
 from m3h.pipeline.extractors.network import NetworkExtractor
-from m3h.pipeline.extractors.published import check_model, label, published
 from m3h.pipeline.images.picture import Picture
 from m3h.schemas.errors import UsageError
+from m3h.schemas.features import ArraySpec, FeatureSpec, Row
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
-
-class BackboneSettings(ComputeSettings):
-    """Options of a feature that uses a backbone. weights, seed: of the backbone."""
-
-    backbone: str = "resnet152"  # a classification model by torchvision's name
+    from m3h.pipeline.extractors.backbones.layers import Tap
+    from m3h.pipeline.extractors.backbones.preprocessing import Preprocessing
 
 
-@dataclass(frozen=True)
-class Backbone:
-    """A network and its weights.
+class NetworkSettings(ComputeSettings):
+    """Options of every feature of a backbone.
 
-    name: torchvision's name. weights: `default` (torchvision's), `random`, or a file in torchvision's layout.
-    seed: of random weights.
+    network: `small` (EfficientNet-Lite0, of the extra m3h[small]), timm:NAME, torchvision:NAME or open_clip:NAME.
+    weights: default (only of `small` and torchvision), random, or a file. whole: resize the whole picture to the
+    network's input rather than cut its middle out, as most networks were trained.
     """
 
-    name: str
-    weights: str
-    seed: int
+    network: str = small.NAME
+    whole: bool = False
 
-    @classmethod
-    def of(cls, settings: BackboneSettings) -> "Backbone":
-        """The backbone of these settings."""
-        return cls(settings.backbone, settings.weights, settings.seed)
 
-    def identity(self) -> str:
-        """The identity of the weights, without loading them. UsageError for an unknown network or file."""
-        return weight_files.identity(self.weights, self.seed, label(self.name))
+class BackboneSettings(NetworkSettings):
+    """Options of `backbone`. form: a grid of n cells, or one vector. layer: a module's name; the last one if empty."""
+
+    form: Literal["grid", "pooled"] = "grid"
+    layer: str = ""
+
+
+class BackboneNetwork(NetworkExtractor):
+    """A feature that a whole network computes. A subclass says where it is read, and makes rows."""
+
+    feature: ClassVar[str]
+
+    def __init__(self, settings: Any) -> None:
+        try:
+            self.architecture: Architecture = architecture(settings.network)
+        except UsageError as error:
+            raise UsageError(f"features.{self.feature}.network={settings.network}: {error}") from error
+        self.settings = settings
+        self.spec = self.own_spec()
+        super().__init__(settings)
+
+    @abstractmethod
+    def own_spec(self) -> FeatureSpec:
+        """What it stores, as its settings and its network decide."""
+
+    @cached_property
+    def preprocessing(self) -> "Preprocessing":
+        """How a picture becomes the network's input."""
+        own = self.architecture.preprocessing()
+        return own.of_whole() if self.settings.whole else own
+
+    def weights_identity(self) -> str:
+        """The sha256 of a file, torchvision's label, or the seed."""
+        return self.architecture.weights_identity(self.settings.weights, self.settings.seed)
+
+    def fingerprint_parts(self) -> Mapping[str, object]:
+        """Network, weights, preprocessing, precision, layout and batch size. A subclass adds where it is read."""
+        parts = {"network": self.architecture.identity, "input": self.preprocessing.identity()}
+        return {**super().fingerprint_parts(), **parts}
 
     def fetch(self) -> None:
-        """Download torchvision's weights if they are used. UsageError when that fails."""
-        if self.weights == weight_files.DEFAULT:
-            weight_files.state_dict(self.weights, published(self.name))
+        """Get the weights and try whether they fit the network. UsageError where they do not."""
+        if self.settings.weights != weight_files.RANDOM:
+            fitting(self._empty(), self.architecture.tensors(self.settings.weights), self.settings.weights)
 
-    def network(self) -> "torch.nn.Module":
-        """The network without its last layer: pictures (B, 3, H, W) -> vectors (B, width); fp32, on CPU."""
+    def prepare(self, picture: Picture) -> "np.ndarray":
+        """The picture as (3, S, S) float32. Features of networks with the same input share it."""
+        return picture.once(self.preprocessing)
+
+    def whole_network(self) -> "torch.nn.Module":
+        """The network with its weights, and nothing taken off."""
         import torch
 
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            network = self._full_network()
-        parent, _, last = self._last_layer[0].rpartition(".")
-        setattr(network.get_submodule(parent), last, torch.nn.Identity())
-        if self.weights != weight_files.RANDOM:
-            weight_files.load_strictly(network, self._tensors(), self.weights)
+            torch.manual_seed(self.settings.seed)
+            network = self.architecture.build()
+        if self.settings.weights != weight_files.RANDOM:
+            tensors = self.architecture.tensors(self.settings.weights)
+            network.load_state_dict(fitting(network, tensors, self.settings.weights))
         return network
 
-    @property
-    def width(self) -> int:
-        """The width of a picture's vector, for example 2,048 for resnet152."""
-        return self._last_layer[1]
-
-    def _tensors(self) -> Mapping[str, "torch.Tensor"]:
-        return weight_files.state_dict(self.weights, published(self.name))
-
-    def _full_network(self) -> "torch.nn.Module":
-        from torchvision import models
-
-        check_model(self.name)
-        return models.get_model(self.name, weights=None)
-
-    @cached_property
-    def _last_layer(self) -> tuple[str, int]:
-        """The name and the number of inputs of the last linear layer. The network is built without its values."""
+    def _empty(self) -> "torch.nn.Module":
+        """The network without values, to look at its shapes."""
         import torch
 
         with torch.device("meta"):
-            modules = dict(self._full_network().named_modules())
-        linear = {name: module.in_features for name, module in modules.items() if isinstance(module, torch.nn.Linear)}
-        if not linear:
-            raise UsageError(
-                f"backbone {self.name}: expected a network that ends in a linear layer, found none. Try resnet152."
-            )
-        return list(linear.items())[-1]
+            return self.architecture.build().eval()
 
 
-class BackboneExtractor(NetworkExtractor):
-    """A feature that uses a backbone. A subclass defines the layers after it and the rows."""
+class BackboneFeature(BackboneNetwork):
+    """`features` (n, width): the cells of one layer, row by row; (1, width) where they are pooled."""
 
+    feature = "backbone"
     Settings = BackboneSettings
 
-    @property
-    def backbone(self) -> Backbone:
-        """The backbone of the settings."""
-        return Backbone.of(self.settings)
+    def own_spec(self) -> FeatureSpec:
+        """(n, width), found out without computing anything."""
+        shape = (1 if self._pooled else self._tap.cells, self._tap.width)
+        return FeatureSpec(self.feature, arrays=(ArraySpec("features", shape),))
 
-    def weights_identity(self) -> str:
-        """The identity of the backbone's weights."""
-        return self.backbone.identity()
+    @property
+    def _pooled(self) -> bool:
+        return self.settings.form == "pooled"
+
+    @cached_property
+    def _tap(self) -> "Tap":
+        from m3h.pipeline.extractors.backbones.layers import find_tap
+
+        side, named = self.preprocessing.side, self.settings.network
+        kind = {"pooled": self._pooled, "classifies": self.architecture.classifies}
+        return find_tap(self._empty(), self.settings.layer, side, named=named, **kind)
 
     def fingerprint_parts(self) -> Mapping[str, object]:
-        """Backbone, preprocessing, precision, layout and batch size. A subclass adds its own layers."""
-        return {**super().fingerprint_parts(), **PREPROCESSING, "backbone": self.backbone.name}
+        """As of every backbone, and the layer, whether or not it was named."""
+        read = {"layer": self._tap.layer, "before": self._tap.before, "form": self.settings.form}
+        return {**super().fingerprint_parts(), **read}
 
-    def fetch(self) -> None:
-        """Download torchvision's weights if they are used."""
-        self.backbone.fetch()
+    def network(self) -> "torch.nn.Module":
+        """The network, read at its layer."""
+        from m3h.pipeline.extractors.backbones.layers import Tapped
 
-    def prepare(self, picture: Picture) -> "np.ndarray":
-        """The picture as (3, 224, 224) float32."""
-        return picture.once(imagenet_input)
+        return Tapped(self.whole_network(), self._tap, pooled=self._pooled)
+
+    def rows(self, outputs: Sequence["torch.Tensor"]) -> list[Row]:
+        """outputs: (B, n, width)."""
+        return [{"features": cells_nd} for cells_nd in outputs[0].contiguous().numpy()]

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from m3h.pipeline.images.picture import Picture
 from m3h.schemas.config import Settings
+from m3h.schemas.errors import M3hError, UsageError
 from m3h.schemas.features import FeatureSpec, Row
 
 
@@ -20,12 +21,14 @@ class Extractor(ABC):
     spec: what it stores. An instance has its own, because settings may change the shape or type.
     batch_size: number of inputs in every call of `extract`; a short batch is padded with its first input.
     memory_gb: memory for one loaded instance and its batches, in GB, for clusters that place work by memory.
+    package: name and version of the package that an extractor from outside this project came from, else "".
     """
 
     Settings: ClassVar[type[Settings]] = Settings
     spec: FeatureSpec
     batch_size: int = 1
     memory_gb: float = 1.0
+    package: str = ""
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
@@ -36,6 +39,21 @@ class Extractor(ABC):
 
         No model is loaded. When a file or a program is missing, UsageError names it and says how to get it.
         """
+
+    def identity(self) -> dict[str, object]:
+        """What its fingerprint is made of: `fingerprint_parts`, and the package of an extractor from outside.
+
+        UsageError as `fingerprint_parts`; any error of another package's code becomes one.
+        """
+        if not self.package:
+            return dict(self.fingerprint_parts())
+        try:
+            return {**self.fingerprint_parts(), "package": self.package}
+        except M3hError:
+            raise
+        except Exception as error:
+            said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            raise UsageError(f"extractor {self.spec.name} of {self.package}: {said}.") from error
 
     @property
     def accelerated(self) -> bool:

@@ -12,12 +12,13 @@ import struct
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from m3h.pipeline.extractors.file_kinds import PICKLE, TEXT, refuse_other_kinds
+from m3h.schemas.console import one_line
 from m3h.schemas.errors import UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
 MAX_BYTES = 4 << 30
@@ -28,10 +29,12 @@ def read_pickle(path: Path) -> object:
     """The dictionaries, lists, numbers, texts, numpy arrays and torch tensors of a pickle. UsageError for others."""
     if path.stat().st_size > MAX_BYTES:
         raise UsageError(f"weights {path}: expected a pickle of at most {MAX_BYTES:,} bytes. Is it the file you meant?")
+    refuse_other_kinds(path, "a pickle of arrays", PICKLE, TEXT)  # the oldest pickles are text
     try:
         return _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="latin1").load()  # Python 2 wrote some of them
     except Exception as error:  # by Python's documentation, a damaged pickle may raise any error
-        raise UsageError(f"weights {path}: not readable as a pickle of arrays: {error}.") from error
+        reason = one_line(str(error))[:300]
+        raise UsageError(f"weights {path}: not readable as a pickle of arrays: {reason}.") from error
 
 
 class _NameDict(dict[object, object]):
@@ -89,19 +92,14 @@ def _allowed() -> Mapping[tuple[str, str], object]:
 
     The unpickler calls these replacements with positional arguments.
     """
-    import numpy as np
+    from m3h.pipeline.extractors.numpy_pickles import REPLACEMENTS
 
-    numpy_modules = ("numpy.core", "numpy._core")
     return {
         ("collections", "OrderedDict"): _name_dict,
-        ("numpy", "ndarray"): "an argument of _reconstruct, which _empty_array ignores",
-        ("numpy", "dtype"): np.dtype,
         ("_codecs", "encode"): _bytes,
         ("torch._utils", "_rebuild_tensor_v2"): _tensor,
         ("torch.storage", "_load_from_bytes"): _storage,
-        **{(f"{module}.multiarray", "_reconstruct"): _empty_array for module in numpy_modules},
-        **{(f"{module}.multiarray", "scalar"): _scalar for module in numpy_modules},
-        **{(f"{module}.numeric", "_frombuffer"): _array for module in numpy_modules},
+        **REPLACEMENTS,
     }
 
 
@@ -110,34 +108,6 @@ def _bytes(text: str, encoding: str) -> bytes:
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"expected bytes as latin1, found {encoding}")
     return text.encode("latin1")
-
-
-def _empty_array(kind: object, shape: object, code: object) -> "np.ndarray":
-    """An empty array. numpy's own function would reserve the memory that `shape` asks for.
-
-    The values follow in the pickle, with their own size.
-    """
-    import numpy as np
-
-    return np.ndarray((0,), np.int8)
-
-
-def _scalar(dtype: "np.dtype", data: bytes = b"") -> object:
-    import numpy as np
-
-    return np.frombuffer(data, _number_type(dtype), count=1)[0]
-
-
-def _array(data: bytes, dtype: "np.dtype", shape: Sequence[int], order: Literal["C", "F"]) -> "np.ndarray":
-    import numpy as np
-
-    return np.frombuffer(data, _number_type(dtype)).reshape(shape, order=order)
-
-
-def _number_type(dtype: "np.dtype") -> "np.dtype":
-    if dtype.hasobject:
-        raise pickle.UnpicklingError("expected numbers, found an array of objects")
-    return dtype
 
 
 def refuse_compressed(file: Path | io.BytesIO) -> None:

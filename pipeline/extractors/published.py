@@ -1,8 +1,8 @@
 """The weights that torchvision publishes. The common names are known without importing torchvision, which is slow."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from m3h.schemas.errors import unknown_name
 
@@ -11,9 +11,14 @@ if TYPE_CHECKING:
 
 
 class PublishedWeights(Protocol):
-    """A member of one of torchvision's enums of weights. url: where the file is."""
+    """A member of one of torchvision's enums of weights.
+
+    url: where the file is. meta: `categories`, the names of its classes. transforms: its preprocessing.
+    """
 
     url: str
+    meta: Mapping[str, Any]
+    transforms: Callable[[], Any]
 
     def get_state_dict(self, *, progress: bool, check_hash: bool) -> Mapping[str, "torch.Tensor"]:
         """Download the file if necessary and read its tensors."""
@@ -46,6 +51,11 @@ def published(model: str) -> PublishedWeights:
     check_model(model)
     versions = models.get_model_weights(model)
     return getattr(versions, "IMAGENET1K_V1", versions.DEFAULT)
+
+
+def imagenet_classes() -> tuple[str, ...]:
+    """The names of ImageNet's 1,000 classes in the order of a network's outputs."""
+    return tuple(published("resnet152").meta["categories"])
 
 
 def check_model(model: str) -> None:

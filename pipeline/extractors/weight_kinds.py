@@ -101,10 +101,21 @@ def _check_detectron2(path: Path) -> str:
     return "detectron2 checkpoint"
 
 
+def _check_tensors(path: Path) -> str:
+    """Check that the file holds tensors. Whether they fit is checked later, because the network is not known here."""
+    from m3h.pipeline.extractors.backbones.architecture import unwrapped
+
+    if not unwrapped(read_tensors(path)):
+        raise UsageError(f"weights {path}: expected tensors by name, found none.")
+    return "tensors"
+
+
 CHECKS: Mapping[str, Callable[[Path], str]] = {
     "butd_objects": check_bottom_up,
     "detectron2_objects": _check_detectron2,
     "vgg_grid": _check_vgg,
     "attributes": _check_resnet,
+    "backbone": _check_tensors,
+    "backbone_labels": _check_tensors,
 }
 """For each feature: a function that returns the layout of a file that fits, and raises UsageError for any other."""

@@ -1,13 +1,16 @@
 """Finds and reads weights: random ones, torchvision's, a file, or an added file by name. Each has an identity."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from m3h.pipeline.extractors.file_kinds import SAFETENSORS, TORCH, refuse_other_kinds
 from m3h.pipeline.extractors.pickled import refuse_compressed
 from m3h.pipeline.extractors.weight_store import find_added
+from m3h.schemas.console import one_line
 from m3h.schemas.errors import UsageError
 from m3h.schemas.files import sha256_file
 
@@ -54,26 +57,48 @@ def state_dict(weights: str, default: "PublishedWeights") -> Mapping[str, "torch
 def read_tensors(path: Path) -> object:
     """The content of a file that torch or safetensors wrote, on the CPU: usually tensors by name.
 
-    UsageError for any other file, and for a file that would run code.
+    Numbers and arrays of numpy are read too, which torch refuses. UsageError for any other file, and for a file that
+    would run code.
     """
     import pickle
 
     import torch
     from safetensors.torch import load_file
 
+    from m3h.pipeline.extractors.numpy_pickles import REPLACEMENTS
+
+    if path.suffix == ".safetensors":
+        refuse_other_kinds(path, "a file of safetensors", SAFETENSORS)
+    else:
+        refuse_other_kinds(path, "a file of torch.save", TORCH)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         refuse_compressed(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        numpy_names: list[Any] = [(stand_in, f"{module}.{name}") for (module, name), stand_in in REPLACEMENTS.items()]
+        with torch.serialization.safe_globals(numpy_names):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UsageError(
-            f"weights {path}: expected only tensors. Nothing in it was run. torch says: {reason}"
-        ) from error
+        raise UsageError(f"weights {path}: {_refusal(str(error))}") from error
     except Exception as error:  # torch's reader can raise any error for a damaged file
-        reason = " ".join(str(error).split())[:300]
-        raise UsageError(f"weights {path}: not readable as tensors ({reason}). Is the file complete?") from error
+        raise UsageError(f"weights {path}: not readable as tensors ({_brief(error)}). Is the file complete?") from error
+
+
+def _refusal(said: str) -> str:
+    """What is wrong with a pickle, from torch's paragraph about it."""
+    if named := re.search(r"GLOBAL ([\w.]{1,200})", said):
+        found = named[1].removeprefix("builtins.")
+        return (
+            f"expected only tensors, found {found}, which would run code. Nothing in it was run. Where you trust "
+            "the file, save the state_dict() of its network in the program that wrote it, and name that file."
+        )
+    reason = said.rpartition("WeightsUnpickler error:")[2].strip().partition("\n")[0]
+    return f"expected only tensors ({one_line(reason)[:100]}). Nothing in it was run."
+
+
+def _brief(error: Exception) -> str:
+    """The first line of an error of a library, without the rest, such as the functions of its C++ code."""
+    return one_line(str(error).strip().partition("\n")[0])[:200] or type(error).__name__
 
 
 def load_strictly(model: "torch.nn.Module", tensors: Mapping[str, "torch.Tensor"], weights: str) -> None:

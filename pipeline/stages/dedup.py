@@ -1,4 +1,4 @@
-"""Drop retweets; keep the newest record of a post, and the first post of those with the same text or picture."""
+"""Keep the newest record of a post, and the first post of those with the same text or picture."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,14 +15,12 @@ from m3h.pipeline.cleaning.duplicates import (
     first_version,
     keep_last_edit,
     keep_newest,
-    quote,
-    repost,
     same_text,
 )
 from m3h.pipeline.cleaning.groups import age, groups, image_traits, text_traits
 from m3h.pipeline.rules import CleanRules
 from m3h.pipeline.stages.near_duplicates import PictureLinks, TextLinks
-from m3h.pipeline.stages.routing import Filter, GlobalFilter, GroupFilter, PostsAndLinks, Routed
+from m3h.pipeline.stages.routing import GlobalFilter, GroupFilter, PostsAndLinks, Routed
 from m3h.schemas.posts import Dropped, Post
 
 
@@ -57,12 +55,12 @@ class Dedup(beam.PTransform[tuple[PCollection[Post], PCollection[Item]], Distinc
 
     @no_annotations
     def expand(self, posts_and_pictures: tuple[PCollection[Post], PCollection[Item]]) -> Distinct:
-        """The order is: retweets and quotes, ids and edits, texts, pictures."""
+        """The order is: ids and edits, texts, pictures."""
         posts, pictures = posts_and_pictures
         rules = self.rules
         dropped: list[PCollection[Dropped]] = []
 
-        def drop_copies(name: str, transform: Filter | GroupFilter) -> None:
+        def drop_copies(name: str, transform: GroupFilter) -> None:
             nonlocal posts
             posts, newly_dropped = posts | name >> transform
             dropped.append(newly_dropped)
@@ -72,10 +70,6 @@ class Dedup(beam.PTransform[tuple[PCollection[Post], PCollection[Item]], Distinc
             posts, newly_dropped = (posts, links) | name >> transform
             dropped.append(newly_dropped)
 
-        if rules.drop_retweets:
-            drop_copies("retweets", Filter(repost))
-        if rules.quotes == "drop":
-            drop_copies("quotes", Filter(quote))
         drop_copies("ids", GroupFilter(lambda post: post.post_id, keep_newest))
         drop_copies("edits", GroupFilter(first_version, keep_last_edit))
         if rules.unique_texts:

@@ -1,4 +1,4 @@
-"""The image stage: each post must have exactly one picture, a whole colour JPEG. Its bytes go into the store.
+"""The image stage: the only picture of each post must be a whole colour JPEG. Its bytes go into the store.
 
 A picture that the dump itself holds is the record's picture. Of the others, a record that the dataset knows from an
 earlier build shows what it showed then, from the store. The pictures of all the rest are looked for in the folders.
@@ -15,14 +15,13 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.typehints.decorators import no_annotations
 
-from m3h.pipeline.cleaning.image_rules import single_picture
 from m3h.pipeline.dataset.found_pictures import FoundPictures, read_found, record_name
 from m3h.pipeline.dataset.workspace import Workspace
 from m3h.pipeline.images.admission import admit_embedded, admit_picture, admit_stored
 from m3h.pipeline.images.embedded import Embedded
 from m3h.pipeline.images.store import ImageRow, StoredImage, first_row
 from m3h.pipeline.rules import ImageRules
-from m3h.pipeline.stages.routing import DROPPED, KEEP, DroppedOutput, Filter, Joined, JoinPosts, route
+from m3h.pipeline.stages.routing import DROPPED, KEEP, DroppedOutput, Joined, JoinPosts, route
 from m3h.schemas.errors import ImageFault
 from m3h.schemas.posts import Dropped, ImageRef, Post
 
@@ -51,7 +50,7 @@ class ImagesOut(NamedTuple):
 
 @dataclass
 class Images(beam.PTransform[PCollection[Post], ImagesOut]):
-    """Posts -> ImagesOut.
+    """Posts of one picture each -> ImagesOut.
 
     Only references to pictures cross the shuffle. Their bytes go from the folders, or from where those of the dumps
     wait, into the store directly.
@@ -69,8 +68,6 @@ class Images(beam.PTransform[PCollection[Post], ImagesOut]):
 
     def holds(self, post: Post) -> bool:
         """Whether the dump of a post brings its only picture."""
-        if len(post.images) != 1:
-            return False
         (image,) = post.images
         return bool(image.embedded or (image.path and post.source in self.homes))
 
@@ -121,13 +118,12 @@ class Images(beam.PTransform[PCollection[Post], ImagesOut]):
     @no_annotations
     def expand(self, posts: PCollection[Post]) -> ImagesOut:
         """Group the posts by the picture they name."""
-        counted = posts | "count" >> Filter(single_picture)
         settled = (
-            self._by_reference(counted.keep)
+            self._by_reference(posts)
             | beam.GroupByKey()
             | "settle" >> beam.FlatMap(self._settled).with_outputs(DROPPED, IMAGE_ROWS, main=KEEP)
         )
-        return ImagesOut(settled[KEEP], settled[IMAGE_ROWS], [counted.dropped, settled[DROPPED]], settled[KEEP])
+        return ImagesOut(settled[KEEP], settled[IMAGE_ROWS], [settled[DROPPED]], settled[KEEP])
 
     @no_annotations
     def _by_reference(self, posts: PCollection[Post]) -> PCollection[tuple[Reference, Post]]:

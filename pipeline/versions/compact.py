@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from m3h.pipeline.config import BuildConfig, shard_rules_of
+from m3h.pipeline.config import config_of, shard_rules_of
 from m3h.pipeline.dataset.publish import stored_images
 from m3h.pipeline.dataset.run_recorder import Run
 from m3h.pipeline.dataset.tables import POSTS
@@ -20,7 +20,7 @@ from m3h.pipeline.progress.monitor import AUTO
 from m3h.pipeline.rules import ShardRules
 from m3h.pipeline.versions.history import Removed, without_old
 from m3h.pipeline.versions.rewrite import Rewrite, images_of
-from m3h.schemas.config import as_plain, resolve
+from m3h.schemas.config import as_plain
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from m3h.schemas.inside import copy_in, name_of
@@ -78,8 +78,8 @@ def compact(dataset: Path, sets: Sequence[str] = (), progress: str = AUTO) -> Co
 
 
 def _shards(known: Manifest, sets: Sequence[str]) -> ShardRules:
-    asked = resolve(BuildConfig, known.config, sets)
-    before, plain = as_plain(resolve(BuildConfig, known.config)), as_plain(asked)
+    asked = config_of(known.config, sets)
+    before, plain = as_plain(config_of(known.config)), as_plain(asked)
     if refused := [name for name in plain if name != "shards" and plain[name] != before[name]]:
         raise UsageError(f"--set: compact changes only shards.images and shards.posts, got a field of {refused[0]}.")
     return asked.shards

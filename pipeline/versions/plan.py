@@ -11,17 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from m3h.pipeline.config import BuildConfig
+from m3h.pipeline.config import BuildConfig, config_of, configured_extractor
 from m3h.pipeline.dataset.publish import stored_images
 from m3h.pipeline.dataset.remembered import fields_of, refuse_unnamed_files
 from m3h.pipeline.dataset.timings import read_timings, seconds_for
 from m3h.pipeline.engine.known_rows import KnownRows, read_known_rows
-from m3h.pipeline.extractors import EXTRACTORS, extractor_class
+from m3h.pipeline.extractors import extractor_class, known_extractors
 from m3h.pipeline.extractors.base import Extractor
 from m3h.pipeline.text.tokenizer import text_identity
 from m3h.schemas.config import as_plain, merged, read_yaml, resolve
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
+from m3h.schemas.feature_versions import FeatureVersions
 from m3h.schemas.features import canonical_json, fingerprint
 from m3h.schemas.files import read_json, validating
 from m3h.schemas.manifest import Manifest, rules_of
@@ -140,7 +141,7 @@ def _settings(dataset: Path, known: Manifest, config: Path | None, *, sets: Sequ
     if config is not None:
         resolve(BuildConfig, config)  # so that the error for an unknown field names the file
         base = merged(base, read_yaml(config))
-    asked = resolve(BuildConfig, base, sets)
+    asked = config_of(base, sets)
     before, after = (dict(_leaves(rules_of(plain))) for plain in (known.config, as_plain(asked)))
     if refused := [path for path in after if after[path] != before.get(path, after[path])]:
         path = refused[0]
@@ -158,14 +159,15 @@ def _step(data: Dataset, name: str, config: BuildConfig, *, images: Sequence[str
         return Step(
             name, IMPORTED, old, old, why="it came with the dataset's source; there is nothing to compute it from"
         )
-    if known and name not in EXTRACTORS:
-        return Step(name, BLOCKED, old, why="no extractor of that name is installed here")
-    kind = extractor_class(name)
+    if known and name not in known_extractors():
+        return Step(name, BLOCKED, old, why=f"no extractor of that name is installed here{_computed_by(known)}")
+    if name not in known_extractors():
+        extractor_class(name)  # raises, and suggests the nearest name
     if not images and not known:
         return Step(name, BLOCKED, why="the dataset holds no pictures to compute it from")
     try:
-        extractor = kind(getattr(config.features, name))
-        parts = extractor.fingerprint_parts()
+        extractor = configured_extractor(name, config)
+        parts = extractor.identity()
     except UsageError as error:
         return Step(name, BLOCKED, old, why=str(error).removeprefix(f"feature {name}: ").rstrip("."))
     new = fingerprint(extractor.spec, parts)
@@ -179,6 +181,11 @@ def _step(data: Dataset, name: str, config: BuildConfig, *, images: Sequence[str
         name, REDO if old else NEW, old, new, changes, len(rows), len(images), seconds,
         _why(earlier, old == new, len(rows)) if old else "the dataset does not have this feature yet", extractor,
     )  # fmt: skip
+
+
+def _computed_by(known: FeatureVersions) -> str:
+    package = known.current_version.parts.get("package")
+    return f"; {package} computed it" if package else ""
 
 
 def _why(earlier: KnownRows, is_same_version: bool, rows: int) -> str:
@@ -213,7 +220,7 @@ def _leaves(tree: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
 def _notes(known: Manifest) -> Iterator[str]:
     """What has changed about the reading of posts, which no refresh does again."""
     try:
-        now = text_identity(resolve(BuildConfig, known.config).text)
+        now = text_identity(config_of(known.config).text)
     except UsageError as error:
         yield f"posts: it is not known whether they would be read in the same way now ({error})"
         return

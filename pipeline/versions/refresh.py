@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from m3h.pipeline.config import BuildConfig
+from m3h.pipeline.config import BuildConfig, config_of
 from m3h.pipeline.dataset.built_feature import BuiltFeature
 from m3h.pipeline.dataset.publish import describe_features
 from m3h.pipeline.dataset.remembered import remember
@@ -21,7 +21,7 @@ from m3h.pipeline.dataset.workspace import Workspace
 from m3h.pipeline.extractors.base import Extractor
 from m3h.pipeline.progress.monitor import AUTO
 from m3h.pipeline.versions.plan import BLOCKED, IMPORTED, Plan, plan
-from m3h.schemas.config import as_plain, resolve
+from m3h.schemas.config import as_plain
 from m3h.schemas.errors import UsageError
 from m3h.schemas.manifest import Manifest
 
@@ -162,4 +162,4 @@ def _config(planned: Plan) -> BuildConfig:
         **planned.known.config.get("features", {}),
         **{step.feature: asked[step.feature] for step in planned.works},
     }
-    return resolve(BuildConfig, {**planned.known.config, "features": features})
+    return config_of({**planned.known.config, "features": features})

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from m3h.model.config import Config
-from m3h.model.data.batch import BOS_ID, EOS_ID, Batch, Pairs
+from m3h.model.data.batch import BOS_ID, EOS_ID, Batch, Masked, Pairs
 from m3h.model.decoding.beam_search import SearchOptions, beam_search
 from m3h.model.networks.factory import Sizes, build_model
 from m3h.model.networks.unified import Encoding, KeyphraseModel
@@ -22,7 +22,7 @@ GENERATING = [name for name in TRAINABLE if SYSTEMS[name].generates]
 CLASSIFYING = [name for name in TRAINABLE if SYSTEMS[name].classifies]
 SEEING = [name for name in TRAINABLE if {"vision", "objects"} & set(SYSTEMS[name].inputs)]
 SMALL = {"word_width": 6, "width": 8, "heads": 2, "head_width": 4, "topics": 3, "topic_width": 5, "glimpses": 2}
-SIZES = Sizes(V, LABELS, 6, CHANNELS)
+SIZES = Sizes(V, LABELS, {"attributes": 6}, {"vision": CHANNELS, "objects": CHANNELS})
 
 
 def random_model(name: str, seed: int = 0) -> KeyphraseModel:
@@ -48,10 +48,10 @@ def random_posts(seed: int = 1) -> Batch:
         copy_bl.masked_fill(copy_bl >= V, 3),
         copy_bl,
         mask_bl,
-        torch.randn(posts, 5, CHANNELS),
-        seen_b[:, None].expand(posts, 5),
-        torch.randint(2, 6, (posts, 4)) * attribute_mask_ba,
-        attribute_mask_ba,
+        {
+            "vision": Masked(torch.randn(posts, 5, CHANNELS), seen_b[:, None].expand(posts, 5)),
+            "attributes": Masked(torch.randint(2, 6, (posts, 4)) * attribute_mask_ba, attribute_mask_ba),
+        },
         torch.randn(posts, LABELS),
         torch.stack([torch.randperm(LABELS - 1)[:3] + 1 for _ in range(posts)]),
         torch.arange(3) < torch.tensor([3, 1, 2, 3, 3])[:, None],
@@ -61,8 +61,14 @@ def random_posts(seed: int = 1) -> Batch:
 
 def alone(batch: Batch, b: int) -> Batch:
     length = LENGTHS[b]
-    parts = {field.name: getattr(batch, field.name)[b : b + 1] for field in fields(batch)}
-    return Batch(**{name: part[:, :length] if name.endswith("_bl") else part for name, part in parts.items()})
+    parts = {field.name: getattr(batch, field.name)[b : b + 1] for field in fields(batch) if field.name != "pictures"}
+    pictures = {bank: Masked(*(part[b : b + 1] for part in masked)) for bank, masked in batch.pictures.items()}
+    cut = {name: part[:, :length] if name.endswith("_bl") else part for name, part in parts.items()}
+    return Batch(**cut, pictures=pictures)
+
+
+def with_bank(batch: Batch, bank: str, masked: Masked) -> Batch:
+    return replace(batch, pictures={**batch.pictures, bank: masked})
 
 
 def answers(encoding: Encoding) -> list[torch.Tensor]:
@@ -122,15 +128,8 @@ def test_every_step_gives_a_distribution(name: str) -> None:
 @pytest.mark.parametrize("name", SEEING)
 def test_the_order_of_cells_and_attributes_changes_nothing(name: str) -> None:
     model, batch = random_model(name), random_posts()
-    assert batch.grid_bgc is not None
-    assert batch.attributes_ba is not None
-    assert batch.attribute_mask_ba is not None
-    reversed_batch = replace(
-        batch,
-        grid_bgc=batch.grid_bgc.flip(1),
-        attributes_ba=batch.attributes_ba.flip(1),
-        attribute_mask_ba=batch.attribute_mask_ba.flip(1),
-    )
+    flipped = {bank: Masked(*(part.flip(1) for part in masked)) for bank, masked in batch.pictures.items()}
+    reversed_batch = replace(batch, pictures=flipped)
     for part, reversed_part in zip(answers(model(batch)), answers(model(reversed_batch)), strict=True):
         torch.testing.assert_close(part, reversed_part)
 
@@ -141,8 +140,12 @@ def test_a_system_reads_its_inputs_and_no_others(name: str) -> None:
     inputs = set(SYSTEMS[name].inputs)
     changed = {
         "text": replace(batch, source_bl=unrelated.source_bl, copy_bl=unrelated.copy_bl, score_bn=unrelated.score_bn),
-        "vision": replace(batch, grid_bgc=unrelated.grid_bgc),
-        "attributes": replace(batch, attributes_ba=unrelated.attributes_ba, score_bn=unrelated.score_bn),
+        "vision": with_bank(
+            batch, "vision", Masked(unrelated.pictures["vision"].values, batch.pictures["vision"].mask)
+        ),
+        "attributes": replace(
+            with_bank(batch, "attributes", unrelated.pictures["attributes"]), score_bn=unrelated.score_bn
+        ),
     }
     before = torch.cat([part.flatten() for part in answers(model(batch))])
     for what, posts in changed.items():

@@ -107,6 +107,10 @@ def test_a_system_s_name_is_its_key(name: str) -> None:
         ("gen-copy", {"add_inputs": ("ocr",)}, ["text", "ocr"]),
         ("cls-max", {"add_inputs": ("vision",)}, ["text", "vision"]),
         ("cls-m3h", {"add_inputs": ("objects",), "drop_inputs": ("vision",)}, ["text", "objects"]),
+        ("cls-m3h", {"add_inputs": ("objects",)}, ["text", "vision", "objects"]),
+        ("gen-cls-m3h", {"vision": ("butd_objects", "vgg_grid")}, ["text", "ocr", "vision", "objects", "attributes"]),
+        ("gen-cls-m3h", {"vision": (), "wordings": ("alt",)}, ["text", "alt"]),
+        ("cls-krr", {"vision": ("vgg_grid",)}, ["text", "ocr", "vision", "attributes"]),
     ],
 )
 def test_inputs_are_added_and_dropped(system: str, changes: dict, inputs: list[str]) -> None:
@@ -120,7 +124,6 @@ def test_inputs_are_added_and_dropped(system: str, changes: dict, inputs: list[s
         ("cls-ban", "attributes", "no part for attributes"),
         ("cls-tmn", "objects", "no part for objects"),
         ("cls-vgg-max", "ocr", "reads no text"),
-        ("cls-m3h", "objects", "one kind of vision"),
     ],
 )
 def test_an_input_without_a_part_for_it_is_refused(system: str, added: str, says: str) -> None:

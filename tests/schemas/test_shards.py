@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from m3h.schemas.errors import IntegrityError
 from m3h.schemas.features import ArraySpec, FeatureSpec
+from m3h.schemas.files import sha256_file
 from m3h.schemas.shards import (
     new_hdf5,
     read_table_shard,
@@ -122,3 +123,11 @@ def test_a_shard_is_written_in_the_earliest_format_whose_bytes_are_the_same_in_a
     with new_hdf5(tmp_path / "s.h5") as file:
         assert file.libver[0] == "earliest"
     assert (tmp_path / "s.h5").read_bytes()[8] == 0  # version of the superblock
+
+
+def test_a_shard_has_the_same_bytes_wherever_it_is_written(tmp_path: Path) -> None:
+    """As h5py 3.11 to 3.16 wrote them with numpy 2.0 to 2.4; `make lowest` writes them with the lowest of all."""
+    spec = FeatureSpec("grid", arrays=(ArraySpec("features", (2, 3)), ArraySpec("number", (), "int32")))
+    rows = {f"{i:064x}": {"features": np.arange(6).reshape(2, 3) + i, "number": i} for i in range(3)}
+    write_shard(tmp_path / "s.h5", spec, rows, fingerprint="0123456789abcdef")
+    assert sha256_file(tmp_path / "s.h5") == "213551340479ae426f422dbe07e2155937d909f9ffc9e3311789c108605a8a45"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from m3h.pipeline.extractors.file_kinds import refuse_other_kinds
 from m3h.schemas.errors import UsageError
 
 Field = tuple[int, int | memoryview]
@@ -20,6 +21,7 @@ _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 
 def read_caffemodel(path: Path) -> dict[str, list[np.ndarray]]:
     """Each layer's blobs by its name, as `{name: [b.data for b in blobs] for name, blobs in net.params.items()}`."""
+    refuse_other_kinds(path, "a .caffemodel")
     layers: dict[str, list[np.ndarray]] = {}
     try:
         for number, layer in _fields(memoryview(path.read_bytes())):

@@ -7,14 +7,16 @@ import torch
 
 from m3h.model.api import Predictor
 from m3h.model.config import Config
-from m3h.model.data.encoding import build_source, encode
-from m3h.model.data.posts import Posts, Reader, Vocabularies, available_inputs
+from m3h.model.data.encoding import encode, join_parts
+from m3h.model.data.inputs import available_inputs
+from m3h.model.data.posts import Posts, Reader, Vocabularies
 from m3h.model.decoding.attribution import attributions
 from m3h.model.decoding.predict import RankedPhrase
 from m3h.model.runs.run import new_run
 from m3h.model.systems import FUSION_MODALITIES, SYSTEMS, get_system, resolve_inputs
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
+from m3h.schemas.wording import wording
 from tests.model.fakes import OCR, fake_post, write_dataset
 
 WORDS = {"look", "boats", "on", "sand", "harbour", "ferry"}
@@ -33,8 +35,9 @@ READING = ["harbour", "ferry", "boats"]
     ],
 )
 def test_a_source_is_text_description_and_ocr_words(text: str, alt: str, reading: list[str], source: str) -> None:
-    assert build_source(text.split(), reading, WORDS, alt=alt.split(), max_source=None) == source.split()
-    assert build_source(text.split(), reading, WORDS, alt=alt.split(), max_source=2) == source.split()[:2]
+    parts = [text.split(), alt.split(), wording(reading, WORDS)]
+    assert join_parts(parts, None) == source.split()
+    assert join_parts(parts, 2) == source.split()[:2]
 
 
 def _posts() -> Posts:

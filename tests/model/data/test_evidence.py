@@ -65,7 +65,7 @@ def posts_of(texts: list[str], keyphrases: list[list[str]]) -> Posts:
 
 
 def index_of(posts: Posts, attributes: bool = False) -> tuple[TrainingIndex, Evidence]:
-    options = IndexOptions(penalty=0.3, top=2, use_attributes=attributes, kinds=["words", "bigrams"])
+    options = IndexOptions(0.3, 2, ["words", "bigrams"], labels=["attributes"] if attributes else [])
     return TrainingIndex.build(posts, posts.tokens, Vocabulary(NAMES), options=options)
 
 

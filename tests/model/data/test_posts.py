@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m3h.model.data.batch import EOS_ID, UNK_ID
-from m3h.model.data.encoding import batches_by_length, build_source, encode, shuffled_batches
+from m3h.model.data.encoding import batches_by_length, build_sources, encode, shuffled_batches
 from m3h.model.data.posts import Posts, Reader, Vocabularies
 from m3h.model.data.ragged import Ragged
 from m3h.schemas.dataset import Dataset
@@ -32,7 +32,7 @@ def test_posts_come_in_source_order(tiny_dataset: Path) -> None:
     posts = Reader(Dataset(tiny_dataset), ()).split("train")
     assert posts.ids == [f"train-{i:05d}" for i in range(1, SIZES["train"] + 1)]
     assert posts.ocr == [[]] * len(posts)
-    assert posts.grid is None
+    assert not posts.pictures.cells
 
 
 def test_features_lie_beside_their_posts(tiny_dataset: Path) -> None:
@@ -40,9 +40,12 @@ def test_features_lie_beside_their_posts(tiny_dataset: Path) -> None:
     posts = Reader(dataset, EVERYTHING).split("test")
     grid = dataset.tensors("vgg_grid")
     images = dict(zip(dataset.posts["post_id"].to_pylist(), dataset.posts["image_sha256"].to_pylist(), strict=True))
-    for post_id, row, labels in zip(posts.ids, posts.image, posts.attributes, strict=True):
-        assert row == grid.rows.get(images[post_id], -1)
-        assert len(labels) == (5 if row >= 0 else 0)
+    found = posts.pictures.cells["vision"].of(np.array(posts.image))
+    for post_id, cells, mask, labels in zip(posts.ids, *found, posts.attributes, strict=True):
+        row = grid.rows.get(images[post_id])
+        assert (row is not None) == bool(mask.all()) == bool(mask.any()) == (len(labels) == 5)
+        if row is not None:
+            np.testing.assert_array_equal(cells, grid.arrays["features"][row])
     assert posts.image.count(-1) == 1
 
 
@@ -92,18 +95,15 @@ def test_vocabularies_are_read_as_written(tmp_path: Path) -> None:
 
 def test_ocr_words_of_the_vocabulary_follow_the_text() -> None:
     words = Vocabulary([*WORD_SPECIALS, "storm", "hour", "tonight", "shelter"])
+
+    def source(text: str, reading: list[str], max_source: int | None = None) -> str:
+        return " ".join(build_sources(posts_of(text, ocr=tuple(reading)), words, max_source, inputs=("ocr",))[0])
+
     reading = ["shelter", "tonight", "storm", "zebra"]
-    assert build_source(["a", "b"], reading, words, max_source=None) == [
-        "a",
-        "b",
-        "<sep>",
-        "shelter",
-        "tonight",
-        "storm",
-    ]
-    assert build_source(["a", "b"], reading, words, max_source=4) == ["a", "b", "<sep>", "shelter"]
-    assert build_source(["a", "b"], ["zebra"], words, max_source=None) == ["a", "b"]
-    assert build_source([], [], words, max_source=None) == ["<unk>"]
+    assert source("a b", reading) == "a b <sep> shelter tonight storm"
+    assert source("a b", reading, 4) == "a b <sep> shelter"
+    assert source("a b", ["zebra"]) == "a b"
+    assert source("", []) == "<unk>"
 
 
 def test_pairs_and_copied_words_by_hand() -> None:
@@ -129,14 +129,11 @@ def test_a_missing_image_is_an_empty_memory(tiny_dataset: Path) -> None:
     posts = reader.split("test")
     learned = Vocabularies.build(reader.split("train"), 100)
     batch = encode(posts, learned, inputs=EVERYTHING).posts_batch(np.arange(len(posts)))
-    assert batch.grid_mask_bg is not None
-    assert batch.attribute_mask_ba is not None
     missing = posts.image.index(-1)
-    has_grid, has_attributes = batch.grid_mask_bg.any(1), batch.attribute_mask_ba.any(1)
+    has_grid, has_attributes = (batch.pictures[bank].mask.any(1) for bank in ("vision", "attributes"))
     assert has_grid.tolist() == has_attributes.tolist() == [i != missing for i in range(len(posts))]
-    assert batch.grid_bgc is not None
-    assert batch.grid_bgc.shape == (len(posts), 49, 512)
-    assert str(batch.grid_bgc.dtype) == "torch.float16"
+    assert batch.pictures["vision"].values.shape == (len(posts), 49, 512)
+    assert str(batch.pictures["vision"].values.dtype) == "torch.float16"
 
 
 def test_padding_among_the_objects_of_an_image_is_masked(tmp_path: Path) -> None:
@@ -150,9 +147,8 @@ def test_padding_among_the_objects_of_an_image_is_masked(tmp_path: Path) -> None
     reader = Reader(Dataset(write_dataset(tmp_path, posts, {objects: rows})), ("objects",))
     found = reader.split("train")
     for part in (found, found[1:]):
-        encoded = encode(part, Vocabularies.build(found, 10), inputs=("objects",), channels=8)
-        mask_bg = encoded.posts_batch(np.arange(len(part))).grid_mask_bg
-        assert mask_bg is not None
+        encoded = encode(part, Vocabularies.build(found, 10), inputs=("objects",))
+        mask_bg = encoded.posts_batch(np.arange(len(part))).pictures["vision"].mask
         assert mask_bg.sum(1).tolist() == numbers[-len(part) :]
         assert mask_bg[-2].tolist() == [True] * 2 + [False] * 34
 

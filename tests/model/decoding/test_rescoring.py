@@ -27,7 +27,7 @@ SMALL = {"width": 8, "word_width": 8, "heads": 2, "head_width": 4, "beam": 4, "n
 
 def model_of(name: str = "gen-m3h+wording+joint") -> KeyphraseModel:
     torch.manual_seed(3)
-    sizes = Sizes(len(VOCABULARIES.words), len(VOCABULARIES.labels), 2)
+    sizes = Sizes(len(VOCABULARIES.words), len(VOCABULARIES.labels))
     table_nw = label_table(VOCABULARIES.labels.words, VOCABULARIES.words)
     model = build_model(Config(system=name, **SMALL), sizes, ["text"], label_words_nw=table_nw)
     for weight in model.parameters():

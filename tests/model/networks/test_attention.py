@@ -149,9 +149,9 @@ def test_the_released_norm_by_hand() -> None:
 
 
 def test_only_the_pairs_that_are_wanted_are_attended() -> None:
-    pairs = ("vision_to_text", "text_to_attributes")
+    pairs = [("vision", "text"), ("text", "attributes")]
     m3h = M3HAttention(POOLS, LAYERS, AttentionSize(6, 2, 4), pairs=pairs)
-    assert set(m3h.attend) == set(pairs)
+    assert list(m3h.attend) == ["vision_to_text", "text_to_attributes"]
 
 
 def test_the_released_attention_is_the_image_s_question_to_the_text() -> None:
@@ -159,7 +159,7 @@ def test_the_released_attention_is_the_image_s_question_to_the_text() -> None:
         POOLS,
         {"text": 1, "vision": 1, "attributes": 1},
         AttentionSize(6, 2, 4, released=True),
-        pairs=("vision_to_text",),
+        pairs=[("vision", "text")],
     )
     banks = {"text": bank(3, 5, 6, real=4), "vision": bank(3, 7, 6)}
     expected = m3h.attend["vision_to_text"](banks["vision"].memory_bld.mean(1), banks["text"])

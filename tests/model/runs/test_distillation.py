@@ -92,7 +92,7 @@ def test_soft_labels_are_drawn_from_torchs_random_state() -> None:
 
 def test_the_classification_loss_by_hand() -> None:
     """The own label has weight 0.6, the soft labels share 0.4; an unknown own label counts zero."""
-    sizes = Sizes(len(VOCABULARIES.words), len(VOCABULARIES.labels), 2)
+    sizes = Sizes(len(VOCABULARIES.words), len(VOCABULARIES.labels))
     torch.manual_seed(0)
     model = build_model(Config(system="cls-max", width=8, word_width=8), sizes, ["text"]).eval()
     pairs = distilled(0.4).pairs_batch(np.array([0, 1]))

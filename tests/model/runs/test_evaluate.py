@@ -75,6 +75,19 @@ def test_a_better_run_is_distinguished_from_chance_the_same_way_each_time(defini
     assert compare(bad, good, definition)["map@5"]["low"] == pytest.approx(-compared["map@5"]["high"], abs=1e-6)
 
 
+def test_present_and_absent_keyphrases_are_compared_on_their_own() -> None:
+    """The first run finds the keyphrase of every text, the second one no present and all absent keyphrases."""
+    texts = [["the", "storm", "hour"], ["look", "at", "this"]] * 20
+    one = [record(i, True, tokens=text) for i, text in enumerate(texts)]
+    two = [record(i, "storm" not in text, tokens=text) for i, text in enumerate(texts)]
+    compared = compare(one, two, "cmkp")
+    assert compared["f1@1"]["difference"] == pytest.approx(0.5)
+    assert compared["present"]["f1@1"]["difference"] == pytest.approx(1.0)
+    assert compared["present"]["f1@1"]["p"] == 0.0
+    assert (compared["absent"]["f1@1"]["difference"], compared["absent"]["f1@1"]["p"]) == (0.0, 1.0)
+    assert "absent" not in compare(one[:1], two[:1], "cmkp")
+
+
 def test_other_posts_are_not_compared() -> None:
     with pytest.raises(UsageError, match="not scored on the same posts"):
         compare([record(1, True)], [record(2, True)], "cmkp")
@@ -131,8 +144,9 @@ def test_evaluate_prints_a_table_and_a_comparison(tmp_path: Path, capsys: pytest
     assert lines[0].startswith("test (cmkp, 200 posts): F1@1 0.")
     assert lines[2].split() == ["posts", "F1@1", "F1@3", "F1@5", "MAP@5", "NDCG@5"]
     assert [line.split(":")[0] for line in lines if line.startswith("frequency: 1-9")]
-    assert lines[-5].split()[0] == "F1@1"
-    assert "bootstrap [+0." in lines[-5]
+    first = lines.index(f"against {baseline}:") + 1
+    assert lines[first].split()[0] == "F1@1"
+    assert "bootstrap [+0." in lines[first]
 
 
 def test_a_comparison_without_scipy_is_one_line(

@@ -9,6 +9,7 @@ import torch
 from m3h.model.config import Config
 from m3h.model.data.encoding import Encoded, encode
 from m3h.model.data.evidence import IndexOptions, TrainingIndex
+from m3h.model.data.pictures import Cells, Pictures
 from m3h.model.data.posts import Posts, Vocabularies
 from m3h.model.decoding.predict import phrases, predict
 from m3h.model.networks.classifier import label_table
@@ -76,7 +77,7 @@ def planted(place: str, count: int, rng: np.random.Generator) -> Posts:
         attributes=[[f"thing{t}"] for t in said("attributes")],
         image=list(range(count)),
         alt=[["a", "picture", "of", *WORDS[t].split()] for t in topics] if place == "alt" else [],
-        grid=torch.from_numpy(grid).half(),
+        pictures=Pictures({name: Cells(torch.from_numpy(grid).half()) for name in ("vision", "objects")}),
     )
 
 
@@ -96,10 +97,17 @@ def make_trial(name: str, place: str, *added: str) -> Trial:
     posts, held = planted(place, LONGER.get(name, Effort()).posts, rng), planted(place, TEST, rng)
     vocabularies = Vocabularies.build(posts, config.vocab_size)
     inputs = resolve_inputs(SYSTEMS[name], config)
-    train, test = (encode(part, vocabularies, 40, inputs=inputs, channels=CHANNELS) for part in (posts, held))
+    train, test = (encode(part, vocabularies, 40, inputs=inputs) for part in (posts, held))
     if SYSTEMS[name].uses_training_index:
-        uses_attributes = "attributes" in inputs
-        options = IndexOptions(config.ridge_penalty, config.candidates, uses_attributes, config.tfidf_terms)
+        labels, vision = (
+            [name for name in names if name in inputs] for names in (("attributes",), ("vision", "objects"))
+        )
+        options = IndexOptions(
+            *(config.ridge_penalty, config.candidates, config.tfidf_terms),
+            labels=labels,
+            vision=vision,
+            weight=config.picture_weight,
+        )
         index, leave_one_out = TrainingIndex.build(posts, train.sources, vocabularies.labels, options=options)
         train = train.with_evidence(leave_one_out)
         test = test.with_evidence(index.evidence(held, test.sources))
@@ -110,7 +118,8 @@ def learned(trial: Trial, name: str) -> float:
     """Share of held-out posts whose first phrase is right, after a short training."""
     torch.manual_seed(1)
     words, labels = trial.vocabularies.words, trial.vocabularies.labels
-    sizes = Sizes(len(words), len(labels), len(trial.vocabularies.attributes), CHANNELS)
+    channels = dict.fromkeys(("vision", "objects"), CHANNELS)
+    sizes = Sizes(len(words), len(labels), {"attributes": len(trial.vocabularies.attributes)}, channels)
     inputs = resolve_inputs(SYSTEMS[name], trial.config)
     model = build_model(trial.config, sizes, inputs, label_words_nw=label_table(labels.words, words))
     if model.ranker is not None and trial.train.evidence is not None:

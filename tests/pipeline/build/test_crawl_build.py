@@ -1,5 +1,6 @@
 """`build --crawl`, `retry`: pictures fetched by their URLs, each once, over kills and second tries."""
 
+import json
 import signal
 import subprocess
 import time
@@ -15,6 +16,14 @@ from tests.commands import ROOT, command, environment, files_of, run, seen_in
 from tests.pipeline.shop import Shop, crawled_dump, opened, words
 
 POSTS = 12
+UNFIT: list[dict[str, object]] = [
+    {"id": 1, "text": "short #tag"},
+    {"id": 2, "text": "a boat on the grey sea today"},
+    {"id": 3, "text": "a boat on the grey sea #a #b #c #d #e #f"},
+    {"id": 4, "text": "ein Boot auf dem grauen Meer #tag", "lang": "de"},
+    {"id": 5, "text": "RT @someone: a boat on the grey sea #tag"},
+]
+"""One for each rule that needs no picture."""
 
 
 @pytest.fixture
@@ -33,11 +42,16 @@ def test_every_picture_is_asked_for_once_and_what_failed_can_be_tried_again(
     dump: Path, shop: Shop, tmp_path: Path
 ) -> None:
     shop.failing = {"/p3.jpg": 404, "/p4.jpg": 500}
+    with dump.open("a") as file:  # no picture of a post that leaves for its text is asked for
+        file.writelines(
+            json.dumps({"image_url": f"http://localhost:{shop.port}/not.jpg", **post}) + "\n" for post in UNFIT
+        )
     dataset = tmp_path / "d"
     done = run("pipeline", *words(dump, dataset, shop, host_rate=100), "--json")
     assert done.code == 0, done.err
-    assert (done.json["read"], done.json["kept"]) == (POSTS, POSTS - 2)
-    assert done.json["dropped"] == {"crawl_gone": 1, "crawl_http_5xx": 1}
+    assert (done.json["read"], done.json["kept"]) == (POSTS + len(UNFIT), POSTS - 2)
+    unfit = ("too_few_tokens", "no_hashtag", "too_many_hashtags", "other_language", "retweet")
+    assert done.json["dropped"] == {"crawl_gone": 1, "crawl_http_5xx": 1, **dict.fromkeys(unfit, 1)}
     assert shop.pictures == Counter({f"/p{i}.jpg": 1 for i in range(POSTS)})
     assert run("pipeline", "verify", "--dataset", dataset).code == 0
 

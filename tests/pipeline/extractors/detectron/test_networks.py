@@ -189,7 +189,10 @@ def test_a_checkpoint_that_does_not_fit_or_would_run_code_is_refused_before_any_
         (lacking, r"expected roi_heads.box_predictor.cls_score.weight of shape \(81, 128\), got nothing"),
         ({**tensors, "backbone.res2.0.conv1.weight": torch.zeros(2)}, r"of shape \(4, 4, 1, 1\), got \(2,\)"),
         ({**tensors, f"{checkpoints.ANCHORS}0": torch.zeros(4, 4)}, "expected 9 anchors of the configuration, got 4"),
-        ({"x": Harmful(made)}, "expected only tensors. Nothing in it was run"),
+        (
+            {"x": Harmful(made)},
+            r"expected only tensors, found pathlib\..*, which would run code\. Nothing in it was run",
+        ),
     ):
         torch.save({"model": model}, weights)
         with pytest.raises(UsageError, match=error):
