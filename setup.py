@@ -50,7 +50,7 @@ SIGNIFICANCE = ["scipy>=1.11"]
 
 ATTRIBUTES = ["textblob>=0.19"]
 
-TIMM = ["timm>=1.0.11,<2"]
+TIMM = ["timm>=1.0.15,<2"]
 
 OPEN_CLIP = ["open-clip-torch>=2.30,<4", "ftfy>=6.1"]
 

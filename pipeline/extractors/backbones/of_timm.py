@@ -32,11 +32,9 @@ class OfTimm(Architecture):
 
     def preprocessing(self) -> Preprocessing:
         """By `timm.data.resolve_data_config`."""
-        import torch
         from timm.data import resolve_data_config
 
-        with torch.device("meta"):
-            cfg = resolve_data_config(model=self.build())
+        cfg = resolve_data_config(model=self.empty())
         side = cfg["input_size"][1:]
         scaled = floor(side[0] / cfg["crop_pct"])
         how = {"mean": tuple(cfg["mean"]), "std": tuple(cfg["std"]), "mode": cfg["crop_mode"]}
