@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from m3h.pipeline.extractors.backbones.architecture import Architecture, unknown_network
 from m3h.pipeline.extractors.backbones.preprocessing import Preprocessing, preprocessing
-from m3h.pipeline.extractors.published import imagenet_classes
+from m3h.pipeline.extractors.backbones.published import imagenet_classes
 from m3h.schemas.errors import UsageError
 
 if TYPE_CHECKING:
