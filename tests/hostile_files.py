@@ -308,7 +308,7 @@ TABLE = [
         ("a group instead of an array", hdf5(lambda f, _: f.create_group("features")), NO_PLAIN),
         ("more rows than keys", hdf5(more_rows), "has the shape (9, 49, 512)"),
         ("no array of that name", hdf5(lambda *_: None), "found none"),
-        ("numbers of another shape", other_numbers((7,)), "expected features of (images, cells, width)"),
+        ("numbers of another shape", other_numbers((2, 3, 4)), "expected features of (images, cells, width)"),
         ("a device without an end", device, "found a link"),
     ),
     *of(

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Iterable
 
-import pyarrow.parquet as pq
-
 from m3h.model.config import Config
 from m3h.model.systems import INPUTS, Modality, feature_name, input_name
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
+from m3h.schemas.files import validating
+from m3h.schemas.parquet import read_parquet
 
 ALT = "alt"
 """Input that is no feature but a column of the posts: what authors say that their pictures show."""
@@ -46,20 +46,23 @@ def further_modalities(dataset: Dataset, config: Config) -> dict[str, Modality]:
 def modalities_of(dataset: Dataset, names: Iterable[str]) -> dict[str, Modality]:
     """The modality of each of these inputs: arrays are vision, labels are attributes, words are text.
 
+    That of INPUTS is known; shards of others are looked at.
+
     Raises:
         UsageError: the dataset lacks a feature, or it is none of these.
     """
-    return {name: _modality(dataset, feature_name(name)) for name in names}
+    return {name: INPUTS[name] if name in INPUTS else _modality(dataset, name) for name in names}
 
 
 def _modality(dataset: Dataset, feature: str) -> Modality:
     shards = dataset.names(f"features/{feature}/{dataset.fingerprint(feature)}/shard-")
     if not shards:
-        columns = dataset.described(feature)["spec"]["columns"]
+        with validating(dataset.folder / "features" / feature):
+            columns = list(dataset.described(feature)["spec"]["columns"])
     elif shards[0].endswith(".h5"):
         return "vision"
     else:
-        columns = dataset.read(shards[0], lambda path: pq.read_schema(path).names)
+        columns = dataset.read(shards[0], lambda path: read_parquet(path).column_names)
     if not columns:
         return "vision"
     if LABELS not in columns and TOKENS not in columns:

@@ -23,7 +23,7 @@ import numpy as np
 import pydantic
 import torch
 
-from m3h.model.config import Config, stored_config
+from m3h.model.config import Config, Input, stored_config
 from m3h.model.data.encoding import Encoded, build_sources, encode
 from m3h.model.data.evidence import TFIDF_FILE, Evidence, IndexOptions, TrainingIndex
 from m3h.model.data.posts import ALWAYS_READ, Posts, Reader, Vocabularies
@@ -57,9 +57,9 @@ class RunMetadata:
     dataset: str
     manifest: str
     features: dict[str, str]
-    inputs: list[str]
-    channels: dict[str, int] = field(default_factory=dict)
-    labels: list[str] = field(default_factory=list)
+    inputs: list[Input]
+    channels: dict[Input, int] = field(default_factory=dict)
+    labels: list[Input] = field(default_factory=list)
     aggregate: bool = False
     lineage: dict[str, Any] | None = None
     embeddings: dict[str, Any] | None = None

@@ -65,10 +65,13 @@ def kind_of(path: Path) -> str:
 
 
 def _kind_of_zip(path: Path) -> str:
-    if not zipfile.is_zipfile(path):
-        return "cut"
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+    try:
+        if not zipfile.is_zipfile(path):
+            return "cut"
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except Exception:  # by a damaged directory, of many kinds; the reader says it
+        return ""
     if not _holds(names, r"[^/]+/data\.pkl"):
         return "compressed"
     return "program" if _holds(names, r"[^/]+/code/.*") else TORCH

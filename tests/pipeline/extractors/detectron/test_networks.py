@@ -191,7 +191,7 @@ def test_a_checkpoint_that_does_not_fit_or_would_run_code_is_refused_before_any_
         ({**tensors, f"{checkpoints.ANCHORS}0": torch.zeros(4, 4)}, "expected 9 anchors of the configuration, got 4"),
         (
             {"x": Harmful(made)},
-            r"expected only tensors, found pathlib\..*, which would run code\. Nothing in it was run",
+            r"expected only tensors, found \w+, which would run code\. Nothing in it was run",
         ),
     ):
         torch.save({"model": model}, weights)
