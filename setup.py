@@ -52,7 +52,7 @@ REPORT = ["altair>=6,<7", "jinja2>=3.1", "vl-convert-python>=1.9,<2"]
 
 ATTRIBUTES = ["textblob>=0.19"]
 
-TIMM = ["timm>=1.0.11,<2"]
+TIMM = ["timm>=1.0.15,<2"]
 
 OPEN_CLIP = ["open-clip-torch>=2.30,<4", "ftfy>=6.1"]
 
