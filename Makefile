@@ -23,6 +23,11 @@ $(VENV)/.ready: setup.py constraints.txt pyproject.toml
 tesseract:
 	@command -v tesseract >/dev/null || ./docker/install-tesseract.sh
 
+# A browser is a program of the system, too; the slow tests open pages in it.
+.PHONY: chromium
+chromium:
+	@./docker/install-chromium.sh
+
 demo: setup
 	$(BIN)/m3h demo --out $(DEMO)
 
@@ -65,7 +70,7 @@ test: check detectron2
 coverage: check detectron2
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow' --cov --cov-report=term --cov-fail-under=88
 
-test-long: detectron2 flink
+test-long: detectron2 flink chromium
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 # The fast tests with the lowest version of every package that setup.py names, on the oldest Python. LOWEST_PYTHON: a version

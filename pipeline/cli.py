@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from m3h.pipeline.commands import attributes, build, checks, crawl, export, inspect, records, versions, weights
+from m3h.pipeline.commands import attributes, build, checks, crawl, export, inspect, records, report, versions, weights
 from m3h.pipeline.commands.options import beam_flags
 from m3h.pipeline.runtime.runner_errors import silence_repetitions, stage_fault
 from m3h.schemas.console import run
@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
     "crawl": (crawl.crawl_command, "Image URLs -> a folder of pictures."),
     "summary": (checks.summary_command, "What the last run did, and how fast."),
     "stats": (checks.stats_command, "The paper's Table 1 for this dataset."),
+    "report": (report.report_command, "A page to look at: figures, charts, and every post."),
     "verify": (checks.verify_command, "Hash every file again and check every law."),
     "why": (records.why_command, "What became of a record or a picture."),
     "dropped": (records.dropped_command, "The dropped records, and why."),
@@ -46,7 +47,7 @@ EXTRA = Extra(
     ),
 )
 
-LIGHT = frozenset({"stats", "summary", "verify", "why", "dropped", "ids", "diff", "plan"})
+LIGHT = frozenset({"report", "stats", "summary", "verify", "why", "dropped", "ids", "diff", "plan"})
 """Commands that only read a finished dataset. They need neither Beam nor Tesseract nor torch."""
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)

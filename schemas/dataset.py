@@ -1,6 +1,6 @@
 """Reads a finished dataset folder. Every file is checked against the manifest before it is used."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -231,10 +231,17 @@ class Dataset:
     def _shard_names(self, name: str) -> list[str]:
         return self.names(f"features/{name}/{self.fingerprint(name)}/shard-")
 
-    def tensors(self, name: str) -> TensorFeature:
-        """A tensor feature, all shards together."""
+    def tensors(self, name: str, arrays: Collection[str] | None = None) -> TensorFeature:
+        """A tensor feature, all shards together.
+
+        Args:
+            name: The feature.
+            arrays: Names of the arrays to read. None for all.
+        """
         names = self._shard_names(name)
-        return self.read_all(names, _joined_tensors) if names else TensorFeature({}, self._no_arrays(name))
+        if not names:
+            return TensorFeature({}, self._no_arrays(name))
+        return self.read_all(names, lambda paths: _joined_tensors(paths, arrays))
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """A table feature (ocr, attributes), all shards together, keyed by `image_sha256`.
@@ -262,12 +269,12 @@ class Dataset:
             return pa.table({column: pa.nulls(0) for column in (KEY, *described["spec"]["columns"])})
 
 
-def _joined_tensors(shards: Sequence[Path]) -> TensorFeature:
+def _joined_tensors(shards: Sequence[Path], wanted: Collection[str] | None) -> TensorFeature:
     rows: dict[str, int] = {}
     arrays: dict[str, np.ndarray] = {}
     total = sum(len(shard_keys(path)) for path in shards)
     for shard in shards:
-        keys, parts = read_tensor_shard(shard)
+        keys, parts = read_tensor_shard(shard, wanted)
         for array, values in parts.items():  # copied into place shard by shard: never twice in memory
             if array in arrays and arrays[array].shape[1:] != values.shape[1:]:
                 raise IntegrityError(f"{shard}: {array} is {values.shape[1:]} an image, in other shards it is not.")

@@ -4,7 +4,7 @@ A shard holds its images sorted by sha256, and states the fingerprint under whic
 depend only on its rows and that fingerprint.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,10 +94,16 @@ def _write_hdf5(path: Path, spec: FeatureSpec, rows: Mapping[str, Row], *, finge
             file.create_dataset(array.name, data=values, track_times=False)
 
 
-def read_tensor_shard(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
-    """The image hashes in order, and the arrays by name, each of shape (images, *shape)."""
+def read_tensor_shard(path: Path, arrays: Collection[str] | None = None) -> tuple[list[str], dict[str, np.ndarray]]:
+    """The image hashes in order, and the arrays by name, each of shape (images, *shape).
+
+    Args:
+        path: The file.
+        arrays: Names of the arrays to read. None for all.
+    """
     with _opened(path) as file:
-        return _keys(file), {name: file[name][:] for name in file if name != KEY}
+        names = [name for name in file if name != KEY and (arrays is None or name in arrays)]
+        return _keys(file), {name: file[name][:] for name in names}
 
 
 def _refuse_tricks(path: Path, file: h5py.File) -> None:

@@ -38,6 +38,7 @@ ROOMS: Mapping[str, Mapping[str, str]] = {
         "versions": "plan",
         "checks": "verify",
         "records": "why",
+        "report": "folder",
         "commands": "build",
     },
     "model": {

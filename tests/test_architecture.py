@@ -76,7 +76,7 @@ def test_what_is_ours_is_imported_by_the_name_it_is_installed_by() -> None:
 ROOMS = {
     "pipeline": [
         *("rules", "progress", "runtime", "text", "readers", "cleaning", "images", "crawl", "extractors", "config"),
-        *("engine", "dataset", "attributes", "export", "stages", "build", "versions", "checks", "records"),
+        *("engine", "dataset", "attributes", "export", "stages", "build", "versions", "checks", "records", "report"),
         *("commands", "cli", "__main__"),
     ],
     "model": [

@@ -2,7 +2,7 @@
 
 import pydantic
 
-from m3h.pipeline.extractors.trunk import BackboneSettings
+from m3h.pipeline.extractors.backbones.trunk import BackboneSettings
 from m3h.schemas.config import Settings
 
 

@@ -19,7 +19,7 @@ from m3h.pipeline.attributes.tagging import Tagger, TextBlobTagger
 from m3h.pipeline.attributes.vectors import VectorCache, Vectors
 from m3h.pipeline.attributes.vocabulary import AttributeVocabulary, words_of
 from m3h.pipeline.extractors.attribute_head import Head, vocabulary_path
-from m3h.pipeline.extractors.trunk import Backbone
+from m3h.pipeline.extractors.backbones.trunk import Backbone
 from m3h.pipeline.progress.monitor import watched
 from m3h.schemas.config import as_plain
 from m3h.schemas.errors import UsageError

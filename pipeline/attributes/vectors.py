@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from m3h.pipeline.engine.shard_engine import padded, slice_digest
-from m3h.pipeline.extractors.trunk import Backbone, BackboneExtractor, BackboneSettings
+from m3h.pipeline.extractors.backbones.trunk import Backbone, BackboneExtractor, BackboneSettings
 from m3h.pipeline.images.picture import Picture
 from m3h.pipeline.progress.monitor import watched
 from m3h.pipeline.runtime.lifetime import die_with_parent

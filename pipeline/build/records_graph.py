@@ -24,7 +24,7 @@ from m3h.pipeline.rules import CleanRules
 from m3h.pipeline.stages.clean import Language, Text
 from m3h.pipeline.stages.crawl import CrawledImages
 from m3h.pipeline.stages.dedup import Dedup
-from m3h.pipeline.stages.images import FirstOfEach, Images
+from m3h.pipeline.stages.images import FirstOfEach, Images, ImagesOut
 from m3h.pipeline.stages.near_duplicates import Pair, PictureLinks, TextLinks
 from m3h.pipeline.stages.progress import Report
 from m3h.pipeline.stages.rare_hashtags import KeptByRule, RareHashtags
@@ -108,18 +108,12 @@ def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
     posts = with_report("read", read.keep, [read.dropped])
     ready = read.ready | "read: ready" >> Report("read", job.progress, opens=False)
 
-    unfit: dict[str, list[PCollection[Dropped]]] = {"image": [], "duplicates": []}
-    for kind, name, rule in rules_of_single_posts(config.clean):
-        posts, dropped = posts | name >> Filter(rule)
-        unfit[kind].append(dropped)
+    posts, unfit = _fit(posts, config.clean)
     text = Text(config.clean, config.text, Workspace(job.dataset).text_cache, text_shards(job.sources))
     for name, stage in (("text", text), ("language", Language(config.clean))):
         routed = posts | name >> stage
         posts = with_report(name, routed.keep, [routed.dropped])
-    held = Images(job.sources.images, job.dataset, config.image, job.found, job.sources.homes)
-    images = posts | "images" >> (CrawledImages(job.crawl, held) if job.crawl else held)
-    row = masked_found_row if config.text.mask else found_row
-    images.found | "write found" >> WriteParts(job.out, FOUND, FOUND_PER_FILE, row)
+    images = _settled(posts, job)
     posts = with_report("image", images.keep, [*unfit["image"], *images.dropped])
     pictures = images.rows | "keypoints" >> beam.Map(_keypoints)
     distinct = (posts, pictures) | "duplicates" >> Dedup(config.clean)
@@ -134,6 +128,26 @@ def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
     known = ready | "url only" >> beam.Map(url_only_row)
     rows = (images.rows, known) | "all images" >> beam.Flatten() | "one row an image" >> FirstOfEach()
     _write(with_report("split", split, []), all_dropped, rows, job=job)
+
+
+def _fit(
+    posts: PCollection[Post], rules: CleanRules
+) -> tuple[PCollection[Post], dict[str, list[PCollection[Dropped]]]]:
+    """Posts that keep the rules of single posts, and by stage those that do not."""
+    unfit: dict[str, list[PCollection[Dropped]]] = {"image": [], "duplicates": []}
+    for stage, name, rule in rules_of_single_posts(rules):
+        posts, dropped = posts | name >> Filter(rule)
+        unfit[stage].append(dropped)
+    return posts, unfit
+
+
+def _settled(posts: PCollection[Post], job: RecordsJob) -> ImagesOut:
+    """The pictures of posts, found or fetched; what was found is written."""
+    held = Images(job.sources.images, job.dataset, job.config.image, job.found, job.sources.homes)
+    images: ImagesOut = posts | "images" >> (CrawledImages(job.crawl, held) if job.crawl else held)
+    row = masked_found_row if job.config.text.mask else found_row
+    images.found | "write found" >> WriteParts(job.out, FOUND, FOUND_PER_FILE, row)
+    return images
 
 
 def text_shards(sources: Sources) -> int:

@@ -127,7 +127,7 @@ def _percent(part: int, whole: int) -> float:
     return 100.0 * part / whole if whole else 0.0
 
 
-_COLUMNS = (
+COLUMNS = (
     ("posts", "#Post", "{:.0f}"),
     ("post_len", "Post Len", "{:.2f}"),
     ("keyphrases_per_post", "#KP/Post", "{:.2f}"),
@@ -136,12 +136,13 @@ _COLUMNS = (
     ("present_pct", "% of occ. KP", "{:.2f}"),
     ("vocab", "Vocab", "{:.0f}"),
 )
+"""Of Table 1: the figure, the paper's title, how it is written."""
 
 
 def table(found: dict[str, Any]) -> str:
     """For people: Table 1's rows and columns."""
-    rows = [(split, *(form.format(found[split][name]) for name, _, form in _COLUMNS)) for split in SPLITS]
-    titles = ("", *(title for _, title, _ in _COLUMNS))
+    rows = [(split, *(form.format(found[split][name]) for name, _, form in COLUMNS)) for split in SPLITS]
+    titles = ("", *(title for _, title, _ in COLUMNS))
     lines = format_table(rows, headings=titles, right=range(1, len(titles)))
     if ocr := found["ocr"]:
         lines.append(

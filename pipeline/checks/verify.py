@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 
 from m3h.pipeline.checks.fingerprints import stale_rows
 from m3h.pipeline.checks.rules import rule_violations
+from m3h.pipeline.dataset.derived import DERIVED
 from m3h.pipeline.dataset.found_pictures import FOUND_PREFIX
-from m3h.pipeline.dataset.publish import DERIVED, Tallied, columns, record_counts
+from m3h.pipeline.dataset.publish import Tallied, columns, record_counts
 from m3h.pipeline.dataset.remembered import REMEMBERED
 from m3h.pipeline.dataset.run_history import SUMMARY
 from m3h.pipeline.dataset.suppression_list import FORGOTTEN_FILE, read_suppression_list

@@ -28,9 +28,6 @@ from m3h.schemas.posts import SPLITS
 
 log = logging.getLogger(__name__)
 
-DERIVED = ("card.md", "croissant.json", "report.html")
-"""Files that can be made from the others at any time. They are not hashed and may be absent."""
-
 
 class Tallied(NamedTuple):
     """What a build counts while it makes records, and nobody can count again in the files.

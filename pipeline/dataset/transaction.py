@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from m3h.pipeline.dataset import retired
+from m3h.pipeline.dataset.derived import write_derived
 from m3h.pipeline.dataset.losses import Losses, losses
 from m3h.pipeline.dataset.publish import remove_unlisted
 from m3h.pipeline.dataset.suppression_list import FORGOTTEN_FILE
@@ -149,7 +150,8 @@ class Change:
         self._allowed = found
 
     def publish(self, manifest: Manifest | Callable[[], Manifest]) -> Manifest:
-        """Move the staged files into place, write the manifest, and remove the files that it no longer lists.
+        """Move the staged files into place, write card, Croissant and manifest, and remove the files that it
+        no longer lists.
 
         Every step may be done twice.
 
@@ -168,6 +170,7 @@ class Change:
         if self.retires:
             retired.keep(self.dataset, known, leaving)
         self.workspace.schedule_removal(leaving)
+        write_derived(self.dataset, described)
         described.write(self.dataset)
         retired.let_go(self.dataset, known, described.files, kept=kept)
         self.workspace.remove_scheduled()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from m3h.pipeline.extractors.trunk import Backbone
+from m3h.pipeline.extractors.backbones.trunk import Backbone
 from m3h.schemas.errors import UsageError
 from m3h.schemas.features import canonical_json
 from m3h.schemas.files import json_text, publish, publish_text, read_json, sha256_file

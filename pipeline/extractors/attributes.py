@@ -9,7 +9,7 @@ import pyarrow as pa
 import pydantic
 
 from m3h.pipeline.extractors import attribute_head
-from m3h.pipeline.extractors.trunk import BackboneExtractor, BackboneSettings
+from m3h.pipeline.extractors.backbones.trunk import BackboneExtractor, BackboneSettings
 from m3h.schemas.errors import UsageError
 from m3h.schemas.features import FeatureSpec, Row
 

@@ -78,7 +78,7 @@ class BackboneNetwork(NetworkExtractor):
     def fetch(self) -> None:
         """Get the weights and try whether they fit the network. UsageError where they do not."""
         if self.settings.weights != weight_files.RANDOM:
-            fitting(self._empty(), self.architecture.tensors(self.settings.weights), self.settings.weights)
+            fitting(self.architecture.empty(), self.architecture.tensors(self.settings.weights), self.settings.weights)
 
     def prepare(self, picture: Picture) -> "np.ndarray":
         """The picture as (3, S, S) float32. Features of networks with the same input share it."""
@@ -95,13 +95,6 @@ class BackboneNetwork(NetworkExtractor):
             tensors = self.architecture.tensors(self.settings.weights)
             network.load_state_dict(fitting(network, tensors, self.settings.weights))
         return network
-
-    def _empty(self) -> "torch.nn.Module":
-        """The network without values, to look at its shapes."""
-        import torch
-
-        with torch.device("meta"):
-            return self.architecture.build().eval()
 
 
 class BackboneFeature(BackboneNetwork):
@@ -125,7 +118,7 @@ class BackboneFeature(BackboneNetwork):
 
         side, named = self.preprocessing.side, self.settings.network
         kind = {"pooled": self._pooled, "classifies": self.architecture.classifies}
-        return find_tap(self._empty(), self.settings.layer, side, named=named, **kind)
+        return find_tap(self.architecture.empty(), self.settings.layer, side, named=named, **kind)
 
     def fingerprint_parts(self) -> Mapping[str, object]:
         """As of every backbone, and the layer, whether or not it was named."""

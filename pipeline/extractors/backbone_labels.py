@@ -81,7 +81,10 @@ class BackboneLabels(BackboneNetwork):
         import torch
 
         side = self.preprocessing.side
-        outputs, names = self._empty()(torch.empty((1, 3, side, side), device="meta")).shape[-1], len(self._words)
+        outputs, names = (
+            self.architecture.empty()(torch.empty((1, 3, side, side), device="meta")).shape[-1],
+            len(self._words),
+        )
         if outputs != names:
             raise UsageError(
                 f"features.backbone_labels: {self.settings.network} has {outputs} outputs, and {names} names are known "

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from m3h.pipeline.extractors import weights as weight_files
+from m3h.pipeline.extractors.backbones.published import label, published
 from m3h.pipeline.extractors.imagenet import PREPROCESSING, imagenet_input
 from m3h.pipeline.extractors.network import NetworkExtractor
-from m3h.pipeline.extractors.published import label, published
 from m3h.pipeline.images.picture import Picture
 from m3h.schemas.features import ArraySpec, FeatureSpec, Row
 

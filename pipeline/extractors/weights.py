@@ -17,7 +17,7 @@ from m3h.schemas.files import sha256_file
 if TYPE_CHECKING:
     import torch
 
-    from m3h.pipeline.extractors.published import PublishedWeights
+    from m3h.pipeline.extractors.backbones.published import PublishedWeights
 
 RANDOM, DEFAULT = "random", "default"
 

@@ -13,7 +13,7 @@ from m3h.pipeline.cleaning.groups import age
 from m3h.pipeline.config import shard_rules_of
 from m3h.pipeline.crawl.ledger import STABLE_SCHEMA, read_table, write_table
 from m3h.pipeline.dataset.found_pictures import FOUND_PER_FILE
-from m3h.pipeline.dataset.publish import DERIVED, MAPPING, Tallied, notes_of, record_counts
+from m3h.pipeline.dataset.publish import MAPPING, Tallied, notes_of, record_counts
 from m3h.pipeline.dataset.suppression_list import MASKED, SuppressionList, read_suppression_list, with_versions
 from m3h.pipeline.dataset.tables import DROPPED, DROPPED_PER_FILE, FOUND, IMAGE_LIST, IMAGES, POSTS
 from m3h.pipeline.dataset.transaction import FORGET, Change, is_interrupted, transaction
@@ -24,7 +24,7 @@ from m3h.pipeline.versions.rewrite import Rewrite
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from m3h.schemas.files import publish_text, validating
-from m3h.schemas.inside import file_in, remove
+from m3h.schemas.inside import file_in
 from m3h.schemas.manifest import Manifest
 from m3h.schemas.posts import Post, dropped_row
 from m3h.schemas.shards import KEY
@@ -82,8 +82,6 @@ def _forget(dataset: Path, ids: frozenset[str]) -> tuple[frozenset[str], Forgett
         if change.prepared is None:
             _prepare(change, ids)
         change.publish_prepared()
-        for name in DERIVED:  # made from records that are removed now
-            remove(dataset, name)
         with validating(change.journal):
             steps = change.prepared or {}
             sought, report = Sought.of(steps["sought"]), Forgetting(**{**steps["report"], "traces": ()})

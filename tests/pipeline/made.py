@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from m3h.pipeline.config import BuildConfig
 from m3h.pipeline.dataset.built_feature import BuiltFeature
+from m3h.pipeline.dataset.derived import write_derived
 from m3h.pipeline.dataset.publish import Tallied, describe_dataset, record_counts
 from m3h.pipeline.dataset.tables import DROPPED, DROPPED_PER_FILE, IMAGE_LIST, IMAGES, POSTS
 from m3h.pipeline.engine.shard_engine import UNEXPECTED, Receipt, ShardTask, slice_digest
@@ -92,7 +93,9 @@ def make(
     inputs = [{"name": "d.jsonl", "format": "v1", "sha256": "ab"}]
     signature = {"inputs": inputs, "text": {"version": 1}, "rules": as_plain(config)}
     counts = record_counts(dataset, Tallied(len(kept) + len(dropped)))
-    describe_dataset(dataset, config, features, signature=signature, counts=counts, known=None).write(dataset)
+    manifest = describe_dataset(dataset, config, features, signature=signature, counts=counts, known=None)
+    write_derived(dataset, manifest)
+    manifest.write(dataset)
     return dataset
 
 

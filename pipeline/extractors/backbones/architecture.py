@@ -48,6 +48,16 @@ class Architecture(ABC):
     def build(self) -> "torch.nn.Module":
         """The network with torch's own random values, on torch's current device. UsageError for an unknown name."""
 
+    def empty(self) -> "torch.nn.Module":
+        """The network without values, on the device `meta`, to look at its shapes."""
+        import torch
+
+        try:
+            with torch.device("meta"):
+                return self.build().eval()
+        except RuntimeError:  # some networks compute with values of their own while they are built
+            return self.build().to("meta").eval()
+
     @abstractmethod
     def preprocessing(self) -> "Preprocessing":
         """How its authors make its input."""

@@ -51,10 +51,7 @@ class OfOpenClip(Architecture):
 
     def preprocessing(self) -> Preprocessing:
         """As the image tower states it."""
-        import torch
-
-        with torch.device("meta"):
-            how: dict[str, Any] = self.build().preprocess_cfg  # type: ignore[assignment]
+        how: dict[str, Any] = self.empty().preprocess_cfg  # type: ignore[assignment]
         size = how["size"]
         sizes = (size,) if isinstance(size, int) else tuple(size)
         mode = "center" if how["resize_mode"] == "shortest" else how["resize_mode"]

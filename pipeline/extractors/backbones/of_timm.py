@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from m3h.pipeline.extractors.backbones.architecture import Architecture, unknown_network
 from m3h.pipeline.extractors.backbones.preprocessing import Preprocessing, preprocessing
-from m3h.pipeline.extractors.published import imagenet_classes
+from m3h.pipeline.extractors.backbones.published import imagenet_classes
 from m3h.schemas.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,11 +32,9 @@ class OfTimm(Architecture):
 
     def preprocessing(self) -> Preprocessing:
         """By `timm.data.resolve_data_config`."""
-        import torch
         from timm.data import resolve_data_config
 
-        with torch.device("meta"):
-            cfg = resolve_data_config(model=self.build())
+        cfg = resolve_data_config(model=self.empty())
         side = cfg["input_size"][1:]
         scaled = floor(side[0] / cfg["crop_pct"])
         how = {"mean": tuple(cfg["mean"]), "std": tuple(cfg["std"]), "mode": cfg["crop_mode"]}

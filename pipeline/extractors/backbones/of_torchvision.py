@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from m3h.pipeline.extractors import weights as weight_files
 from m3h.pipeline.extractors.backbones.architecture import Architecture
 from m3h.pipeline.extractors.backbones.preprocessing import Preprocessing, preprocessing
-from m3h.pipeline.extractors.published import check_model, label, published
+from m3h.pipeline.extractors.backbones.published import check_model, label, published
 
 if TYPE_CHECKING:
     import torch

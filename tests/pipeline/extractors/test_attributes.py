@@ -12,9 +12,9 @@ from m3h.pipeline.attributes.vectors import Vectors
 from m3h.pipeline.engine.shard_engine import ShardTask
 from m3h.pipeline.extractors.attribute_head import RANDOM_WORDS, Head, _same_weights, read_head, vocabulary_path
 from m3h.pipeline.extractors.attributes import Attributes, AttributeSettings
+from m3h.pipeline.extractors.backbones.published import LABELS, label_of, published
+from m3h.pipeline.extractors.backbones.trunk import Backbone, BackboneSettings
 from m3h.pipeline.extractors.imagenet import imagenet_input
-from m3h.pipeline.extractors.published import LABELS, label_of, published
-from m3h.pipeline.extractors.trunk import Backbone, BackboneSettings
 from m3h.pipeline.images.picture import Picture
 from m3h.schemas.errors import UsageError
 from m3h.schemas.features import fingerprint

@@ -15,6 +15,7 @@ from m3h.pipeline.build.build import BuildOptions, build
 from m3h.pipeline.checks.verify import verify
 from m3h.pipeline.cli import main
 from m3h.pipeline.config import BuildConfig
+from m3h.pipeline.dataset.derived import DERIVED
 from m3h.pipeline.dataset.timings import read_timings
 from m3h.pipeline.dataset.workspace import Workspace
 from m3h.pipeline.extractors.tesseract import Tesseract
@@ -100,7 +101,7 @@ def test_forward_back_and_forward_again(
     assert (computed(done), done.plan) == (POSTS - 1, announced[0])
     assert [(step.old, step.new) for step in announced[0].works] == [(old, new)]
     after = files_of(dataset)
-    assert {name for name in before if after[name] != before[name]} == {"manifest.json", "manifest.sha256"}
+    assert {name for name in before if after[name] != before[name]} == {"manifest.json", "manifest.sha256", *DERIVED}
     assert {name.split("/")[2] for name in after.keys() - before.keys()} == {new}
     assert set(read_timings(dataset)["ocr"]) == {old, new}
     assert plan(dataset).works == ()

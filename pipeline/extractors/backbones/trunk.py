@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from m3h.pipeline.extractors import weights as weight_files
+from m3h.pipeline.extractors.backbones.published import check_model, label, published
 from m3h.pipeline.extractors.compute import ComputeSettings
 from m3h.pipeline.extractors.imagenet import PREPROCESSING, imagenet_input
 from m3h.pipeline.extractors.network import NetworkExtractor
-from m3h.pipeline.extractors.published import check_model, label, published
 from m3h.pipeline.images.picture import Picture
 from m3h.schemas.errors import UsageError
 
