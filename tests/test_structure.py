@@ -1,5 +1,6 @@
 """The structure of the code stays within its limits, and what counts it counts right."""
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,13 @@ def ours() -> Checkout:
 def test_no_folder_has_too_many_files(ours: Checkout) -> None:
     folders = ours.files_per_folder()
     assert {folder: len(names) for folder, names in folders.items() if len(names) > LIMITS.files} == {}
+
+
+def test_no_folder_of_tests_is_passed_over(pytestconfig: pytest.Config) -> None:
+    """By its default pytest would not look into `build`."""
+    patterns = pytestconfig.getini("norecursedirs")
+    folders = {part for path in (ROOT / "tests").rglob("test_*.py") for part in path.relative_to(ROOT).parts[:-1]}
+    assert [name for name in sorted(folders) if any(fnmatch(name, pattern) for pattern in patterns)] == []
 
 
 def test_no_folder_of_a_package_holds_one_module_alone(ours: Checkout) -> None:

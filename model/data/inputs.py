@@ -7,6 +7,7 @@ from m3h.model.systems import INPUTS, Modality, feature_name, input_name
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from m3h.schemas.files import validating
+from m3h.schemas.inside import folder_in
 from m3h.schemas.parquet import read_parquet
 
 ALT = "alt"
@@ -57,7 +58,7 @@ def modalities_of(dataset: Dataset, names: Iterable[str]) -> dict[str, Modality]
 def _modality(dataset: Dataset, feature: str) -> Modality:
     shards = dataset.names(f"features/{feature}/{dataset.fingerprint(feature)}/shard-")
     if not shards:
-        with validating(dataset.folder / "features" / feature):
+        with validating(folder_in(dataset.folder, f"features/{feature}")):
             columns = list(dataset.described(feature)["spec"]["columns"])
     elif shards[0].endswith(".h5"):
         return "vision"

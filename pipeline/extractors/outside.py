@@ -44,10 +44,10 @@ class OutsideExtractor:
             raise self.fault(error) from error
         return kind
 
-    def fault(self, reason: object) -> UsageError:
+    def fault(self, problem: object) -> UsageError:
         """The one line for a fault of this package."""
-        kind = f"{type(reason).__name__}: " if isinstance(reason, BaseException) else ""
-        said = " ".join(f"{kind}{reason}".split())[:300]
+        kind = f"{type(problem).__name__}: " if isinstance(problem, BaseException) else ""
+        said = " ".join(f"{kind}{problem}".split())[:300]
         return UsageError(
             f"extractor {self.name} of {self.package} ({self.point.value}): {said}. Repair or uninstall that package."
         )

@@ -16,6 +16,7 @@ ROOMS = {
     "pipeline/readers/": "dumps, which the command line or this user's own memory names",
     "pipeline/runtime/": "dumps on other file systems",
     "pipeline/export/": "the folder that --out names; pictures by `image_path`",
+    "pipeline/report/": "the folder that --out names; pictures by `image_path`",
     "schemas/demo.py": "the folder that --out names",
     "schemas/config.py": "the file that --config names",
     "pipeline/commands/": "files that the command line names",
@@ -27,6 +28,7 @@ ROOMS = {
 CHECKED = {
     "pipeline/checks/verify.py": "reads what `file_in` returns",
     "pipeline/versions/rewrite.py": "reads what `file_in` returns",
+    "pipeline/dataset/derived.py": "reads what `file_in` returns",
     "pipeline/dataset/publish.py": "removes what `files_in` lists",
     "pipeline/checks/repair.py": "removes what `walk` lists",
     "pipeline/dataset/workspace.py": "removes its own markers, and what `files_in` and `walk` list",
