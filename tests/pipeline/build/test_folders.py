@@ -238,8 +238,8 @@ def test_forgetting_takes_the_pictures_of_forgotten_records_alone(
     more = tmp_path / "more.jsonl"
     records = [
         {**lines[3], "id": 2003, "image": "a3.jpg", "text": f"so {lines[3]['text']}"},  # dropped: the picture of 1003
-        {**lines[0], "id": 2001, "image": "q1.jpg", "text": "#short"},
-        {**lines[0], "id": 2002, "image": "q2.jpg", "text": "#shorter"},
+        {**lines[0], "id": 2001, "image": "q1.jpg"},  # dropped: the text of 1000
+        {**lines[1], "id": 2002, "image": "q2.jpg"},
     ]
     more.write_text("".join(json.dumps(record) + "\n" for record in records))
     added(m3h, dataset, more)
