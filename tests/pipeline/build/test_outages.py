@@ -213,9 +213,11 @@ def test_a_host_that_no_record_names_any_more_leaves_no_ledger(
     m3h: Warm, crawled: Path, dumps: tuple[Path, Path], tmp_path: Path
 ) -> None:
     empty = tmp_path / dumps[0].name
-    empty.write_text('{"id": 1, "text": "nothing to see here #tag", "lang": "en", "image_url": "ftp://elsewhere/p.jpg"}\n')
+    empty.write_text(
+        '{"id": 1, "text": "nothing to see here #tag", "lang": "en", "image_url": "http://elsewhere.invalid:9/p.jpg"}\n'
+    )
     m3h.must("retry", "--dataset", crawled, "--workers", 1, "--progress", "none", "--dumps", empty)
-    assert list(crawl_rows(crawled)) == ["ftp://elsewhere/p.jpg"]
+    assert list(crawl_rows(crawled)) == ["http://elsewhere.invalid:9/p.jpg"]
     assert list((crawled / "images").glob("*/*.jpg")) == []
     assert m3h.run("verify", "--dataset", crawled).code == 0
 
