@@ -1,7 +1,8 @@
 """A Flink cluster of two TaskManagers as docs/flink.md starts it, and what tests do to it."""
 
+import fcntl
 import json
-import os
+import signal
 import socket
 import subprocess
 import sys
@@ -76,12 +77,12 @@ def free_ports(number: int) -> list[int]:
 def run_and_strike(cluster: Cluster, dataset: Path, words: Sequence[object], victim: str) -> dict[Path, int]:
     """Run a command; when shards are finished, SIGKILL a worker in the middle of another, or its TaskManager.
 
-    One picture cannot be read to its end until then, so that there surely is a task that dies. Returns when each shard
+    One picture cannot be opened until then, so that there surely is a task that dies. Returns when each shard
     that was finished by then was written.
     """
     picture = max((dataset / "images").glob("*/*.jpg"), key=lambda path: path.name)
     log = dataset.with_suffix(".log")
-    with _endless(picture) as readers, open(log, "wb") as err:
+    with _held(picture) as readers, open(log, "wb") as err:
         build = subprocess.Popen(
             command("pipeline", *words, "--", *cluster.flags),
             env=environment(), stdout=subprocess.DEVNULL, stderr=err, cwd=ROOT,
@@ -98,28 +99,28 @@ def run_and_strike(cluster: Cluster, dataset: Path, words: Sequence[object], vic
 
 
 @contextmanager
-def _endless(picture: Path) -> Iterator[Callable[[], set[int]]]:
-    """A picture whose first reader waits for its bytes for ever; it is itself again afterwards.
+def _held(picture: Path) -> Iterator[Callable[[], set[int]]]:
+    """A picture that nobody can open for now: the kernel lets a process wait that tries, up to 45 seconds (a lease).
 
-    Yields who reads it: processes, by their ids.
+    Yields who waits: processes, by their ids.
     """
-    kept = picture.rename(picture.with_suffix(".kept"))
-    os.mkfifo(picture)
-    held = os.open(picture, os.O_RDWR)
 
-    def readers() -> set[int]:
-        found = set()
-        for link in seen_in(Path("/proc"), "[0-9]*/fd/*"):
-            with suppress(OSError):
-                if link.readlink() == picture:
-                    found.add(int(link.parts[2]))
-        return found - {os.getpid()}
+    def waiting() -> set[int]:
+        return {int(file.parts[2]) for file in seen_in(Path("/proc"), "[0-9]*/task/*/wchan") if "lease" in _text(file)}
 
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # by which the kernel tells that somebody waits
     try:
-        yield readers
+        with open(picture, "rb") as file:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+            yield waiting
     finally:
-        kept.replace(picture)
-        os.close(held)
+        signal.signal(signal.SIGIO, before)
+
+
+def _text(file: Path) -> str:
+    with suppress(OSError):
+        return file.read_text()
+    return ""
 
 
 def _shards(dataset: Path) -> dict[Path, int]:
