@@ -77,9 +77,9 @@ class Architecture(ABC):
         """The tensors of a file (or the library's own) by the network's names. UsageError where it is unreadable."""
         return unwrapped(weight_files.read_tensors(weight_files.find_file(weights)))
 
-    @abstractmethod
     def no_default(self) -> str:
-        """What to do, in a line, where a library publishes weights that m3h does not download."""
+        """What to do, in a line, where a library publishes weights that m3h does not download; "" where it does."""
+        return ""
 
 
 def unknown_network(library: str, name: str, known: Sequence[str]) -> UsageError:

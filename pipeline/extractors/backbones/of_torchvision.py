@@ -52,7 +52,3 @@ class OfTorchvision(Architecture):
         if weights == weight_files.DEFAULT:
             return weight_files.state_dict(weights, published(self.name))
         return super().tensors(weights)
-
-    def no_default(self) -> str:
-        """torchvision has a default."""
-        raise NotImplementedError
