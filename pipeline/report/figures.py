@@ -151,7 +151,7 @@ class Figures:
         return found
 
 
-STAGES = ("read", "image", "text", "language", "duplicates", "rare_hashtags", "forgotten")
+STAGES = ("read", "text", "language", "image", "duplicates", "rare_hashtags", "forgotten")
 
 
 def in_order(dropped: Mapping[str, Mapping[str, int]]) -> dict[str, Mapping[str, int]]:
