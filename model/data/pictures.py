@@ -41,7 +41,8 @@ class Cells:
         row_b = picture_b
         if self.row_p is not None:
             known_b = (picture_b >= 0) & (picture_b < len(self.row_p))
-            row_b = np.where(known_b, self.row_p[picture_b * known_b], -1)
+            row_b = np.full(len(picture_b), -1)
+            row_b[known_b] = self.row_p[picture_b[known_b]]
         index_b = torch.from_numpy(row_b).to(self.features.device)
         cell_bgc = self.features[index_b.clamp_min(0)]
         mask_bg = (index_b >= 0)[:, None].expand(cell_bgc.shape[:2])
