@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from m3h.pipeline.checks.verify import verify
+from m3h.pipeline.dataset.derived import DERIVED
 from m3h.pipeline.dataset.timings import SPEEDS, read_timings, seconds_for
 from m3h.pipeline.engine import extract_job
 from m3h.pipeline.extractors import EXTRACTORS, extractor_class
@@ -65,7 +66,7 @@ def test_what_is_announced_is_done_and_nothing_else(world: World, knob: str) -> 
     assert {feature.name for feature in done.features} == expected
     assert all(sum(receipt.computed for receipt in feature.receipts) == 5 for feature in done.features)
     after = files_of(dataset)
-    manifests = {"manifest.json", "manifest.sha256"}
+    manifests = {"manifest.json", "manifest.sha256", *DERIVED}
     assert {name for name in before if after[name] != before[name]} == (manifests if expected else set())
     assert {name.split("/")[1] for name in after.keys() - before.keys()} == expected
     assert all(set(known.features[n].versions) < set(Manifest.read(dataset).features[n].versions) for n in expected)
