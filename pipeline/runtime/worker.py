@@ -10,9 +10,9 @@ from m3h.schemas.console import log_to_stderr
 
 if __name__ == "__main__":
     die_with_parent()
-    limit_arenas()
-    log_to_stderr(logging.WARNING)
+    log_to_stderr(logging.WARNING)  # before Beam is imported, which warns of packages that nothing here needs
     logging.getLogger().handlers[0].setLevel(logging.ERROR)
+    limit_arenas()
     from apache_beam.runners.worker import sdk_worker
     from apache_beam.runners.worker.sdk_worker_main import main
 
