@@ -18,6 +18,9 @@ LOOK_SECONDS = 1.0
 WINDOW_SECONDS = 30.0
 """The speed of what goes on is that of the last so many seconds."""
 
+TOLD_FROM = 0.05
+"""Of the rows that are open, the share that must be done before the time left is told: the first ones say little."""
+
 Look = Callable[[], Mapping[str, tuple[Count, int | None]]]
 """stage -> (its counts, rows it will have in the end, or None where that is not known), in the order of the stages."""
 
@@ -117,7 +120,7 @@ class Watch:
         open_rows = None if total is None else max(0, total - count.rows - count.copied)
         over = ended or open_rows == 0
         rate = average(count) if over else self._speeds.setdefault(name, Speed()).now(count, time.time())
-        left = open_rows / rate if rate and open_rows is not None else None
+        left = open_rows / rate if rate and open_rows is not None and count.rows >= TOLD_FROM * open_rows else None
         return Stage(
             name, count.rows, count.copied, total, rate, 0.0 if over else left, dict(sorted(count.dropped.items()))
         )

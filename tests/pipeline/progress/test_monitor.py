@@ -78,6 +78,9 @@ def test_time_left_is_told_from_the_rows_that_are_open(monkeypatch: pytest.Monke
     assert stage.text() == "ocr: 50 of 100, 2.0/s, 25 s left"
     unknown = watch._stage("crawl", counts(20, began=1000.0), None, ended=False)
     assert (unknown.rate, unknown.left) == (2, None)
+    for rows, told in ((4, False), (5, True)):  # of a hundred that are open besides
+        begun = watch._stage(f"a{rows}", counts(rows, began=1000.0), 100 + rows, ended=False)
+        assert (begun.left is not None) is told
     over = watch._stage("ocr", counts(70, copied=30, began=1000.0, ended=1007.0), 100, ended=False)
     assert (over.rate, over.left) == (10, 0)
 
