@@ -76,7 +76,7 @@ STAGES = ("read", "text", "language", CRAWL, "image", "duplicates", "rare_hashta
 def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
     """Connect the stages in the order of the rules: text, language, image, duplicates, rare hashtags (§4).
 
-    A picture costs a hundred times what its text costs. So no picture is fetched or decoded of a post that leaves for
+    A picture costs many times what its text costs. So no picture is fetched or decoded of a post that leaves for
     its text, or for the number of its pictures.
     """
     config = job.config
