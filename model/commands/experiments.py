@@ -211,7 +211,7 @@ def _figure5(setting: "Setting", post: str | None) -> Report:
 
 def _figure6(setting: "Setting", post: str | None) -> Report:
     from m3h.model.runs.evaluate import open_run
-    from m3h.model.study.attention_maps import draw_attention
+    from m3h.model.study.attention_page import draw_attention
     from m3h.model.study.reproduce import trained_runs
 
     runs = trained_runs(FIGURE_6[0], setting)
@@ -260,7 +260,7 @@ def attend(
         as_json: print JSON.
     """
     from m3h.model.runs.evaluate import open_run
-    from m3h.model.study.attention_maps import draw_attention
+    from m3h.model.study.attention_page import draw_attention
     from m3h.schemas.dataset import Dataset
 
     trained = open_run(run)
