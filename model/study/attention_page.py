@@ -12,12 +12,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from m3h.model.data.encoding import Encoded
-from m3h.model.data.posts import ALL
+from m3h.model.data.posts import ALL, Posts
 from m3h.model.decoding.attribution import CLASSIFIER, GENERATED
 from m3h.model.networks.attention import M3HAttention
 from m3h.model.runs.run import Run
@@ -90,7 +90,7 @@ def draw_attention(run: Run, dataset: Dataset, post_id: str, *, out: Path) -> di
     In attention.json, `attention` has for every pair, such as "vision_to_text", the `memory` with a name for each
     position, and the `weights`: layers x heads x positions. The weights of a head sum to one, or to zero if the memory
     is empty. `banks` says which input each bank of pictures holds, `phrases` how each predicted keyphrase came about.
-    PAIR.png is the matrix of a pair. PAIR-mean.png and PAIR-layer-I-head-J.png lie over the picture.
+    PAIR-mean.png and PAIR-layer-I-head-J.png lie over the picture; where the memory is words, PAIR.png is a matrix.
 
     Args:
         run: with multi-head attention.
@@ -102,11 +102,21 @@ def draw_attention(run: Run, dataset: Dataset, post_id: str, *, out: Path) -> di
         UsageError: the system has no such attention, there is no such post, or matplotlib is not installed.
         IntegrityError: the picture has other bytes than the dataset says.
     """
+    return draw_attentions(run, dataset, {post_id: out})[0]
+
+
+def draw_attentions(run: Run, dataset: Dataset, places: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """`draw_attention` of several posts. places: id of a post -> where its files go. Raises as that does."""
     if not isinstance(run.model.fusion, M3HAttention):
         raise UsageError(f"{run.config.system} has no multi-head attention between modalities; take gen-cls-m3h.")
     posts = run.reader(dataset).split(ALL)
-    if post_id not in posts.ids:
-        raise UsageError(f"{dataset.folder}: no post '{post_id}'.")
+    if missing := [post_id for post_id in places if post_id not in posts.ids]:
+        raise UsageError(f"{dataset.folder}: no post '{missing[0]}'.")
+    return [_draw(run, dataset, posts, post_id=post_id, out=out) for post_id, out in places.items()]
+
+
+def _draw(run: Run, dataset: Dataset, posts: Posts, *, post_id: str, out: Path) -> dict[str, Any]:
+    fusion = cast("M3HAttention", run.model.fusion)
     row = posts.ids.index(post_id)
     posts = posts[row : row + 1]
     image = image_of(dataset, post_id)
@@ -115,7 +125,7 @@ def draw_attention(run: Run, dataset: Dataset, post_id: str, *, out: Path) -> di
     phrases, weights = phrase_steps(run, encoded), attention_weights(run, encoded)
     memories = _memories(run, encoded, dataset, image)
     banks = {bank: name for name, bank in bank_names(run.metadata.inputs, run.metadata.kinds).items()}
-    of_pair = {f"{query}_to_{memory}": memory for query, memory in run.model.fusion.pairs}
+    of_pair = {f"{query}_to_{memory}": memory for query, memory in fusion.pairs}
     record = {"post_id": post_id, "tokens": posts.tokens[0], "keyphrases": posts.keyphrases[0]}
     attention = {
         pair: {"memory": memories[of_pair[pair]].names, "weights": weights_lhm.tolist()}
@@ -126,7 +136,8 @@ def draw_attention(run: Run, dataset: Dataset, post_id: str, *, out: Path) -> di
     pairs = []
     for pair, weights_lhm in weights.items():
         memory = memories[of_pair[pair]]
-        _matrix(out, pair, post_id, weights_lhm=weights_lhm, names=memory.names)
+        if not memory.is_drawn:
+            _matrix(out, pair, post_id, weights_lhm=weights_lhm, names=memory.names)
         pairs.append(_pair(out, pair, memory, picture=picture, weights_lhm=weights_lhm, banks=banks))
     _write(out, run, encoded, picture=picture, without=without, phrases=_shown(phrases, encoded), pairs=pairs)
     return {**record, "out": str(out), "pairs": list(attention), "page": str(out / PAGE)}

@@ -28,7 +28,7 @@ def write_page(path: Path, template: str, **values: object) -> None:
     except ImportError as error:
         raise UsageError("a page needs jinja2: pip install 'm3h[figures]'.") from error
     assets = files(__package__) / "assets"
-    names = ("page.html.jinja", "page.css", template)
+    names = ("page.html.jinja", "page.css", "words.html.jinja", template)
     texts = {name: (assets / name).read_text(encoding="utf-8") for name in names}
     pages = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=jinja2.DictLoader(texts))
     publish_text(path, pages.get_template(template).render(**values))

@@ -87,7 +87,10 @@ class TypeModel:
         with as_file(files(__package__) / "assets" / ASSET) as path, safe_open(path, "np") as file:
             about = json.loads(file.metadata()["about"])
             weight_tc, bias_t = file.get_tensor("weight"), file.get_tensor("bias")
-        return cls(about["types"], weight_tc, bias_t, about["parts"], Accuracy(**about["accuracy"]))
+        recall = {kind: about["accuracy"]["recall"][kind] for kind in about["types"]}
+        return cls(
+            about["types"], weight_tc, bias_t, about["parts"], Accuracy(**about["accuracy"] | {"recall": recall})
+        )
 
 
 def stored_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
