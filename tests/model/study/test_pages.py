@@ -53,7 +53,8 @@ def page() -> Iterator[Page]:
 def test_a_page_opens_from_disk(page: Page, out: Path, name: str) -> None:
     page.goto((out / name).as_uri())
     page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
-    shown = page.evaluate("[...document.images].map(i => { i.loading = 'eager'; return i.decode().then(() => i.alt) })")
+    decoded = "[...document.images].map(i => { i.loading = 'eager'; return i.decode().then(() => i.alt); })"
+    shown = page.evaluate(f"Promise.all({decoded})")
     assert shown
     assert all(shown)
     assert page.evaluate("window.hit") is None
