@@ -25,7 +25,7 @@ LONGEST, BLANK = 480, 336
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 COLOURS = ("#10123f", "#e8602d", "#fcfea4")
 """Of no weight, of half of the largest, and of the largest."""
-FAINTEST, STRONGEST = 0.25, 0.8
+FAINTEST, STRONGEST = 0.25, 0.7
 """How much of the colour, in place of the picture, there is where the weight is 0, and where it is largest."""
 
 
