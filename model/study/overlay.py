@@ -167,12 +167,12 @@ def _coloured(shown: "Image | None", strength: "Image") -> "Image":
     from PIL import Image, ImageOps
 
     level = np.clip(np.asarray(strength, np.float32), 0, 1)
-    colour = ImageOps.colorize(Image.fromarray((255 * level).astype(np.uint8)), *COLOURS[::2], mid=COLOURS[1])
+    colour = ImageOps.colorize(Image.fromarray(np.rint(255 * level).astype(np.uint8)), *COLOURS[::2], mid=COLOURS[1])
     if shown is None:
         return colour
     share = FAINTEST + (STRONGEST - FAINTEST) * level
     return Image.composite(
-        colour, ImageOps.grayscale(shown).convert("RGB"), Image.fromarray((255 * share).astype(np.uint8))
+        colour, ImageOps.grayscale(shown).convert("RGB"), Image.fromarray(np.rint(255 * share).astype(np.uint8))
     )
 
 
