@@ -38,6 +38,7 @@ CHECKED = {
     "pipeline/crawl/ledger.py": "its files, by `file_in`",
     "pipeline/images/jpeg.py": "a picture by `image_path`",
     "schemas/manifest.py": "reads what `file_in` returns",
+    "schemas/dataset.py": "a picture by `picture_file`",
 }
 """Modules that open or remove paths that `schemas/inside.py` gave them. They join none themselves."""
 
