@@ -12,7 +12,7 @@ from m3h.model.networks.attention import MultiHeadAttention
 from m3h.model.networks.encoder import Bank
 from m3h.model.runs.run import Run
 from m3h.model.study.overlay import grid_side
-from m3h.model.systems import bank_names
+from m3h.model.systems import TEXT_ENCODER, bank_names
 
 
 @torch.inference_mode()
@@ -37,13 +37,16 @@ def attention_weights(run: Run, encoded: Encoded) -> Mapping[str, np.ndarray]:
 
 
 def memory_names(run: Run, encoded: Encoded) -> dict[str, list[str]]:
-    """Bank -> a name for each position of its memory: words, labels, grid cells or objects.
+    """Bank -> a name for each position of its memory: words, pieces of words, labels, grid cells or objects.
 
     encoded: the only post.
     """
     names = {"text": encoded.sources[0]}
     for name, bank in bank_names(run.metadata.inputs, run.metadata.kinds).items():
-        if bank in encoded.cells:
+        if name == TEXT_ENCODER:
+            states_blc, _ = encoded.posts_batch(np.array([0])).pictures[bank]
+            names[bank] = [f"piece {i + 1}" for i in range(states_blc.shape[1])]
+        elif bank in encoded.cells:
             names[bank] = _cell_names(encoded.cells[bank])
         else:
             names[bank] = encoded.posts.labels_of(name)[0] or [""]

@@ -26,7 +26,7 @@ from m3h.model.study.decoding_steps import PhraseSteps, phrase_steps
 from m3h.model.study.figures import heatmap
 from m3h.model.study.overlay import WHOLE, covered, open_picture, overlay, overlay_boxes
 from m3h.model.study.pages import shaded, write_page
-from m3h.model.systems import bank_names, feature_name
+from m3h.model.systems import TEXT_ENCODER, bank_names, feature_name
 from m3h.model.text.stemming import stem_phrase
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import ImageFault, UsageError
@@ -168,7 +168,7 @@ def _memories(run: Run, encoded: Encoded, dataset: Dataset, image: str) -> dict[
     """Bank -> what its positions are."""
     memories = {bank: Memory(names) for bank, names in memory_names(run, encoded).items()}
     for name, bank in bank_names(run.metadata.inputs, run.metadata.kinds).items():
-        if bank not in encoded.cells:
+        if bank not in encoded.cells or name == TEXT_ENCODER:
             continue
         side, names = is_grid(encoded.cells[bank]), memories[bank].names
         feature = feature_name(name)

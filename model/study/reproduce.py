@@ -9,14 +9,14 @@ from typing import Any
 import torch
 
 from m3h.model.config import Config, resolve_config
-from m3h.model.data.inputs import ALT, modalities_of
+from m3h.model.data.inputs import modalities_of
 from m3h.model.networks.factory import PAPER_SIZES, Sizes, build_model
 from m3h.model.runs.evaluate import load_or_predict
 from m3h.model.runs.experiment import readable_inputs, train_all
 from m3h.model.scoring.definitions import DEFINITION
 from m3h.model.scoring.subsets import subset_scores
 from m3h.model.study.published import SCORES, TABLE_1, Row
-from m3h.model.systems import INPUTS, get_system
+from m3h.model.systems import INPUTS, TEXT_ENCODER, get_system
 from m3h.model.text.stemming import is_present, stem, stem_phrase
 from m3h.model.training.trainer import Progress
 from m3h.schemas.dataset import Dataset
@@ -58,8 +58,8 @@ def untrainable_reason(config: Config, dataset: Dataset) -> str | None:
 
 def _sizes(inputs: Sequence[str], dataset: Dataset) -> Sizes:
     """The paper's sizes, and any for further features of the dataset."""
-    kinds = modalities_of(dataset, (name for name in inputs if name not in INPUTS and name != ALT))
-    vision = {name: 1 for name, kind in kinds.items() if kind == "vision"}
+    kinds = modalities_of(dataset, (name for name in inputs if name not in (*INPUTS, TEXT_ENCODER)))
+    vision = {name: 1 for name in inputs if name == TEXT_ENCODER or kinds.get(name) == "vision"}
     labels = {name: 2 for name, kind in kinds.items() if kind == "attributes"}
     return replace(
         PAPER_SIZES, channels={**PAPER_SIZES.channels, **vision}, attributes={**PAPER_SIZES.attributes, **labels}
