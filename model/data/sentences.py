@@ -91,7 +91,10 @@ class SentenceEncoder:
 
     def attach(self, posts: Posts) -> Posts:
         """The posts with the states of their tokens."""
-        return replace(posts, sentences=self.states([" ".join(tokens) for tokens in posts.tokens]))
+        rows = [
+            row if earlier >= 0 else -1 for row, earlier in enumerate(posts.sentence)
+        ]  # these may be a part of more
+        return replace(posts, sentence=rows, sentences=self.states([" ".join(tokens) for tokens in posts.tokens]))
 
     def states(self, texts: Sequence[str]) -> Pieces:
         """The states of texts, from the cache where it has them."""

@@ -143,3 +143,13 @@ def test_what_is_no_encoder_or_another_one_is_one_line(dataset: Dataset, network
             open_run(network.folder)
     finally:
         publish_json(network.folder / "run.json", stored)
+
+
+def test_a_part_of_posts_has_the_states_of_its_own(dataset: Dataset, network: Run) -> None:
+    posts = network.reader(dataset).split("train")
+    encoder = network.text_encoder
+    assert encoder is not None
+    rows = np.array([0])
+    whole, part = encoder.attach(posts), encoder.attach(posts[5:6])
+    expected = whole.cells["text_encoder"].of(whole.numbers("text_encoder")[5:6])
+    torch.testing.assert_close(part.cells["text_encoder"].of(part.numbers("text_encoder")[rows]), expected)
