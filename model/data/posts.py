@@ -1,7 +1,7 @@
 """Posts of a dataset in source order, and the vocabularies of the training posts."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -64,21 +64,6 @@ class Posts:
     def labels_of(self, name: str) -> list[list[str]]:
         """The labels of each post, best first, by `attributes` or a further feature."""
         return self.attributes if name == "attributes" else self._of_pictures(self.pictures.labels.get(name))
-
-    def without(self, names: Collection[str]) -> "Posts":
-        """The same posts as if these inputs, by their names in a run, had nothing in any post."""
-        none: list[list[str]] = [[]] * len(self)
-        kept = {
-            part.name: {name: of for name, of in getattr(self.pictures, part.name).items() if name not in names}
-            for part in fields(Pictures)
-        }
-        return replace(
-            self,
-            ocr=none if "ocr" in names else self.ocr,
-            alt=none if ALT in names else self.alt,
-            attributes=none if "attributes" in names else self.attributes,
-            pictures=Pictures(**kept),
-        )
 
     def _of_pictures(self, rows: Sequence[list[str]] | None) -> list[list[str]]:
         return [rows[image] if rows is not None and image >= 0 else [] for image in self.image]
