@@ -12,9 +12,9 @@ from PIL import Image
 from m3h.pipeline.checks.table1 import statistics
 from m3h.pipeline.report.folder import Report, report
 from m3h.pipeline.report.gallery import HAS
-from m3h.pipeline.report.pictures import Pictures
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
+from m3h.schemas.page.pictures import Pictures
 from tests.pipeline.report.shown import DROPPED_SHOWN, HOSTILE, NUMBER, RANDOM, SHOWN_PICTURES, make
 
 
