@@ -10,7 +10,7 @@ import torch
 from m3h.model.config import Config, changed_search
 from m3h.model.data.altered import alter
 from m3h.model.data.posts import Posts
-from m3h.model.decoding.attribution import Keyphrase, attributed
+from m3h.model.decoding.attribution import attributed
 from m3h.model.decoding.predict import RankedPhrase, predict
 from m3h.model.runs.run import Run, is_finished, load_run
 from m3h.model.runs.unseen import unseen_records
@@ -161,36 +161,32 @@ def open_run(folder: Path, sets: Sequence[str] = ()) -> Run:
 
 
 def predict_split(run: Run, name: str, posts: Posts) -> list[Record]:
-    """Predict these posts, say where each phrase comes from, and store that in the run folder.
+    """Predict these posts and store the predictions in the run folder.
 
     Args:
         run: a trained run.
         name: of the file, such as `test`.
         posts: of the split.
     """
-    encoded = run.encode(posts)
-    ranked = predict(run.model, encoded, run.vocabularies, config=run.config)
-    return _store(run, name, posts, attributed(run.model, encoded, run.vocabularies, config=run.config, ranked=ranked))
-
-
-def with_attributions(run: Run, name: str, posts: Posts, records: Sequence[Record]) -> list[Record]:
-    """The predictions of an older run, which does not say where they come from, with that. They are stored.
-
-    Args:
-        run: the run.
-        name: of the split.
-        posts: of the split.
-        records: its predictions of these posts.
-    """
-    ranked = [[RankedPhrase(one.phrase, one.score or 0.0) for one in record.predictions] for record in records]
-    encoded = run.encode(posts)
-    return _store(run, name, posts, attributed(run.model, encoded, run.vocabularies, config=run.config, ranked=ranked))
-
-
-def _store(run: Run, name: str, posts: Posts, ranked: Sequence[Sequence[Keyphrase]]) -> list[Record]:
-    records = make_records(posts, ranked)
+    records = predict_records(run, posts)
     write_records(predictions_file(run.folder, name), records)
     return records
+
+
+def predict_records(run: Run, posts: Posts, known: Sequence[Record] | None = None) -> list[Record]:
+    """Predictions of these posts that say where each phrase comes from.
+
+    Args:
+        run: a trained run.
+        posts: of one split.
+        known: its predictions of these posts, to which only that is added; None predicts.
+    """
+    encoded = run.encode(posts)
+    ranked: Sequence[Sequence[RankedPhrase]] = [
+        [RankedPhrase(one.phrase, one.score or 0.0) for one in record.predictions] for record in known or ()
+    ] or predict(run.model, encoded, run.vocabularies, config=run.config)
+    found = attributed(run.model, encoded, run.vocabularies, config=run.config, ranked=ranked)
+    return make_records(posts, found)
 
 
 def predictions_file(folder: Path, split: str) -> Path:

@@ -74,7 +74,7 @@ def _write_page(
         **{"features": figures.features(), "speeds": figures.speeds(), "sizes": sizes},
         **{"clusters": together, "leaks": leaks(list(posts))},
     }
-    write_page(place, __package__, drawn, values)
+    write_page(place, __package__, drawn, values=values)
 
 
 def _drawn(figures: Figures, pictures: Pictures) -> dict[str, Any]:

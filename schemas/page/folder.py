@@ -42,7 +42,14 @@ def clear_records(place: Path) -> None:
         path.unlink()
 
 
-def write_page(place: Path, package: str, charts: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+def write_page(
+    place: Path,
+    package: str,
+    charts: Mapping[str, Any],
+    *,
+    values: Mapping[str, Any],
+    about: Mapping[str, Any] | None = None,
+) -> None:
     """Write the page, its style, its code, its charts and the library that draws them.
 
     Args:
@@ -50,6 +57,7 @@ def write_page(place: Path, package: str, charts: Mapping[str, Any], values: Map
         package: Has the page's own `report.html.jinja` and `report.js` among its assets.
         charts: Vega-Lite by the name that the page gives it.
         values: What the page is filled with, besides the charts.
+        about: What the page's own code finds in `m3hAbout`.
     """
     import jinja2
 
@@ -60,7 +68,7 @@ def write_page(place: Path, package: str, charts: Mapping[str, Any], values: Map
     text = pages.get_template("report.html.jinja").render(charts=charts, **values)
     publish_bytes(place / STYLE, (shared / "page.css").read_bytes())
     publish_bytes(place / CODE, (shared / "page.js").read_bytes() + (own / "report.js").read_bytes())
-    publish_bytes(place / CHARTS, script("const m3hCharts=", charts, ""))
+    publish_bytes(place / CHARTS, script("const m3hCharts=", charts, "") + script("const m3hAbout=", about or {}, ""))
     publish_text(place / LIBRARY, library())
     publish_text(place / PAGE, text)
 
