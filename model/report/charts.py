@@ -17,14 +17,16 @@ def charts(found: Mapping[str, Rows], labels: Sequence[str]) -> dict[str, dict[s
     colours = [COLOURS[i % len(COLOURS)] for i in range(len(labels))]
     legend = alt.Legend(orient="top", title=None, columns=1, labelLimit=320) if len(labels) > 1 else None
     colour = alt.Color("group", type="nominal", scale=alt.Scale(domain=list(labels), range=colours), legend=legend)
+    lost = [row for row in found["robustness"] if row["way"] == "without" and row["lost"] is not None]
+    rows = {**found, "robustness": lost}
     drawn = {
         "loss": _lines(alt, found["loss"], "loss", colour),
         "selection": _lines(alt, found["selection"], "f1", colour),
         "frequency": _groups(alt, found["frequency"], "training posts with the rarest keyphrase", colour, labels),
         "length": _groups(alt, found["length"], "tokens of the text", colour, labels),
-        "robustness": _lost(alt, found["robustness"], colour, labels),
+        "robustness": _lost(alt, lost, colour, labels),
     }
-    return {name: as_wide_as_its_place(alt, chart) for name, chart in drawn.items() if found[name]}
+    return {name: as_wide_as_its_place(alt, chart) for name, chart in drawn.items() if rows[name]}
 
 
 def _lines(alt: Any, rows: Rows, number: str, colour: Any) -> Any:
@@ -66,10 +68,9 @@ def _groups(alt: Any, rows: Rows, title: str, colour: Any, labels: Sequence[str]
 
 def _lost(alt: Any, rows: Rows, colour: Any, labels: Sequence[str]) -> Any:
     """The share of F1@1 that is lost where an input is taken away."""
-    without = [row for row in rows if row["way"] == "without" and row["lost"] is not None]
-    inputs = len({row["input"] for row in without})
+    inputs = len({row["input"] for row in rows})
     return (
-        chart_of(alt, without)
+        chart_of(alt, rows)
         .mark_bar()
         .encode(
             x=alt.X("lost", type="quantitative", title="share of F1@1 that is lost without it",

@@ -18,6 +18,8 @@ from m3h.schemas.errors import UsageError
 from m3h.schemas.files import parsed_json, read_json, validating
 
 logger = logging.getLogger(__name__)
+_FOLLOWING = ("inputs", "features")
+"""Parts of an identity that mostly follow from its settings."""
 
 
 @dataclass(frozen=True)
@@ -124,16 +126,16 @@ def grouped(runs: Sequence[FinishedRun]) -> list[Group]:
     for run in runs:
         members.setdefault(str(run.identity), []).append(run)
     identities = [found[0].identity for found in members.values()]
-    names = [name for name in identities[0] if len({str(identity[name]) for identity in identities}) > 1]
-    labels = [_label(identity, names) for identity in identities]
+    labels = [_label(identity, identities) for identity in identities]
     return [Group(label, found) for label, found in zip(labels, members.values(), strict=True)]
 
 
-def _label(identity: dict[str, Any], names: Sequence[str]) -> str:
-    """The system, and the fields that differ among the groups."""
-    shown = [name for name in names if name not in ("system", "features")] or [n for n in names if n == "features"]
-    fields = [f"{name}={_value(identity[name])}" for name in shown]
-    return " ".join([str(identity["system"]), *fields])
+def _label(identity: dict[str, Any], identities: Sequence[dict[str, Any]]) -> str:
+    """The system, and the fields in which groups of the same system differ."""
+    same = [other for other in identities if other["system"] == identity["system"]]
+    names = [name for name in identity if len({str(other[name]) for other in same}) > 1]
+    settings = [name for name in names if name not in _FOLLOWING] or names
+    return " ".join([str(identity["system"]), *(f"{name}={_value(identity[name])}" for name in settings)])
 
 
 def _value(value: object) -> str:
