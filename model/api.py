@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from m3h.model.data.posts import Posts
-from m3h.model.decoding.attribution import Keyphrase, attributed
+from m3h.model.decoding.attribution import Keyphrase as Keyphrase  # what `predict` gives, by this name too
+from m3h.model.decoding.attribution import attributed
 from m3h.model.decoding.predict import predict
 from m3h.model.runs.evaluate import open_run
 from m3h.model.runs.run import Run

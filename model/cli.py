@@ -92,4 +92,4 @@ def systems(
 SHARED = {"report": looking.is_of_runs, "why": looking.is_of_a_prediction}
 """Commands that a program for datasets has too -> whether a command line is for this one."""
 
-PROGRAM = Program("Model commands", app, main, EXTRA, SHARED)
+PROGRAM = Program("Model commands", app, main, EXTRA, shared=SHARED)

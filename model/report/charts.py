@@ -35,7 +35,7 @@ def _lines(alt: Any, rows: Rows, number: str, colour: Any) -> Any:
     title = "loss (Eq. 12)" if is_loss else "F1@1 of the selection posts"
     encoded = {
         "x": alt.X("epoch", type="quantitative", title="epoch", axis=alt.Axis(tickMinStep=1)),
-        "y": alt.Y(number, type="quantitative", title=title, scale=alt.Scale(zero=not is_loss)),
+        "y": alt.Y(number, type="quantitative", title=title, axis=alt.Axis(format="" if is_loss else "%")),
         "color": colour,
         "detail": alt.Detail("run", type="nominal"),
         "tooltip": [alt.Tooltip("run", type="nominal"), alt.Tooltip("epoch", type="quantitative"),
@@ -57,7 +57,7 @@ def _groups(alt: Any, rows: Rows, title: str, colour: Any, labels: Sequence[str]
         .encode(
             x=alt.X("subset", type="nominal", sort=None, title=title, axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset("group", type="nominal", sort=list(labels)),
-            y=alt.Y("mean", type="quantitative", title="F1@1"),
+            y=alt.Y("mean", type="quantitative", title="F1@1", axis=alt.Axis(format="%")),
             color=colour,
             tooltip=[alt.Tooltip("group", type="nominal"), alt.Tooltip("posts", type="quantitative"),
                      *(alt.Tooltip(name, type="quantitative", format=".4f") for name in ("mean", "sd"))],

@@ -120,7 +120,11 @@ def _write(
     first = groups[0].runs[0]
     lineages = [run_lineage(run, lineage.data) for group in groups for run in group.runs]
     values: dict[str, Any] = {
-        **{"name": first.folder.resolve().name, "split": wanted.split, "definition": wanted.definition},
+        **{
+            "name": first.folder.resolve().name if len(lineages) == 1 else f"{len(lineages)} runs",
+            "split": wanted.split,
+            "definition": wanted.definition,
+        },
         **{"posts": len(first.records), "labels": labels, "runs": figures.described(groups)},
         **{"columns": list(figures.SCORES.items()), "subsets": subsets, "robustness": robustness},
         **{"scores": figures.score_table(groups, unseen, wanted.definition)},
