@@ -23,7 +23,7 @@ OF_PAGES = {"altair", "jinja2", "vl_convert", "PIL"}
 """What makes the pages of reports, imported only where it is used."""
 WHEN_USED = OF_PAGES | {"matplotlib", "scipy"}
 """What the trainer imports only where it is used: for figures, for reports, and to compare two runs."""
-NEVER_IN_THE_TRAINER = WHEN_USED | {
+NEVER_IN_THE_TRAINER = WHEN_USED - {"jinja2"} | {  # which torch brings along
     *("apache_beam", "torchvision", "pytesseract", "ekphrasis", "wordsegment", "py3langid"),
     *("detectron2", "zstandard", "psutil"),
 }

@@ -104,14 +104,18 @@ def _records(group: Group) -> list[Sequence[Record]]:
     return [run.records for run in group.runs]
 
 
-def robustness(groups: Sequence[Group]) -> list[Row]:
+def robustness(groups: Sequence[Group], definition: str) -> list[Row]:
     """What each input carries: rows of group, input and way, with the mean F1@1 over the runs that were scored so.
 
     `lost` is the share of the plain F1@1 that is lost, None where that is 0; `p` is the largest of these runs.
+
+    Args:
+        groups: of runs.
+        definition: of the scores; those by another one are left out.
     """
     rows = []
     for group in groups:
-        found = [of for run in group.runs if (of := run.robustness)]
+        found = [of for run in group.runs if (of := run.robustness) and of["definition"] == definition]
         ways = [(row["input"], row["way"]) for row in found[0]["rows"]] if found else []
         for i, (name, way) in enumerate(ways):
             plain, changed = (statistics.fmean(values) for values in _plain_and_changed(found, i))

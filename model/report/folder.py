@@ -115,7 +115,7 @@ def _write(
 ) -> None:
     """Write the page."""
     labels = [group.label for group in groups]
-    subsets, robustness = figures.subsets(groups, wanted.definition), figures.robustness(groups)
+    subsets, robustness = figures.subsets(groups, wanted.definition), figures.robustness(groups, wanted.definition)
     drawn = charts({**figures.curves(groups), **subsets, "robustness": robustness}, labels)
     first = groups[0].runs[0]
     lineages = [run_lineage(run, lineage.data) for group in groups for run in group.runs]

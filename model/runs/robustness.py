@@ -3,6 +3,7 @@
 robustness-SPLIT.json in the run folder keeps the scores; a report shows them.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from m3h.model.scoring.significance import paired_difference
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.files import publish_json, read_json, validating
 
+logger = logging.getLogger(__name__)
 PICTURE = "all of the picture"
 """Everything that a run reads but the text, as one input."""
 SCORE = ("f1", 1)
@@ -58,6 +60,7 @@ def _altered(run: Run, posts: Posts) -> Iterator[tuple[str, str, list[Record]]]:
         inputs[PICTURE] = of_picture
     for name, altered in inputs.items():
         for way in WAYS:
+            logger.info(f"{run.folder}: {name}, {way}")
             yield name, way, predict_altered(run, posts, {way: altered})
 
 

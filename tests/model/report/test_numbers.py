@@ -99,12 +99,15 @@ def test_what_an_input_carries_is_the_share_of_the_score_that_is_lost(tmp_path: 
     runs = [run(tmp_path / name, RIGHT) for name in "abc"]
     for one, changed, p in ((runs[0], 0.3, 0.01), (runs[1], 0.5, 0.04)):  # the third was not scored so
         rows = [{"input": "ocr", "way": "without", "all": {"f1@1": changed}, "p": p}]
-        (one.folder / "robustness-test.json").write_text(json.dumps({"all": {"f1@1": 0.8}, "rows": rows}))
-    assert figures.robustness([Group("full", runs)]) == [
+        (one.folder / "robustness-test.json").write_text(
+            json.dumps({"definition": "cmkp", "all": {"f1@1": 0.8}, "rows": rows})
+        )
+    assert figures.robustness([Group("full", runs)], "cmkp") == [
         {"group": "full", "runs": 2, "input": "ocr", "way": "without", "plain": 0.8, "f1": 0.4,
          "lost": pytest.approx(0.5), "p": 0.04}
     ]  # fmt: skip
-    assert figures.robustness([Group("none", runs[2:])]) == []
+    assert figures.robustness([Group("none", runs[2:])], "cmkp") == []
+    assert figures.robustness([Group("full", runs)], "per-post") == []
 
 
 def test_a_prediction_is_judged_by_stems(tmp_path: Path) -> None:
