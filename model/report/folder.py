@@ -9,11 +9,10 @@ from typing import Any
 from m3h.model.report import figures
 from m3h.model.report.charts import charts
 from m3h.model.report.gallery import POST_BITS, RUN_BITS, write_posts, write_run
-from m3h.model.report.groups import FinishedRun, Group, grouped, read_run
+from m3h.model.report.groups import FinishedRun, Group, dataset_of, grouped, read_run
 from m3h.model.report.lineage import Lineage, run_lineage
 from m3h.model.runs.unseen import unseen_posts
 from m3h.model.scoring.significance import scipy_stats
-from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import M3hError, UsageError
 from m3h.schemas.page.charts import altair
 from m3h.schemas.page.folder import DATA, PAGE, THUMBNAILS, clear_records, prepare, size_of, write_page
@@ -63,13 +62,12 @@ def report(folders: Sequence[Path], out: Path | None, wanted: Wanted) -> RunRepo
     if not folders:
         raise UsageError("report: name finished runs, or give --dataset DIR for the report of a dataset.")
     altair()
+    data, first = dataset_of(folders[0], wanted.dataset), folders[0].resolve()
+    place = prepare(out or first.with_name(f"{first.name}-report"), data.folder)
     runs = [read_run(folder, wanted.dataset, wanted.split) for folder in folders]
     groups = grouped(runs)
     if len(groups) > 1:
         scipy_stats()
-    data = Dataset(wanted.dataset or runs[0].metadata.dataset)
-    first = folders[0].resolve()
-    place = prepare(out or first.with_name(f"{first.name}-report"), data.folder)
     lineage, pictures = Lineage(data), Pictures.of(data, class_names(wanted.names))
     unseen = [_unseen(group.runs[0], wanted.dataset) for group in groups]
     images = _images(runs[0], lineage)
@@ -119,12 +117,9 @@ def _write(
     drawn = charts({**figures.curves(groups), **subsets, "robustness": robustness}, labels)
     first = groups[0].runs[0]
     lineages = [run_lineage(run, lineage.data) for group in groups for run in group.runs]
+    name = first.folder.resolve().name if len(lineages) == 1 else f"{len(lineages)} runs"
     values: dict[str, Any] = {
-        **{
-            "name": first.folder.resolve().name if len(lineages) == 1 else f"{len(lineages)} runs",
-            "split": wanted.split,
-            "definition": wanted.definition,
-        },
+        **{"name": name, "split": wanted.split, "definition": wanted.definition},
         **{"posts": len(first.records), "labels": labels, "runs": figures.described(groups)},
         **{"columns": list(figures.SCORES.items()), "subsets": subsets, "robustness": robustness},
         **{"scores": figures.score_table(groups, unseen, wanted.definition)},

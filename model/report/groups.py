@@ -73,6 +73,20 @@ class Group:
     runs: Sequence[FinishedRun]
 
 
+def dataset_of(folder: Path, dataset_folder: Path | None) -> Dataset:
+    """The dataset whose posts a run is asked about.
+
+    Raises UsageError: there is no finished run, or no such dataset. Raises IntegrityError: a file is damaged.
+
+    Args:
+        folder: the run.
+        dataset_folder: where the posts are; None for the dataset that the run was trained on.
+    """
+    if not is_finished(folder):
+        raise UsageError(f"{folder}: no finished run. Train one with `m3h train --out {folder}`.")
+    return Dataset(dataset_folder or read_description(folder)[1].dataset)
+
+
 def read_run(folder: Path, dataset_folder: Path | None, split: str) -> FinishedRun:
     """A finished run with its predictions, which say where each phrase comes from. New predictions are stored.
 
@@ -83,10 +97,8 @@ def read_run(folder: Path, dataset_folder: Path | None, split: str) -> FinishedR
         dataset_folder: where the posts are; None for the dataset that the run was trained on.
         split: train, valid, test or all.
     """
-    if not is_finished(folder):
-        raise UsageError(f"{folder}: no finished run. Train one with `m3h train --out {folder}`.")
+    dataset = dataset_of(folder, dataset_folder)
     config, metadata = read_description(folder)
-    dataset = Dataset(dataset_folder or metadata.dataset)
     is_own = dataset_folder is None or manifest_sha256(dataset) == metadata.manifest
     stored = predictions_file(folder, split)
     records = read_records(stored) if is_own and stored.is_file() else []

@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from m3h.model.report.groups import FinishedRun, read_run
-from m3h.model.runs.run import is_finished, manifest_sha256, read_description
+from m3h.model.report.groups import FinishedRun, dataset_of, read_run
+from m3h.model.runs.run import manifest_sha256
 from m3h.model.scoring.predictions import Record
 from m3h.model.text.stemming import is_present, stem, stem_phrase
 from m3h.schemas.dataset import Dataset
@@ -115,7 +115,7 @@ def prediction_lineage(folder: Path, post_id: str, split: str | None, dataset_fo
         split: the post's; None for the one that the dataset has it in.
         dataset_folder: where the post is; None for the dataset that the run was trained on.
     """
-    lineage = Lineage(_dataset(folder, dataset_folder))
+    lineage = Lineage(dataset_of(folder, dataset_folder))
     post = lineage.posts.get(post_id)
     if post is None:
         raise UsageError(
@@ -132,9 +132,3 @@ def prediction_lineage(folder: Path, post_id: str, split: str | None, dataset_fo
         **{"run": run_lineage(run, lineage.data), "record": lineage.record(post)},
         **{"picture": lineage.picture(post), "features": features},
     }
-
-
-def _dataset(folder: Path, dataset_folder: Path | None) -> Dataset:
-    if not is_finished(folder):
-        raise UsageError(f"{folder}: no finished run. Train one with `m3h train --out {folder}`.")
-    return Dataset(dataset_folder or read_description(folder)[1].dataset)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from m3h.model.config import Config
+from m3h.model.data.posts import ALL
 from m3h.model.runs.run import RunMetadata, manifest_sha256, read_description
 from m3h.model.scoring.predictions import Record
 from m3h.schemas.dataset import Dataset
@@ -50,8 +51,8 @@ def unseen_posts(config: Config, metadata: RunMetadata, dataset_folder: Path | N
     posts = Dataset(dataset_folder or metadata.dataset)
     is_own = dataset_folder is None or manifest_sha256(posts) == metadata.manifest
     training = posts if is_own else Dataset(metadata.dataset)
-    rows = training.posts.to_pylist() if config.train_split == "all" else training.split(config.train_split).to_pylist()
-    seen = {trait for row in rows for trait in _traits(row, is_own)}
+    learned = training.posts if config.train_split == ALL else training.split(config.train_split)
+    seen = {trait for row in learned.select(_COLUMNS).to_pylist() for trait in _traits(row, is_own)}
     return {row["post_id"] for row in posts.posts.select(_COLUMNS).to_pylist() if seen.isdisjoint(_traits(row, is_own))}
 
 
