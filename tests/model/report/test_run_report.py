@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,15 @@ def test_wrong_use_is_one_line(
     error = capsys.readouterr().err
     assert says in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("library", ["altair", "vl_convert", "jinja2", "PIL"])
+def test_without_what_makes_pages_it_is_one_line(
+    reported: Reported, library: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    assert main(["report", str(reported.runs[0])]) == 2
+    assert capsys.readouterr().err == f"error: a report needs {library}: pip install 'm3h[report]'.\n"
 
 
 def test_an_older_run_learns_where_its_phrases_come_from(reported: Reported, tmp_path: Path) -> None:

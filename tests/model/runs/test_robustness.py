@@ -9,8 +9,8 @@ import pytest
 
 from m3h.model.cli import main
 from m3h.model.config import Config
-from m3h.model.runs.evaluate import predictions_file
-from m3h.model.runs.experiment import train_run
+from m3h.model.runs.evaluate import open_run, predictions_file
+from m3h.model.runs.experiment import prepare_folder, train_run
 from m3h.model.runs.run import RunMetadata
 from m3h.model.runs.unseen import unseen_posts
 from m3h.model.scoring.predictions import read_records
@@ -99,6 +99,13 @@ def test_robustness_scores_each_input_in_each_way_and_keeps_it(run: Path, capsys
         assert json.loads(capsys.readouterr().out)["all"] == of[name, "without"]
     assert main(["evaluate", str(run), "--without", "ocr", "vision", "attributes", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["all"] == of["all of the picture", "without"]
+
+
+def test_what_was_kept_of_a_run_goes_when_it_is_trained_anew(run: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(run, tmp_path / "run")
+    (folder / "robustness-test.json").write_text("{}")
+    prepare_folder(open_run(folder), overwrite=True)
+    assert sorted(path.name for path in folder.glob("*s-*.json")) == []
 
 
 def test_texts_of_a_prediction_are_those_of_the_post_also_where_the_run_saw_others(
