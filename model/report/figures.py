@@ -115,19 +115,17 @@ def robustness(groups: Sequence[Group], definition: str) -> list[Row]:
     """
     rows = []
     for group in groups:
-        found = [of for run in group.runs if (of := run.robustness) and of["definition"] == definition]
-        ways = [(row["input"], row["way"]) for row in found[0]["rows"]] if found else []
-        for i, (name, way) in enumerate(ways):
-            plain, changed = (statistics.fmean(values) for values in _plain_and_changed(found, i))
-            ps = [of["rows"][i]["p"] for of in found]
+        every = [run.robustness for run in group.runs]
+        found = [of for of in every if of and of.definition == definition]
+        for key in found[0].altered if found else ():
+            having = [of for of in found if key in of.altered]
+            plain = statistics.fmean(of.plain for of in having)
+            changed = statistics.fmean(of.altered[key][0] for of in having)
+            ps = [p for of in having if (p := of.altered[key][1]) is not None]
+            about = {"group": group.label, "runs": len(having), "input": key[0], "way": key[1], "plain": plain}
             lost = (plain - changed) / plain if plain else None
-            about = {"group": group.label, "runs": len(found), "input": name, "way": way, "plain": plain}
-            rows.append({**about, "f1": changed, "lost": lost, "p": None if None in ps else max(ps)})
+            rows.append({**about, "f1": changed, "lost": lost, "p": max(ps) if len(ps) == len(having) else None})
     return rows
-
-
-def _plain_and_changed(found: Sequence[Row], i: int) -> tuple[list[float], list[float]]:
-    return [of["all"]["f1@1"] for of in found], [of["rows"][i]["all"]["f1@1"] for of in found]
 
 
 def described(groups: Sequence[Group]) -> list[Row]:

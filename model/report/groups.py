@@ -9,7 +9,7 @@ from typing import Any
 
 from m3h.model.config import Config
 from m3h.model.runs.evaluate import open_run, predict_records, predictions_file, read_frequencies
-from m3h.model.runs.robustness import read_robustness
+from m3h.model.runs.robustness import Robustness, read_robustness
 from m3h.model.runs.run import SCORES, RunMetadata, is_finished, manifest_sha256, read_description
 from m3h.model.scoring.predictions import Record, read_records, write_records
 from m3h.model.training.state import Epoch
@@ -54,7 +54,7 @@ class FinishedRun:
         return read_frequencies(self.folder)
 
     @cached_property
-    def robustness(self) -> dict[str, Any] | None:
+    def robustness(self) -> Robustness | None:
         """What `evaluate --robustness` kept of the split; None where it never ran."""
         return read_robustness(self.folder, self.split)
 

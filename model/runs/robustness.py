@@ -4,7 +4,8 @@ robustness-SPLIT.json in the run folder keeps the scores; a report shows them.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,16 @@ def robustness_file(folder: Path, split: str) -> Path:
     return folder / f"robustness-{split}.json"
 
 
-def read_robustness(folder: Path, split: str) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class Robustness:
+    """What `robustness` stored of a run: F1@1 of the plain run, and of each input and way, with p."""
+
+    definition: str
+    plain: float
+    altered: Mapping[tuple[str, str], tuple[float, float | None]]
+
+
+def read_robustness(folder: Path, split: str) -> Robustness | None:
     """What `robustness` stored; None where it never ran.
 
     Raises:
@@ -84,5 +94,14 @@ def read_robustness(folder: Path, split: str) -> dict[str, Any] | None:
     if not robustness_file(folder, split).is_file():
         return None
     with validating(robustness_file(folder, split)) as path:
-        found: dict[str, Any] = read_json(path)
-        return found
+        found = read_json(path)
+        altered = {(str(row["input"]), str(row["way"])): (_f1(row), _number(row["p"])) for row in found["rows"]}
+        return Robustness(str(found["definition"]), _f1(found), altered)
+
+
+def _f1(scores: Mapping[str, Any]) -> float:
+    return float(scores["all"]["f1@1"])
+
+
+def _number(p: Any) -> float | None:
+    return None if p is None else float(p)

@@ -14,7 +14,7 @@ from m3h.model.report.lineage import judged
 from m3h.model.runs.run import RunMetadata
 from m3h.model.scoring.predictions import Prediction, Record
 from m3h.model.scoring.significance import compare, compare_seeds
-from m3h.schemas.errors import UsageError
+from m3h.schemas.errors import IntegrityError, UsageError
 from m3h.schemas.page.scripts import Names
 
 
@@ -108,6 +108,16 @@ def test_what_an_input_carries_is_the_share_of_the_score_that_is_lost(tmp_path: 
     ]  # fmt: skip
     assert figures.robustness([Group("none", runs[2:])], "cmkp") == []
     assert figures.robustness([Group("full", runs)], "per-post") == []
+
+
+def test_a_damaged_file_of_robustness_is_named(tmp_path: Path) -> None:
+    one = run(tmp_path / "a", RIGHT)
+    (one.folder / "robustness-test.json").write_text('{"definition": "cmkp", "all": {}, "rows": []}')
+    with pytest.raises(IntegrityError, match=r"robustness-test\.json: not what m3h writes"):
+        figures.robustness([Group("full", [one])], "cmkp")
+    (one.folder / "log.jsonl").write_text('{"run": {}}\n7\n')
+    with pytest.raises(IntegrityError, match=r"log\.jsonl: not what m3h writes"):
+        figures.curves([Group("full", [one])])
 
 
 def test_a_prediction_is_judged_by_stems(tmp_path: Path) -> None:
