@@ -48,7 +48,7 @@ FIGURES = ["jinja2>=3.1", "matplotlib>=3.8", "pillow>=12.1.1,<13"]
 
 SIGNIFICANCE = ["scipy>=1.11"]
 
-REPORT = ["altair>=6,<7", "jinja2>=3.1", "vl-convert-python>=1.9,<2"]
+REPORT = ["altair>=6,<7", "jinja2>=3.1", "pillow>=12.1.1,<13", "vl-convert-python>=1.9,<2"]
 
 ATTRIBUTES = ["textblob>=0.19"]
 
@@ -119,8 +119,9 @@ setup(
     package_dir={f"m3h.{folder}": folder for folder in FOLDERS},
     package_data={
         **{f"m3h.{folder}": ["py.typed"] for folder in FOLDERS},
+        "m3h.schemas": ["py.typed", "page/assets/*"],
+        "m3h.model": ["py.typed", "report/assets/*", "study/assets/*"],
         "m3h.pipeline": ["py.typed", "text/*.tsv", "extractors/detectron/*.yaml", "report/assets/*"],
-        "m3h.model": ["py.typed", "study/assets/*"],
         "m3h.sample": ["py.typed", "README.md", "*.yaml", "*.json", "*.jsonl", "*.jsonl.gz", "images/*.jpg"],
     },
     entry_points={

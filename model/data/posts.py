@@ -1,7 +1,7 @@
 """Posts of a dataset in source order, and the vocabularies of the training posts."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -79,22 +79,6 @@ class Posts:
     def numbers(self, name: str) -> np.ndarray:
         """The row of each post in the vectors of an input; -1 where it has none."""
         return np.array(self.sentence if name == TEXT_ENCODER else self.image, np.int64)
-
-    def without(self, names: Collection[str]) -> "Posts":
-        """The same posts as if these inputs, by their names in a run, had nothing in any post."""
-        none: list[list[str]] = [[]] * len(self)
-        kept = {
-            part.name: {name: of for name, of in getattr(self.pictures, part.name).items() if name not in names}
-            for part in fields(Pictures)
-        }
-        return replace(
-            self,
-            ocr=none if "ocr" in names else self.ocr,
-            alt=none if ALT in names else self.alt,
-            attributes=none if "attributes" in names else self.attributes,
-            pictures=Pictures(**kept),
-            sentence=[-1] * len(self) if TEXT_ENCODER in names else self.sentence,
-        )
 
     def _of_pictures(self, rows: Sequence[list[str]] | None) -> list[list[str]]:
         return [rows[image] if rows is not None and image >= 0 else [] for image in self.image]

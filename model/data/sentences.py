@@ -39,16 +39,16 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Pieces(Cells):
-    """The states of posts, one after the other. features: (s, c) float16. rows: the states of each post.
+    """The states of posts, one after the other. features: (s, c) float16. pieces: the states of each post.
 
     Posts are rows here as pictures are elsewhere.
     """
 
-    rows: Ragged = field(default_factory=lambda: Ragged.from_rows([]))
+    pieces: Ragged = field(default_factory=lambda: Ragged.from_rows([]))
 
     def of(self, picture_b: np.ndarray, device: str | torch.device = "cpu") -> Masked:
         """(B, L, c) and (B, L): the states of these posts. The post -1 has none."""
-        index_bl, mask_bl = self.rows.padded(np.maximum(picture_b, 0))
+        index_bl, mask_bl = self.pieces.padded(np.maximum(picture_b, 0))
         mask_bl = mask_bl & (picture_b >= 0)[:, None]
         return Masked(self.features[torch.from_numpy(index_bl)].to(device), torch.from_numpy(mask_bl).to(device))
 
@@ -110,7 +110,7 @@ class SentenceEncoder:
             file.parent.mkdir(parents=True, exist_ok=True)
             save_tensors(file, tensors)
         offsets = tensors["offsets"].numpy()
-        return Pieces(tensors["states"], rows=Ragged(np.arange(offsets[-1]), offsets))
+        return Pieces(tensors["states"], pieces=Ragged(np.arange(offsets[-1]), offsets))
 
     def _encode(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """states: (s, c) float16. offsets: (n + 1,) where the pieces of each text begin."""

@@ -224,6 +224,8 @@ def prepare_folder(run: Run, overwrite: bool) -> None:
         if overwrite:
             (folder / "scores.json").unlink(missing_ok=True)
             shutil.rmtree(folder / "predictions", ignore_errors=True)
+            for scored in folder.glob("robustness-*.json"):
+                scored.unlink()
         elif checkpoints.exists:
             check_same_config(folder, run.config)
             _check_same_data(folder, run.metadata)

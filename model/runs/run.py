@@ -256,16 +256,25 @@ def drop_unread_ocr(posts: Posts, inputs: Collection[str]) -> Posts:
     return posts if "ocr" in inputs else replace(posts, ocr=[[]] * len(posts))
 
 
+def read_description(folder: Path) -> tuple[Config, RunMetadata]:
+    """config.json and run.json of a run.
+
+    Raises:
+        IntegrityError: one is missing or damaged. The message names it.
+    """
+    with validating(folder / "config.json") as path:
+        config = Config.model_validate(stored_config(path))
+    with validating(folder / "run.json") as path:
+        return config, _metadata(read_json(path))
+
+
 def load_run(folder: Path) -> Run:
     """A finished run.
 
     Raises:
         IntegrityError: a file is missing, damaged, or does not fit the others. The message names it.
     """
-    with validating(folder / "config.json") as path:
-        config = Config.model_validate(stored_config(path))
-    with validating(folder / "run.json") as path:
-        metadata = _metadata(read_json(path))
+    config, metadata = read_description(folder)
     vocabularies = Vocabularies.read(folder, [name for name in metadata.labels if name not in INPUTS])
     path = folder / "model.safetensors"
     try:

@@ -140,13 +140,13 @@ def test_words_of_one_s_own_follow_the_text_as_far_as_the_vocabulary_knows_them(
 
 def test_a_run_is_scored_as_if_an_input_were_missing(run: Run) -> None:
     def score(*without: str) -> float:
-        scores = evaluate_run(run.folder, None, "test", definition="cmkp", without=without)
+        scores = evaluate_run(run.folder, None, "test", definition="cmkp", ways={"without": without})
         return float(scores["all"]["f1@1"])
 
     assert score("vgg_grid", "objects") > 0.8
     assert score("colour") < 0.6
     with pytest.raises(
-        UsageError, match=r"no input of .* named 'ocr'\. Known: caption, colour, objects, scenes, vision"
+        UsageError, match=r"no input of .* named 'ocr'\. Known: caption, colour, objects, scenes, text, vision"
     ):
         score("ocr")
     assert len(list((run.folder / "predictions").iterdir())) == 2  # of valid and test, and none of these

@@ -11,6 +11,7 @@ from sentence_transformers import SentenceTransformer
 
 from m3h.model.api import load
 from m3h.model.config import Config
+from m3h.model.data.altered import alter
 from m3h.model.data.posts import Reader
 from m3h.model.data.sentences import SentenceEncoder, cache_folder
 from m3h.model.networks.attention import M3HAttention
@@ -89,7 +90,7 @@ def test_a_network_attends_to_the_states_and_learns_from_them(network: Run) -> N
     assert network.model.fusion.pairs == [("text_encoder", "text"), ("text", "text_encoder")]
     assert topic_of(network) == list(TEST)
     whole = evaluate_run(network.folder, None, "test", definition="cmkp")
-    without = evaluate_run(network.folder, None, "test", definition="cmkp", without=["text_encoder"])
+    without = evaluate_run(network.folder, None, "test", definition="cmkp", ways={"without": ["text_encoder"]})
     assert whole["all"]["f1@1"] == 1.0 > without["all"]["f1@1"]
 
 
@@ -105,7 +106,11 @@ def test_states_are_those_of_the_library_and_padding_is_masked(dataset: Dataset)
     torch.testing.assert_close(values_blc[2][mask_bl[2]].float(), wanted[1], atol=2e-3, rtol=2e-3)
     part = posts.at([3, 1])
     assert part.numbers("text_encoder").tolist() == [3, 1]
-    assert posts.without(["text_encoder"]).numbers("text_encoder").tolist() == [-1] * 4
+    assert alter(posts, {"without": ["text_encoder"]}).numbers("text_encoder").tolist() == [-1] * 4
+    assert sorted(alter(posts, {"shuffle": ["text_encoder"]}).numbers("text_encoder").tolist()) == [0, 1, 2, 3]
+    noise_blc, noise_mask_bl = alter(posts, {"noise": ["text_encoder"]}).cells["text_encoder"].of(np.array([1, -1, 3]))
+    assert torch.equal(noise_mask_bl, mask_bl)
+    assert not torch.equal(noise_blc, values_blc)
 
 
 def test_texts_are_encoded_once_and_a_damaged_cache_is_made_again(
