@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from m3h.model.commands.options import AsJson, RunFolder
+from m3h.model.commands.options import AsJson, DatasetSettings, LikeDataset, RunFolder
 from m3h.schemas.console import say
 from m3h.schemas.errors import UsageError
 
 if TYPE_CHECKING:
-    from m3h.model.api import Keyphrase
+    from m3h.model.api import Keyphrase, Predictor
     from m3h.model.data.posts import Posts
 
 
@@ -27,14 +27,18 @@ app = typer.Typer()
   m3h predict runs/full --dataset data/tw --out found.jsonl
   m3h predict runs/full --dataset data/tw --show 5
   m3h predict runs/full --text 'so excited to see these two tomorrow' --ocr 'kids choice awards'
+  m3h predict runs/full --text 'so excited to see these two tomorrow' --image photo.jpg
 
 Prints keyphrases, best first: one post a line in source order, phrases joined by `;`. With --scores, with --json and in
 a .jsonl file each phrase has its probability and its attribution: generated, text, alt or ocr (copied from there), or
 classifier.
 
-A --text is lower-cased and split into words by a small regular expression, and trailing hashtags are removed. The texts
-of a dataset are prepared by ekphrasis instead. A --text has no image; --ocr gives the words on it, --alt what its
-author says that it shows.
+A --text alone is lower-cased and split into words by a small regular expression, and trailing hashtags are removed;
+--ocr gives the words on its image, --alt what its author says that it shows.
+
+With --image, one for each --text, text and picture are read as the build of the run's dataset read its own, by the
+extractors that the run was trained on. This needs pip install 'm3h[pipeline]' and the dataset's folder; --like and
+--set say where it and its weights are now.
 """,
 )
 def predict(
@@ -47,6 +51,11 @@ def predict(
     text: Annotated[list[str] | None, typer.Option(help="A raw text; several are allowed.")] = None,
     ocr: Annotated[str, typer.Option(help="With one --text: the words on its image.")] = "",
     alt: Annotated[str, typer.Option(help="With one --text: what its image shows.")] = "",
+    image: Annotated[
+        list[Path] | None, typer.Option(help="The picture of a --text, a colour JPEG; one for each.")
+    ] = None,
+    like: LikeDataset = None,
+    set_: DatasetSettings = None,
     scores: Annotated[bool, typer.Option("--scores", help="Probability and attribution after each phrase.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -61,11 +70,15 @@ def predict(
         text: raw texts.
         ocr: words on the image of the only text.
         alt: what the image of the only text shows.
+        image: a picture for each text.
+        like: where the dataset of the run is now.
+        set_: settings over the configuration of this dataset.
         scores: print probability and attribution.
         as_json: print JSON.
 
     Raises:
-        UsageError: not exactly one of `dataset` and `text` is given, or there is no finished run.
+        UsageError: not exactly one of `dataset` and `text` is given, there is no finished run, or a picture cannot be
+            read as those of the run's dataset were.
     """
     from m3h.model.api import load
     from m3h.model.scoring.predictions import make_records, write_records
@@ -74,9 +87,11 @@ def predict(
 
     if (text is None) == (dataset is None):
         raise UsageError("predict: give either --dataset or --text.")
-    model = load(run)
+    if image and text is None:
+        raise UsageError("predict: an --image belongs to a --text.")
+    model = load(run, dataset=like, sets=set_ or ())
     if dataset is None:
-        posts = model.posts_of_texts(text or [], [ocr] if ocr else None, [alt] if alt else None)
+        posts = _posts_of_texts(model, text or [], ocr, alt=alt, images=image or ())
         for tokens in posts.tokens:
             logger.info(f"read as: {' '.join(tokens)}")
     else:
@@ -93,6 +108,16 @@ def predict(
     examples = "\n\n".join(_example(posts, phrases, i) for i in range(min(show, len(posts))))
     printed = f"wrote {len(lines):,} lines to {out}" if out else "\n".join(lines)
     say({"run": str(run), "posts": len(posts), **result}, as_json, examples if show else printed)
+
+
+def _posts_of_texts(model: "Predictor", texts: Sequence[str], ocr: str, *, alt: str, images: Sequence[Path]) -> "Posts":
+    """As `predict` reads them; with pictures by the pipeline."""
+    descriptions = [alt] if alt else None
+    if not images:
+        return model.posts_of_texts(texts, [ocr] if ocr else None, descriptions)
+    if ocr:
+        raise UsageError("predict: the words on an image are read from it; give either --ocr or --image.")
+    return model.posts_of_read(model.read(texts, images, descriptions))
 
 
 def _phrase_text(keyphrase: "Keyphrase", scores: bool) -> str:
