@@ -39,6 +39,7 @@ ROOMS: Mapping[str, Mapping[str, str]] = {
         "checks": "verify",
         "records": "why",
         "report": "folder",
+        "online": "reader",
         "commands": "build",
     },
     "model": {

@@ -77,7 +77,7 @@ ROOMS = {
     "pipeline": [
         *("rules", "progress", "runtime", "text", "readers", "cleaning", "images", "crawl", "extractors", "config"),
         *("engine", "dataset", "attributes", "export", "stages", "build", "versions", "checks", "records", "report"),
-        *("commands", "cli", "__main__"),
+        *("online", "commands", "cli", "__main__"),
     ],
     "model": [
         *("text", "ranking", "config", "systems", "data", "networks", "decoding", "scoring", "training", "runs"),

@@ -99,11 +99,11 @@ def _spec(path: Any) -> Mapping[str, Any]:
 
 
 def _needed(version: FeatureVersion) -> str:
-    """The files by their digests, and where they were: `weights sha256:ab…, which was /w/vgg.pth`."""
-    where = {name: value for name, value in version.settings.items() if isinstance(value, str)}
+    """The files by their digests, and where they were: `weights sha256:ab…, given as /w/vgg.pth then`."""
+    given = version.settings
     digests = [(part, digest) for part, _, digest in _DIGEST.findall(canonical_json(version.parts))]
     needed = [
-        f"{part} sha256:{digest}" + (f", which was {where[part]} then" if where.get(part) else "")
+        f"{part} sha256:{digest}" + (f", given as {given[part]} then" if given.get(part) else "")
         for part, digest in digests
     ]
     return " and ".join(needed) or "what it was computed with"

@@ -122,7 +122,6 @@ def _tokenizer(data: Dataset, config: BuildConfig) -> Tokenizer:
 
 def _read(path: Path, max_bytes: int) -> bytes:
     """The bytes of a file that the user named. A link is followed."""
-    try:
-        return read(path.resolve(strict=True), max_bytes)
-    except FileNotFoundError as error:
-        raise ImageFault("image_missing", str(path)) from error
+    if not path.exists():
+        raise UsageError(f"image {path}: no such file.")
+    return read(path.resolve(), max_bytes)
