@@ -44,7 +44,7 @@ PIPELINE = [
 
 OCR = ["tesserocr>=2.13,<3"]
 
-FIGURES = ["matplotlib>=3.8"]
+FIGURES = ["jinja2>=3.1", "matplotlib>=3.8", "pillow>=12.1.1,<13"]
 
 SIGNIFICANCE = ["scipy>=1.11"]
 

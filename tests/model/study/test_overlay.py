@@ -1,0 +1,90 @@
+"""Weights over a picture: the right place lights up, whichever way the picture lies."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from m3h.model.study.overlay import BLANK, LONGEST, grid_side, open_picture, overlay, overlay_boxes
+from m3h.schemas.errors import ImageFault
+
+
+def picture(width: int, height: int, orientation: int = 1) -> bytes:
+    """A grey JPEG."""
+    data, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (width, height), (120, 120, 120)).save(data, "JPEG", exif=exif)
+    return data.getvalue()
+
+
+def warmth(png: bytes) -> np.ndarray:
+    """(h, w) red less blue: large where the weight is large, negative where there is none."""
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), np.int32)
+    return pixels[..., 0] - pixels[..., 2]
+
+
+def one_cell(row: int, column: int) -> np.ndarray:
+    weights = np.zeros((7, 7))
+    weights[row, column] = 1
+    return weights
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (0, 6), (6, 0), (2, 4)])
+@pytest.mark.parametrize("data", [picture(70, 140), None])
+def test_a_weight_at_one_cell_lights_that_part_of_the_picture_and_no_other(
+    data: bytes | None, row: int, column: int
+) -> None:
+    warm = warmth(overlay(data, one_cell(row, column)))
+    cells = warm.reshape(7, warm.shape[0] // 7, 7, -1).mean((1, 3))
+    assert np.unravel_index(cells.argmax(), cells.shape) == (row, column)
+    rows, columns = np.indices(cells.shape)
+    assert cells[row, column] > 0
+    assert cells[np.maximum(abs(rows - row), abs(columns - column)) > 1].max() < 0  # between centres it fades
+
+
+def test_only_ratios_count_and_no_weight_colours_nothing() -> None:
+    data, weights = picture(30, 30), np.arange(49.0).reshape(7, 7)
+    assert overlay(data, weights) == overlay(data, weights / weights.sum())
+    assert warmth(overlay(data, np.ones((7, 7)))).min() > 0
+    assert warmth(overlay(data, np.zeros((7, 7)))).max() < 0
+
+
+def test_a_grid_is_of_the_upright_picture() -> None:
+    """Orientation 6: the camera was turned, so that 90 x 40 stored pixels are 40 x 90 upright ones."""
+    warm = warmth(overlay(picture(90, 40, orientation=6), one_cell(6, 0)))
+    assert warm.shape == (90, 40)
+    assert np.unravel_index(warm.argmax(), warm.shape)[0] > 70
+    assert open_picture(picture(2000, 1000)).size == (LONGEST, LONGEST // 2)
+
+
+@pytest.mark.parametrize("data", [picture(100, 50), None])
+def test_a_box_lights_its_own_place_and_of_two_the_larger_weight_counts(data: bytes | None) -> None:
+    boxes = np.array([[0, 0, 100, 100], [100, 0, 200, 100], [150, 0, 200, 50]])
+    png = overlay_boxes(data, boxes, np.array([0.2, 0.3, 0.5]), size=(200, 100))
+    light = np.asarray(Image.open(io.BytesIO(png)).convert("L"), np.int32)  # grows with the weight
+    height, width = light.shape
+    assert (width, height) == ((100, 50) if data else (BLANK, BLANK // 2))
+    left, lower, corner = (
+        np.median(light[rows, columns])
+        for rows, columns in (
+            (slice(height // 2 + 2, -2), slice(2, width // 2 - 2)),
+            (slice(height // 2 + 2, -2), slice(width // 2 + 2, -2)),
+            (slice(2, height // 2 - 2), slice(width * 7 // 8, -2)),
+        )
+    )
+    assert left < lower < corner
+
+
+def test_what_is_no_picture_and_what_are_no_weights() -> None:
+    with pytest.raises(ImageFault, match="undecodable"):
+        overlay(b"GIF89a", one_cell(0, 0))
+    for weights in (np.full((7, 7), np.nan), -one_cell(0, 0), np.ones(49), np.ones((0, 0))):
+        with pytest.raises(ValueError, match="expected finite weights"):
+            overlay(None, weights)
+    with pytest.raises(ValueError, match="expected 1 boxes"):
+        overlay_boxes(None, np.zeros((2, 4)), np.ones(1), size=(9, 9))
+
+
+def test_which_numbers_of_cells_are_a_square_grid() -> None:
+    assert [grid_side(n) for n in (1, 4, 36, 48, 49)] == [None, 2, 6, None, 7]
