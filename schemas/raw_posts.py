@@ -42,6 +42,8 @@ class PostReader(Protocol):
 
     max_bytes: int
     """The most bytes that a picture may have."""
+    notes: Sequence[str]
+    """What a reader of the features must know, such as weights that are random."""
 
     def read(self, posts: Sequence[RawPost]) -> list[ReadPost]:
         """Each post as the dataset would have it. One thread at a time.

@@ -52,6 +52,7 @@ ROOMS: Mapping[str, Mapping[str, str]] = {
         "training": "trainer",
         "runs": "experiment",
         "study": "reproduce",
+        "serving": "app",
         "commands": "training",
     },
 }

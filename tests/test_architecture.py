@@ -19,8 +19,8 @@ from tests.pipeline.fakes import small_dump
 LIGHT = {"numpy", "pyarrow", "h5py", "pydantic", "yaml", "typer", "click", "rich"}
 """What the contract and the plumbing of both programs may stand on."""
 TRAINER = LIGHT | {"torch", "safetensors", "nltk"}
-WHEN_USED = {"matplotlib", "scipy"}
-"""What the trainer imports only where it is used: for figures, and to compare two runs."""
+WHEN_USED = {"matplotlib", "PIL", "scipy", "anyio", "starlette", "uvicorn"}
+"""What the trainer imports only where it is used: for figures, to compare two runs, and to serve one."""
 NEVER_IN_THE_TRAINER = WHEN_USED | {
     *("apache_beam", "torchvision", "PIL", "pytesseract", "ekphrasis", "wordsegment", "py3langid"),
     *("detectron2", "zstandard", "psutil"),
@@ -81,7 +81,7 @@ ROOMS = {
     ],
     "model": [
         *("text", "ranking", "config", "systems", "data", "networks", "decoding", "scoring", "training", "runs"),
-        *("api", "study", "commands", "cli", "__main__"),
+        *("api", "study", "serving", "commands", "cli", "__main__"),
     ],
 }
 """Folders and the modules beside them, from the ground up: each imports only what stands before it."""

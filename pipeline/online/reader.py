@@ -20,6 +20,7 @@ from m3h.pipeline.images.source_folder import read
 from m3h.pipeline.images.store import keep
 from m3h.pipeline.images.validator import Validator
 from m3h.pipeline.online.extractors import close, config_of_versions, described_changes, loaded_extractors
+from m3h.pipeline.readers.formats import CMKP
 from m3h.pipeline.rules import ImageRules
 from m3h.pipeline.text.hashtags import read_mapping, telling_writings
 from m3h.pipeline.text.tokenizer import Tokenizer, text_identity
@@ -45,6 +46,8 @@ class OnlineReader:
             UsageError: weights, a program or a package are missing, or something here is of another version.
         """
         data = Dataset(dataset)
+        if any(entry["format"] == CMKP for entry in data.manifest.inputs):
+            raise UsageError(f"{dataset}: its texts came tokenised, so no other text can be read as they were.")
         config = config_of_versions(data, features, sets)
         self._tokenizer = _tokenizer(data, config)
         self._prints = dict(features)
@@ -52,6 +55,7 @@ class OnlineReader:
         self._rules: ImageRules = config.image
         self._validator = Validator(config.image)
         self.max_bytes = config.image.max_bytes
+        self.notes: Sequence[str] = [note for extractor in self._extractors for note in extractor.notes()]
 
     def read(self, posts: Sequence[RawPost]) -> list[ReadPost]:
         """As `PostReader.read`."""
