@@ -45,10 +45,9 @@ def serve_until_interrupted(predictor: Predictor, run: str, listening: socket.so
     import uvicorn
 
     app = application(functools.partial(answer, predictor), run)
-    config = uvicorn.Config(
-        app, http="h11", ws="none", lifespan="off", access_log=False, log_config=None, log_level="warning", server_header=False,
-        backlog=BACKLOG, timeout_graceful_shutdown=5,
-    )  # fmt: skip
+    quiet = {"access_log": False, "log_config": None, "log_level": "warning", "server_header": False}
+    plain = {"http": "h11", "ws": "none", "lifespan": "off"}
+    config = uvicorn.Config(app, **plain, **quiet, backlog=BACKLOG, timeout_graceful_shutdown=5)  # type: ignore[arg-type]
     try:
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])

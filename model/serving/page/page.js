@@ -84,7 +84,7 @@ document.addEventListener("paste", (event) => {
 
 // --- the answer
 
-const score = (phrase) => phrase.score.toFixed(3);
+const score = (phrase) => (phrase.score > 0 && phrase.score < 0.0005 ? "<0.001" : phrase.score.toFixed(3));
 
 function row(cells) {
   const line = document.createElement("tr");
