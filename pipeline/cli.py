@@ -10,8 +10,8 @@ from m3h.pipeline.commands import attributes, build, checks, crawl, export, insp
 from m3h.pipeline.commands.options import beam_flags
 from m3h.pipeline.runtime.runner_errors import silence_repetitions, stage_fault
 from m3h.schemas.console import run
+from m3h.schemas.posts import PostReader
 from m3h.schemas.programs import Extra, Program
-from m3h.schemas.raw_posts import PostReader
 
 COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
     "build": (build.build_command, "Raw dumps -> a complete dataset."),

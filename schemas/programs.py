@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 
 from m3h.schemas.errors import UsageError
-from m3h.schemas.raw_posts import OpenReader, PostReader
+from m3h.schemas.posts import OpenReader, PostReader
 
 PACKAGE = "m3h"
 GROUP = "m3h.programs"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 app = typer.Typer()
+Images = Annotated[list[Path] | None, typer.Option(help="The picture of a --text, a colour JPEG; one for each.")]
 
 
 @app.command(
@@ -51,9 +52,7 @@ def predict(
     text: Annotated[list[str] | None, typer.Option(help="A raw text; several are allowed.")] = None,
     ocr: Annotated[str, typer.Option(help="With one --text: the words on its image.")] = "",
     alt: Annotated[str, typer.Option(help="With one --text: what its image shows.")] = "",
-    image: Annotated[
-        list[Path] | None, typer.Option(help="The picture of a --text, a colour JPEG; one for each.")
-    ] = None,
+    image: Images = None,
     like: LikeDataset = None,
     set_: DatasetSettings = None,
     scores: Annotated[bool, typer.Option("--scores", help="Probability and attribution after each phrase.")] = False,
@@ -77,32 +76,26 @@ def predict(
         as_json: print JSON.
 
     Raises:
-        UsageError: not exactly one of `dataset` and `text` is given, there is no finished run, or a picture cannot be
-            read as those of the run's dataset were.
+        UsageError: not one of `dataset` and `text` is given, there is no finished run, or a picture cannot be read.
     """
     from m3h.model.api import load
-    from m3h.model.scoring.predictions import make_records, write_records
-    from m3h.model.text.phrase_lines import join_phrases, write_lines
+    from m3h.model.text.phrase_lines import join_phrases
     from m3h.schemas.dataset import Dataset
 
     if (text is None) == (dataset is None):
         raise UsageError("predict: give either --dataset or --text.")
-    if image and text is None:
+    if image and dataset:
         raise UsageError("predict: an --image belongs to a --text.")
     model = load(run, dataset=like, sets=set_ or ())
     if dataset is None:
         posts = _posts_of_texts(model, text or [], ocr, alt=alt, images=image or ())
-        for tokens in posts.tokens:
-            logger.info(f"read as: {' '.join(tokens)}")
     else:
         posts = model.run.reader(Dataset(dataset)).split(split)
     ranked = model.predict_posts(posts)
     phrases = [[_phrase_text(keyphrase, scores) for keyphrase in post] for post in ranked]
     lines = [join_phrases(post) for post in phrases]
-    if out and out.suffix == ".jsonl":
-        write_records(out, make_records(posts, ranked))
-    elif out:
-        write_lines(out, lines)
+    if out:
+        _write(out, posts, ranked, lines=lines)
     predictions = [[asdict(keyphrase) for keyphrase in post] for post in ranked]
     result = {"out": str(out)} if out else {"predictions": predictions}
     examples = "\n\n".join(_example(posts, phrases, i) for i in range(min(show, len(posts))))
@@ -111,13 +104,28 @@ def predict(
 
 
 def _posts_of_texts(model: "Predictor", texts: Sequence[str], ocr: str, *, alt: str, images: Sequence[Path]) -> "Posts":
-    """As `predict` reads them; with pictures by the pipeline."""
+    """As `Predictor.predict` reads them, with pictures or without."""
     descriptions = [alt] if alt else None
-    if not images:
-        return model.posts_of_texts(texts, [ocr] if ocr else None, descriptions)
-    if ocr:
+    if images and ocr:
         raise UsageError("predict: the words on an image are read from it; give either --ocr or --image.")
-    return model.posts_of_read(model.read(texts, images, descriptions))
+    if images:
+        posts = model.posts_of_read(model.read(texts, images, descriptions))
+    else:
+        posts = model.posts_of_texts(texts, [ocr] if ocr else None, descriptions)
+    for tokens in posts.tokens:
+        logger.info(f"read as: {' '.join(tokens)}")
+    return posts
+
+
+def _write(out: Path, posts: "Posts", ranked: Sequence[Sequence["Keyphrase"]], *, lines: Sequence[str]) -> None:
+    """Records in a .jsonl file, else lines."""
+    from m3h.model.scoring.predictions import make_records, write_records
+    from m3h.model.text.phrase_lines import write_lines
+
+    if out.suffix == ".jsonl":
+        write_records(out, make_records(posts, ranked))
+    else:
+        write_lines(out, lines)
 
 
 def _phrase_text(keyphrase: "Keyphrase", scores: bool) -> str:

@@ -12,7 +12,7 @@ from m3h.schemas.programs import Extra
 logger = logging.getLogger(__name__)
 app = typer.Typer()
 
-EXTRA = Extra("serve", ("starlette", "uvicorn"))
+EXTRA = Extra("serve", ("anyio", "starlette", "uvicorn"))
 HOST = "127.0.0.1"
 
 

@@ -10,7 +10,7 @@ from m3h.model.data.inputs import ALT, LABELS, TOKENS
 from m3h.model.data.pictures import Cells, Pictures, no_cells
 from m3h.model.data.posts import Posts
 from m3h.model.systems import Modality, feature_name
-from m3h.schemas.raw_posts import ReadPost
+from m3h.schemas.posts import ReadPost
 
 
 def posts_of(

@@ -15,7 +15,7 @@ from m3h.model.study.attention_maps import attention_weights, memory_names
 from m3h.model.study.overlay import grid_side, overlay, overlay_boxes
 from m3h.model.systems import bank_names, feature_name
 from m3h.schemas.features import Row
-from m3h.schemas.raw_posts import ReadPost
+from m3h.schemas.posts import ReadPost
 
 
 def answer(predictor: Predictor, question: Question) -> Answer:

@@ -28,7 +28,7 @@ from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import ImageFault, UsageError
 from m3h.schemas.features import Row
 from m3h.schemas.inside import file_in
-from m3h.schemas.raw_posts import RawPost, ReadPost
+from m3h.schemas.posts import RawPost, ReadPost
 
 
 class OnlineReader:

@@ -11,7 +11,7 @@ from m3h.pipeline.online.reader import OnlineReader
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from m3h.schemas.manifest import Manifest
-from m3h.schemas.raw_posts import RawPost
+from m3h.schemas.posts import RawPost
 from tests.commands import ROOT
 from tests.conftest import Built
 from tests.pipeline.fakes import picture
