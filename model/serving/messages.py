@@ -15,6 +15,8 @@ MAX_BODY = MAX_IMAGE * 4 // 3 + 12 * MAX_TEXT + 10_000
 
 
 def _decoded(value: object) -> object:
+    if value is None or isinstance(value, bytes):
+        return value
     if not isinstance(value, str):
         raise ValueError("should be a JPEG in base64")
     if len(value) > MAX_IMAGE * 4 // 3 + 4:

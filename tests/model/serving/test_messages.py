@@ -18,7 +18,7 @@ def asked(**fields: Any) -> Question:
 
 def test_a_picture_comes_in_base64() -> None:
     assert asked(text="a", image=base64.b64encode(b"\xff\xd8\xff").decode()).image == b"\xff\xd8\xff"
-    assert asked(text="a").image is None
+    assert asked(text="a").image is asked(text="a", image=None).image is None
 
 
 @pytest.mark.parametrize(
