@@ -9,11 +9,14 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from m3h.schemas.errors import UsageError
-from m3h.schemas.posts import OpenReader, PostReader
+
+if TYPE_CHECKING:  # the help of all commands loads this module, and pyarrow takes long
+    from m3h.schemas.posts import OpenReader, PostReader
 
 PACKAGE = "m3h"
 GROUP = "m3h.programs"
@@ -70,7 +73,7 @@ class Program:
     app: typer.Typer
     main: Callable[[Sequence[str]], int]
     extra: Extra
-    open_reader: OpenReader | None = None
+    open_reader: "OpenReader | None" = None
 
     def commands(self) -> list[str]:
         """The names of its commands, in the order of the help."""
@@ -98,7 +101,7 @@ def programs() -> tuple[Program, ...]:
     return tuple(point.load() for point in sorted(points, key=lambda point: point.name))
 
 
-def open_reader(asker: str, dataset: Path, features: Mapping[str, str], *, sets: Sequence[str] = ()) -> PostReader:
+def open_reader(asker: str, dataset: Path, features: Mapping[str, str], *, sets: Sequence[str] = ()) -> "PostReader":
     """A reader of posts as those of a dataset were read, by the program that has one.
 
     Args:

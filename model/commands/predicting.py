@@ -23,7 +23,7 @@ Images = Annotated[list[Path] | None, typer.Option(help="The picture of a --text
 
 
 @app.command(
-    short_help="Keyphrases of a dataset's posts, or of texts.",
+    short_help="Keyphrases of a dataset's posts, or of texts and pictures.",
     help="""\b
   m3h predict runs/full --dataset data/tw --out found.jsonl
   m3h predict runs/full --dataset data/tw --show 5
