@@ -119,7 +119,7 @@ setup(
     package_data={
         **{f"m3h.{folder}": ["py.typed"] for folder in FOLDERS},
         "m3h.pipeline": ["py.typed", "text/*.tsv", "extractors/detectron/*.yaml", "report/assets/*"],
-        "m3h.model": ["py.typed", "serving/page/*"],
+        "m3h.model": ["py.typed", "serving/page/*", "study/assets/*"],
         "m3h.sample": ["py.typed", "README.md", "*.yaml", "*.json", "*.jsonl", "*.jsonl.gz", "images/*.jpg"],
     },
     entry_points={

@@ -34,7 +34,7 @@ Trains and uses the systems of the paper from a finished dataset folder.
 def main(argv: Sequence[str]) -> int:
     """Run the command line and return the exit code. Of several processes only the first one prints."""
     with contextlib.redirect_stdout(io.StringIO()) if _is_follower() else contextlib.nullcontext():
-        return run_app(app, argv, many={"--image", "--seed", "--set", "--text", "--without"}, extra=EXTRA)
+        return run_app(app, argv, many={"--image", "--post", "--seed", "--set", "--text", "--without"}, extra=EXTRA)
 
 
 def _is_follower() -> bool:

@@ -1,5 +1,6 @@
 """Reads a finished dataset folder. Every file is checked against the manifest before it is used."""
 
+import hashlib
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 
 from m3h.schemas.errors import IntegrityError, UsageError
 from m3h.schemas.files import read_json, sha256_file, validating
-from m3h.schemas.inside import file_in, folder_in, refuse_strange
+from m3h.schemas.inside import file_in, folder_in, picture_file, refuse_strange
 from m3h.schemas.manifest import Manifest
 from m3h.schemas.parquet import read_parquet
 from m3h.schemas.posts import DROPPED_SCHEMA, FOUND_SCHEMA, IMAGE_SCHEMA, POST_SCHEMA
@@ -187,6 +188,24 @@ class Dataset:
     def found(self) -> pa.Table:
         """Which picture each record was found to show, in FOUND_SCHEMA. Empty where no pictures came from folders."""
         return self._tables("images/part-", FOUND_SCHEMA)
+
+    def picture(self, image_sha256: str) -> bytes | None:
+        """The bytes of a picture, out of the store. None where the dataset has none of it.
+
+        Raises:
+            IntegrityError: The bytes are others than those that its name is the hash of.
+        """
+        mask = pc.and_(pc.equal(self.images[KEY], image_sha256), pc.equal(self.images["status"], "stored"))
+        if not self.images.filter(mask).num_rows:
+            return None
+        path = picture_file(folder_in(self.folder, "images"), image_sha256)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        if (found := hashlib.sha256(data).hexdigest()) != image_sha256:
+            raise IntegrityError(f"{path}: its sha256 is {found}, not that of its name. Run verify --repair.")
+        return data
 
     def _tables(self, prefix: str, schema: pa.Schema) -> pa.Table:
         tables = [schema.empty_table()]

@@ -239,6 +239,8 @@ class PostReader(Protocol):
     """The most bytes that a picture may have."""
     notes: Sequence[str]
     """What a reader of the features must know, such as weights that are random."""
+    parts: Mapping[str, Mapping[str, Any]]
+    """Feature -> what its fingerprint is made of, such as how a picture is cut to the network's input."""
 
     def read(self, posts: Sequence[RawPost]) -> list[ReadPost]:
         """Each post as the dataset would have it. One thread at a time.

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from m3h.model.commands.figures import FIGURES, Asked, Report
 from m3h.model.commands.options import AsJson, RunFolder
 from m3h.model.commands.training import show_progress
 from m3h.model.scoring.definitions import DEFINITION
-from m3h.model.study.published import FIGURE_5, FIGURE_6, FULL, SCORES, TABLE_2, TABLE_3, TABLE_4, TABLE_4_SUBSETS, Row
+from m3h.model.study.published import FULL, SCORES, TABLE_2, TABLE_3, TABLE_4, TABLE_4_SUBSETS, Row
 from m3h.schemas.console import say
-from m3h.schemas.errors import UsageError, unknown_name
+from m3h.schemas.errors import unknown_name
 
 if TYPE_CHECKING:
     from m3h.model.study.reproduce import Setting
@@ -86,17 +87,27 @@ beside the published score where there is one. All tables share the runs in --ou
 stopped one. Systems whose features the dataset lacks are left out with the reason.
 
 \b
-  table1  the dataset          table3  the full model without its parts   fig5  by keyphrase frequency and length
-  table2  every system         table4  pictures with words                fig6  attention of one post
+  table1  the dataset          table3  the full model without its parts
+  table2  every system         table4  pictures with words
+  fig4    types of pictures    fig5    by keyphrase frequency and length
+  fig6    attention of a post  fig7    predictions of several systems for some posts
+  fig8    attention of some    fig9    relations of text and picture: first a sheet to label, then the scores
+
+fig4 needs the feature `backbone`, or --labels, a CSV file with the columns image_sha256 and type, for any --feature.
+fig9 writes a sheet, as a page and as CSV. Given the filled-in sheet as --labels, it draws the scores.
 """,
 )
 def reproduce(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="One of the six above.")],
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="One of the ten below.")],
     dataset: DatasetFolder,
     out: Annotated[Path, typer.Option(help="Where the runs go.")] = Path("runs/paper"),
     *,
     seed: Annotated[list[int] | None, typer.Option(help="One run for each.  [23]")] = None,
-    post: Annotated[str | None, typer.Option(help="For fig6: the post's id.  [the first of test]")] = None,
+    post: Annotated[
+        list[str] | None, typer.Option(help="For fig6 to fig8: ids of posts.  [chosen by the scores]")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="For fig4 and fig9: what was labelled by hand.")] = None,
+    feature: Annotated[str, typer.Option(help="For fig4: an image feature.")] = "backbone",
     train_split: TrainSplit = None,
     select: Select = None,
     config: ConfigFile = None,
@@ -113,7 +124,9 @@ def reproduce(
         dataset: a finished dataset.
         out: the folder of all runs.
         seed: one run for each.
-        post: for fig6.
+        post: for fig6 to fig8.
+        labels: for fig4 and fig9.
+        feature: for fig4.
         train_split: the split to learn from.
         select: the split to choose the epoch by.
         config: a YAML file.
@@ -128,15 +141,11 @@ def reproduce(
         raise unknown_name("table or figure", what, EXPERIMENTS)
     fields = {"train_split": train_split, "select": select, "epochs": epochs}
     setting = Setting(Dataset(dataset), out, seed or [23], config, set_ or (), fields, show_progress)
-    report, text = EXPERIMENTS[what](setting, post)
+    report, text = EXPERIMENTS[what](setting, Asked(post or (), labels, feature))
     say({"what": what, "definition": DEFINITION, "seeds": list(setting.seeds), **report}, as_json, text)
 
 
-Report = tuple[dict[str, Any], str]
-"""What is printed, as JSON and as text."""
-
-
-def _table1(setting: "Setting", post: str | None) -> Report:
+def _table1(setting: "Setting", asked: Asked) -> Report:
     from m3h.model.study.reproduce import table1
 
     rows = table1(setting.dataset)
@@ -154,8 +163,8 @@ def _published(value: float | None, style: str) -> str:
     return "-" if value is None else format(value, style)
 
 
-def _systems(rows: Sequence[Row]) -> "Callable[[Setting, str | None], Report]":
-    def report(setting: "Setting", post: str | None) -> Report:
+def _systems(rows: Sequence[Row]) -> "Callable[[Setting, Asked], Report]":
+    def report(setting: "Setting", asked: Asked) -> Report:
         from m3h.model.study.reproduce import score_table
 
         scored = score_table(rows, setting)
@@ -177,7 +186,7 @@ def _mean_sd_text(value: tuple[float, float]) -> str:
     return f"{value[0]:.2f} ± {value[1]:.2f}"
 
 
-def _table4(setting: "Setting", post: str | None) -> Report:
+def _table4(setting: "Setting", asked: Asked) -> Report:
     from m3h.model.study.reproduce import subset_table
 
     rows = subset_table(TABLE_4, ["picture"], setting)
@@ -192,59 +201,29 @@ def _table4(setting: "Setting", post: str | None) -> Report:
     return {"rows": rows}, "\n".join(lines)
 
 
-def _figure5(setting: "Setting", post: str | None) -> Report:
-    from m3h.model.study.figures import bars
-    from m3h.model.study.reproduce import subset_table
-
-    rows = subset_table(FIGURE_5, ["frequency", "length"], setting)
-    panels: dict[str, dict[str, dict[str, float]]] = {}
-    for row in rows:
-        for name, values in row.get("subsets", {}).items():
-            group, subset = name.split(": ")
-            panels.setdefault(group, {}).setdefault(row["label"], {})[subset] = values[SCORES[0]][0]
-    if not panels:
-        raise UsageError(f"{setting.dataset.folder}: no post to draw.")
-    file = setting.out / "fig5.png"
-    bars(file, panels, f"{SCORES[0]} ({DEFINITION}), percent")
-    return {"rows": rows, "file": str(file)}, f"wrote {file}"
-
-
-def _figure6(setting: "Setting", post: str | None) -> Report:
-    from m3h.model.runs.evaluate import open_run
-    from m3h.model.study.attention_maps import draw_attention
-    from m3h.model.study.reproduce import trained_runs
-
-    runs = trained_runs(FIGURE_6[0], setting)
-    if isinstance(runs, str):
-        raise UsageError(runs)
-    run = open_run(runs[0])
-    chosen = post or run.reader(setting.dataset).split("test").ids[0]
-    drawn = draw_attention(run, setting.dataset, chosen, out=setting.out / "fig6")
-    return drawn, f"wrote {drawn['out']}: {', '.join(drawn['pairs'])}"
-
-
-EXPERIMENTS: "dict[str, Callable[[Setting, str | None], Report]]" = {
+EXPERIMENTS: "dict[str, Callable[[Setting, Asked], Report]]" = {
     "table1": _table1,
     "table2": _systems(TABLE_2),
     "table3": _systems(TABLE_3),
     "table4": _table4,
-    "fig5": _figure5,
-    "fig6": _figure6,
+    **FIGURES,
 }
 
 
 @app.command(
-    short_help="Attention heatmaps of one post.",
+    short_help="What a model looks at in a post, as a page.",
     help="""\b
   m3h attend runs/full --post 1084067481769032701 --out attention
 
-Draws the attention weights of the full model in one post: a PNG for each direction (vision to text, attributes to text,
-text to vision, text to attributes) with every layer and head, and attention.json with the numbers.
+Draws what M3H-Att looks at in one post, as in Figures 6 and 8: `attention.html`, which opens from disk. Weights on a
+picture lie over the picture, as a grid or in the detector's boxes; weights on words and attributes are shaded words;
+each for every head and as a mean. For each predicted keyphrase it has the share of vocabulary, pointer and classifier
+at every decoding step. Beside it are PNG files, and attention.json with the numbers. Several posts have a folder each.
 """,
 )
 def attend(
     run: RunFolder,
-    post: Annotated[str, typer.Option(help="The post's id.")],
+    post: Annotated[list[str], typer.Option(help="The post's id; several are allowed.")],
     out: Annotated[Path | None, typer.Option(help="Where the files go.  [RUN/attention/POST]")] = None,
     *,
     dataset: Annotated[Path | None, typer.Option(help="Default: the one it was trained on.")] = None,
@@ -254,16 +233,20 @@ def attend(
 
     Args:
         run: folder of a finished run.
-        post: its id.
+        post: ids of posts.
         out: where the files go.
         dataset: None for the one the run was trained on.
         as_json: print JSON.
     """
     from m3h.model.runs.evaluate import open_run
-    from m3h.model.study.attention_maps import draw_attention
+    from m3h.model.study.attention_page import draw_attentions
+    from m3h.model.study.pages import file_name
     from m3h.schemas.dataset import Dataset
 
     trained = open_run(run)
     posts = Dataset(dataset or trained.metadata.dataset)
-    drawn = draw_attention(trained, posts, post, out=out or run / "attention" / post)
-    say(drawn, as_json, f"wrote {drawn['out']}: {', '.join(drawn['pairs'])}")
+    folders = {one: (out or run / "attention") / file_name(one) for one in post}
+    if out and len(folders) == 1:
+        folders = dict.fromkeys(folders, out)
+    drawn = draw_attentions(trained, posts, folders)
+    say(drawn if len(drawn) > 1 else drawn[0], as_json, "\n".join(f"wrote {one['page']}" for one in drawn))

@@ -21,6 +21,7 @@ from m3h.model.data.encoding import Encoded, target_ids
 from m3h.model.data.posts import Vocabularies
 from m3h.model.data.ragged import Ragged
 from m3h.model.decoding.predict import RankedPhrase
+from m3h.model.networks.decoder import Memory, StepOutput
 from m3h.model.networks.unified import KeyphraseModel
 from m3h.model.systems import get_system, resolve_ranking
 
@@ -98,11 +99,8 @@ def word_contributions(model: KeyphraseModel, batch: Batch, target_bt: Tensor, *
         target_bt: (B, T) extended ids.
         end_bp: (B, P - 1) where each part of the source but the last one ends, see `Encoded.part_ends`.
     """
-    generator, encoding = model.generator, model(batch)
-    memory = model.build_memory(batch, encoding)
-    u_bte = generator.gru_inputs(model.embed(F.pad(target_bt[:, :-1], (1, 0), value=BOS_ID)), memory)
-    output = generator.step_outputs(u_bte, generator.gru_states(u_bte, encoding.decoder_start()[1]), memory)
-    p_btv = generator.vocabulary(output.hidden_btd).softmax(-1)
+    output, memory = forced_steps(model, batch, target_bt)
+    p_btv = model.generator.vocabulary(output.hidden_btd).softmax(-1)
     known_bt = target_bt < p_btv.size(-1)
     generated_bt = output.switch_bt * p_btv.gather(-1, (target_bt * known_bt)[..., None]).squeeze(-1) * known_bt
     match_bts = (target_bt[..., None] == memory.slot_bs[:, None]) * output.weight_bts
@@ -113,3 +111,18 @@ def word_contributions(model: KeyphraseModel, batch: Batch, target_bt: Tensor, *
     after = [torch.zeros_like(before[0]), *before[:-1]]
     masks = (*(now & ~earlier for now, earlier in zip(before, after, strict=True)), ~before[-1])
     return torch.stack([generated_bt, *((copied_bts * mask_bs[:, None]).sum(-1) for mask_bs in masks)], -1)
+
+
+def forced_steps(model: KeyphraseModel, batch: Batch, target_bt: Tensor) -> tuple[StepOutput, Memory]:
+    """The output of every step while the generator writes these words, and the memory that it reads.
+
+    Args:
+        model: with a generator.
+        batch: one post a target.
+        target_bt: (B, T) extended ids.
+    """
+    generator, encoding = model.generator, model(batch)
+    memory = model.build_memory(batch, encoding)
+    u_bte = generator.gru_inputs(model.embed(F.pad(target_bt[:, :-1], (1, 0), value=BOS_ID)), memory)
+    s_btd = generator.gru_states(u_bte, encoding.decoder_start()[1])
+    return generator.step_outputs(u_bte, s_btd, memory), memory

@@ -12,7 +12,7 @@ from m3h.model.data.posts import Posts
 from m3h.model.networks.attention import M3HAttention
 from m3h.model.serving.messages import Answer, Box, Heatmap, Label, Phrase, Question, Word
 from m3h.model.study.attention_maps import attention_weights, memory_names
-from m3h.model.study.overlay import grid_side, overlay, overlay_boxes
+from m3h.model.study.overlay import covered, grid_side, open_picture, overlay, overlay_boxes
 from m3h.model.systems import bank_names, feature_name
 from m3h.schemas.features import Row
 from m3h.schemas.posts import ReadPost
@@ -100,18 +100,20 @@ def _heatmaps(predictor: Predictor, post: ReadPost, weights: Mapping[str, np.nda
         last_hm = pair[-1]
         heads = [("all heads", last_hm.mean(0)), *((f"head {i}", head) for i, head in enumerate(last_hm, start=1))]
         for title, weight_m in heads if len(last_hm) > 1 else heads[:1]:
-            if png := _drawn(post.picture, row, weight_m):
+            if png := _drawn(post.picture, row, weight_m, parts=predictor.reader.parts.get(feature_name(name), {})):
                 yield Heatmap(title=f"{name}, {title}", png=base64.b64encode(png).decode("ascii"))
 
 
-def _drawn(picture: bytes, row: Row, weight_m: np.ndarray) -> bytes | None:
-    """None where the cells have no place in the picture."""
+def _drawn(picture: bytes, row: Row, weight_m: np.ndarray, *, parts: Mapping[str, Any]) -> bytes | None:
+    """None where the cells have no place in the picture. parts: of the feature's fingerprint."""
     if "boxes" in row:
         number = int(row["number"])
         width, height = map(int, row["image_size"])
         return overlay_boxes(picture, row["boxes"][:number], weight_m[:number], size=(width, height))
     side = grid_side(len(weight_m))
-    return overlay(picture, weight_m.reshape(side, side)) if side else None
+    if side is None:
+        return None
+    return overlay(picture, weight_m.reshape(side, side), covered(parts, open_picture(picture).size))
 
 
 def _attended(predictor: Predictor, encoded: Encoded, weights: Mapping[str, np.ndarray]) -> list[Word]:

@@ -39,7 +39,7 @@ def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def bars(path: Path, panels: Mapping[str, Mapping[str, Mapping[str, float]]], ylabel: str) -> None:
+def bars(path: Path, panels: Mapping[str, Mapping[str, Mapping[str, float]]], ylabel: str, *, width: float = 6) -> None:
     """Draw one panel a group, one cluster of bars a subset, and one bar a system.
 
     Raises UsageError: matplotlib is not installed.
@@ -48,15 +48,16 @@ def bars(path: Path, panels: Mapping[str, Mapping[str, Mapping[str, float]]], yl
         path: of the PNG.
         panels: group -> system -> subset -> percent.
         ylabel: label of the vertical axes.
+        width: of a panel, in inches.
     """
     plt = pyplot()
-    figure, axes = plt.subplots(1, len(panels), figsize=(6 * len(panels), 3.5), squeeze=False)
+    figure, axes = plt.subplots(1, len(panels), figsize=(width * len(panels), 3.5), squeeze=False)
     for axis, (group, systems) in zip(axes[0], panels.items(), strict=True):
         subsets = list(next(iter(systems.values())))
-        width = 0.8 / len(systems)
+        share = 0.8 / len(systems)
         for i, (system, values) in enumerate(systems.items()):
-            positions = [j + (i - (len(systems) - 1) / 2) * width for j in range(len(subsets))]
-            axis.bar(positions, [values[subset] for subset in subsets], width, label=system)
+            positions = [j + (i - (len(systems) - 1) / 2) * share for j in range(len(subsets))]
+            axis.bar(positions, [values[subset] for subset in subsets], share, label=system)
         axis.set_xticks(range(len(subsets)), subsets)
         axis.set_xlabel(group)
         axis.set_ylabel(ylabel)

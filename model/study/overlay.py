@@ -7,7 +7,7 @@ Axes: h rows, w columns, n boxes.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,9 @@ from m3h.schemas.errors import ImageFault, UsageError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+Region = tuple[float, float, float, float]
+"""Left, top, right and bottom of a part of a picture, as shares of its width and height."""
+WHOLE: Region = (0.0, 0.0, 1.0, 1.0)
 LONGEST, BLANK = 480, 336
 """Pixels of the longer side of what is drawn, and of a side where there is no picture."""
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
@@ -26,14 +29,15 @@ FAINTEST, STRONGEST = 0.25, 0.8
 """How much of the colour, in place of the picture, there is where the weight is 0, and where it is largest."""
 
 
-def overlay(picture: bytes | None, weights_hw: np.ndarray) -> bytes:
-    """The weights of a grid over the whole picture, as PNG. The first row is at the top, the first column at the left.
+def overlay(picture: bytes | None, weights_hw: np.ndarray, region: Region = WHOLE) -> bytes:
+    """The weights of a grid over the picture, as PNG. The first row is at the top, the first column at the left.
 
     Between the centres of cells the weights are interpolated.
 
     Args:
         picture: the bytes of a JPEG, PNG, WebP or GIF file. None draws the grid alone, without interpolation.
         weights_hw: (h, w), at least 0. Only their ratios count. All 0 colours nothing.
+        region: what the grid covers of the picture, see `covered`. The rest is shown in plain grey.
 
     Raises:
         ImageFault: the bytes are no such picture, with the reason `undecodable`.
@@ -45,7 +49,29 @@ def overlay(picture: bytes | None, weights_hw: np.ndarray) -> bytes:
     if picture is None:
         return _png(_coloured(None, image.fromarray(strength_hw).resize((BLANK, BLANK), image.Resampling.NEAREST)))
     shown = open_picture(picture)
-    return _png(_coloured(shown, image.fromarray(strength_hw).resize(shown.size, image.Resampling.BICUBIC)))
+    box = tuple(np.rint(np.multiply(region, (*shown.size, *shown.size))).astype(int).tolist())
+    seen = shown.crop(box)
+    drawn = image.merge("RGB", [shown.convert("L")] * 3)
+    drawn.paste(_coloured(seen, image.fromarray(strength_hw).resize(seen.size, image.Resampling.BICUBIC)), box)
+    return _png(drawn)
+
+
+def covered(parts: Mapping[str, Any], size: tuple[int, int]) -> Region:
+    """What of the upright picture a network saw: left, top, right and bottom, as shares of its width and height.
+
+    A network whose input is cut out of the middle sees a square. Every other one sees the whole picture.
+
+    Args:
+        parts: of the feature's fingerprint, from feature.json.
+        size: width and height of the upright picture.
+    """
+    match parts.get("input"):
+        case {"resize": int(resize), "side": int(side), "squash": False} if 0 < side <= resize:
+            pass
+        case _:
+            return WHOLE
+    left, top = ((1 - side / resize * min(size) / length) / 2 for length in size)
+    return left, top, 1 - left, 1 - top
 
 
 def overlay_boxes(

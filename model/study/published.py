@@ -86,5 +86,7 @@ TABLE_4 = (
 )
 FIGURE_5 = (Row("CLS-MAX", "cls-max"), Row("GEN-COPY", "gen-copy"), Row("GEN-CLS-M3H-ATT", FULL))
 FIGURE_6 = (Row("GEN-CLS-M3H-ATT", FULL),)
+FIGURE_7 = (Row("GEN-COPY", "gen-copy"), Row("CLS-CO-ATT", "cls-co-att"), Row("GEN-CLS-M3H-ATT", FULL))
+FIGURE_9 = (Row("GEN-COPY", "gen-copy"), Row("GEN-CLS-M3H-ATT", FULL))
 TABLE_4_SUBSETS = ("OCR words", "OCR has a keyphrase's word", "attributes have one")
 """The posts of Table 4: posts whose image has words, and posts where image wordings can help."""

@@ -2,19 +2,21 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from m3h.model.config import Config, resolve_config
-from m3h.model.networks.factory import PAPER_SIZES, build_model
+from m3h.model.data.inputs import ALT, modalities_of
+from m3h.model.networks.factory import PAPER_SIZES, Sizes, build_model
 from m3h.model.runs.evaluate import load_or_predict
 from m3h.model.runs.experiment import readable_inputs, train_all
 from m3h.model.scoring.definitions import DEFINITION
 from m3h.model.scoring.subsets import subset_scores
 from m3h.model.study.published import SCORES, TABLE_1, Row
+from m3h.model.systems import INPUTS, get_system
 from m3h.model.text.stemming import is_present, stem, stem_phrase
 from m3h.model.training.trainer import Progress
 from m3h.schemas.dataset import Dataset
@@ -38,6 +40,8 @@ class Setting:
     def configs(self, row: Row) -> dict[Path, Config]:
         """Run folder -> configuration, one for each seed."""
         base = resolve_config(self.file, [*self.sets, *row.sets], **{**self.fields, "system": row.system})
+        if not any(INPUTS[name] == "vision" for name in get_system(row.system).inputs):
+            base = base.model_copy(update={"vision": None})  # which pictures are read says nothing to this system
         return {self.out / row.folder / f"seed-{seed}": base.model_copy(update={"seed": seed}) for seed in self.seeds}
 
 
@@ -45,10 +49,21 @@ def untrainable_reason(config: Config, dataset: Dataset) -> str | None:
     """The reason why a system cannot be trained on this dataset, or None."""
     try:
         with torch.device("meta"):
-            build_model(config, PAPER_SIZES, readable_inputs(config, dataset))
+            inputs = readable_inputs(config, dataset)
+            build_model(config, _sizes(inputs, dataset), inputs)
     except UsageError as error:
         return str(error)
     return None
+
+
+def _sizes(inputs: Sequence[str], dataset: Dataset) -> Sizes:
+    """The paper's sizes, and any for further features of the dataset."""
+    kinds = modalities_of(dataset, (name for name in inputs if name not in INPUTS and name != ALT))
+    vision = {name: 1 for name, kind in kinds.items() if kind == "vision"}
+    labels = {name: 2 for name, kind in kinds.items() if kind == "attributes"}
+    return replace(
+        PAPER_SIZES, channels={**PAPER_SIZES.channels, **vision}, attributes={**PAPER_SIZES.attributes, **labels}
+    )
 
 
 def trained_runs(row: Row, setting: Setting) -> list[Path] | str:

@@ -10,6 +10,7 @@ import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from m3h.pipeline.config import BuildConfig
 from m3h.pipeline.dataset.publish import MAPPING
@@ -55,6 +56,7 @@ class OnlineReader:
         self._rules: ImageRules = config.image
         self._validator = Validator(config.image)
         self.max_bytes = config.image.max_bytes
+        self.parts: Mapping[str, Mapping[str, Any]] = {e.spec.name: e.identity() for e in self._extractors}
         self.notes: Sequence[str] = [note for extractor in self._extractors for note in extractor.notes()]
 
     def read(self, posts: Sequence[RawPost]) -> list[ReadPost]:

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,14 @@ def test_a_table_has_mean_and_deviation_beside_the_published_figure(setting: Cal
     assert "cannot be without vision" in left_out["left_out"]
 
 
+def test_a_text_only_system_stands_beside_one_that_reads_another_image_feature(
+    tiny_dataset: Path, setting: Callable[..., Setting]
+) -> None:
+    given = replace(setting(), sets=[*SMALL[1:], "vision=[vgg_grid]"])
+    assert [config.vision for config in given.configs(Row("A", "gen-copy")).values()] == [None, None]
+    assert [config.vision for config in given.configs(Row("B", "cls-co-att")).values()] == [("vgg_grid",)] * 2
+
+
 def test_table_1_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     posts = [
         fake_post(1, "storms at this hour", ["storm", "new music"], "valid"),
@@ -123,7 +132,8 @@ def test_figures_are_drawn_from_runs_that_tables_share(
     maps = json.loads((out / "attention.json").read_text())
     pairs = {"vision_to_text", "attributes_to_text", "text_to_vision", "text_to_attributes"}
     assert set(maps["attention"]) == pairs
-    assert {path.stem for path in out.glob("*.png")} == pairs
+    drawn = {"text_to_vision-mean", *(f"text_to_vision-layer-1-head-{head}" for head in (1, 2))}
+    assert {path.stem for path in out.glob("*.png")} == (pairs - {"text_to_vision"}) | drawn
     for pair, drawn in maps["attention"].items():
         weights_lhm = np.array(drawn["weights"])
         assert weights_lhm.shape == (4 if pair.endswith("text") else 1, 2, len(drawn["memory"]))

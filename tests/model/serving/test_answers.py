@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class KnownPictures:
 
     max_bytes = 1000
     notes: Sequence[str] = ("made up",)
+    parts: Mapping[str, Mapping[str, Any]] = {}
 
     def __init__(self, rows: dict[str, dict[str, Any]]) -> None:
         self.rows = rows

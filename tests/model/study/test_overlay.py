@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from m3h.model.study.overlay import BLANK, LONGEST, grid_side, open_picture, overlay, overlay_boxes
+from m3h.model.study.overlay import BLANK, LONGEST, WHOLE, covered, grid_side, open_picture, overlay, overlay_boxes
 from m3h.schemas.errors import ImageFault
 
 
@@ -88,3 +88,29 @@ def test_what_is_no_picture_and_what_are_no_weights() -> None:
 
 def test_which_numbers_of_cells_are_a_square_grid() -> None:
     assert [grid_side(n) for n in (1, 4, 36, 48, 49)] == [None, 2, 6, None, 7]
+
+
+CROPPED = {"input": {"resize": 256, "side": 224, "squash": False}}
+
+
+@pytest.mark.parametrize(
+    ("parts", "size", "expected"),
+    [
+        (CROPPED, (256, 256), (1 / 16, 1 / 16, 15 / 16, 15 / 16)),
+        (CROPPED, (512, 256), (9 / 32, 1 / 16, 23 / 32, 15 / 16)),
+        ({"input": {"resize": 224, "side": 224, "squash": True}}, (512, 256), WHOLE),
+        ({"resize": [224, 224, "lanczos"]}, (512, 256), WHOLE),
+        ({"input": "a word of another package"}, (9, 9), WHOLE),
+    ],
+)
+def test_a_network_that_cuts_out_the_middle_saw_that_square_alone(
+    parts: dict[str, object], size: tuple[int, int], expected: tuple[float, ...]
+) -> None:
+    assert covered(parts, size) == pytest.approx(expected)
+
+
+def test_outside_of_what_the_network_saw_the_picture_stays_grey() -> None:
+    warm = warmth(overlay(picture(200, 100), np.ones((7, 7)), (0.25, 0.0, 0.75, 1.0)))
+    assert warm[:, 50:150].min() > 0
+    assert not warm[:, :50].any()
+    assert not warm[:, 150:].any()
