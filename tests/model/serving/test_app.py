@@ -6,15 +6,19 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import uvicorn
 
+from m3h.model.cli import main
+from m3h.model.commands import serving as serve
 from m3h.model.serving import app as serving
 from m3h.model.serving.app import IN_MEMORY, application
 from m3h.model.serving.messages import MAX_BODY, Answer, Phrase, Question
 from m3h.model.serving.server import bound_socket
 from m3h.schemas.errors import IntegrityError, UsageError
+from m3h.schemas.programs import Extra
 
 
 class Counted:
@@ -153,3 +157,11 @@ def test_when_too_many_wait_a_request_is_told_so(address: tuple[str, int], monke
 def test_a_port_that_is_taken_is_one_line(address: tuple[str, int]) -> None:
     with pytest.raises(UsageError, match=f"--port {address[1]}: Address already in use. Name another, or 0"):
         bound_socket("127.0.0.1", address[1])
+
+
+def test_without_its_packages_serve_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(serve, "EXTRA", Extra("serve", ("no_such_package",)))
+    assert main(["serve", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.endswith("Install what it needs: pip install 'm3h[serve]'\n")

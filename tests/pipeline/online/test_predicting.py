@@ -1,11 +1,14 @@
 """Predicting for a post by its text and its picture, through both programs."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from m3h.model import api
 from m3h.model.api import Predictor, load
 from m3h.model.cli import main
 from m3h.schemas import programs
@@ -13,7 +16,6 @@ from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from m3h.schemas.inside import picture_file
 from m3h.schemas.programs import Extra, Program
-from tests.commands import run
 from tests.conftest import Built
 
 
@@ -58,14 +60,17 @@ def test_a_post_without_a_picture_is_read_so_too(sample: Built, predictor: Predi
     assert predictor.predict([text], images=[None]) == predictor.predict_posts(blind)
 
 
-@pytest.mark.slow
-def test_the_command_line_takes_pictures(sample: Built, sample_run: Path, predictor: Predictor) -> None:
-    post = rows(sample.folder, predictor.run.reader(Dataset(sample.folder)).split("test").ids)[0]
-    image = file_of(sample.folder, post)
-    done = run("m3h", "predict", sample_run, "--text", post["text"], "--image", image, "--json")
-    assert done.code == 0, done.err
-    found = [one["phrase"] for one in done.json["predictions"][0]]
-    assert found == [one.phrase for one in predictor.predict([post["text"]], images=[image])[0]]
+def test_the_command_line_takes_pictures(
+    sample: Built, sample_run: Path, predictor: Predictor, *, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """With the predictor that is loaded already."""
+    monkeypatch.setattr(api, "load", lambda *_, **__: predictor)
+    posts = predictor.run.reader(Dataset(sample.folder)).split("test")[:1]
+    (post,) = rows(sample.folder, posts.ids)
+    words = ("--text", post["text"], "--image", str(file_of(sample.folder, post)), "--json")
+    assert main(["predict", str(sample_run), *words]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["predictions"]
+    assert found == [asdict(one) for one in predictor.predict_posts(posts)[0]]
 
 
 @pytest.mark.parametrize(
