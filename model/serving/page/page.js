@@ -160,6 +160,7 @@ function showPicture({ words, objects, heatmaps }) {
 function choosePicture() {
   const chosen = answered.heatmaps[by("heads").value - 1];
   by("shown").src = chosen ? `data:image/png;base64,${chosen.png}` : answered.url;
+  by("legend").hidden = !chosen;
   by("shown").alt = chosen ? `Attention over the picture: ${chosen.title}` : "The picture of the post";
   for (const kind of ["word", "object"]) by("boxes").querySelector(`.${kind}`).style.display = by(`show-${kind}s`).checked ? "" : "none";
 }

@@ -141,7 +141,9 @@ def test_words_and_attention_are_drawn_on_the_picture(page: Page) -> None:
     page.locator("#show-words").check()
     options = page.locator("#heads option").all_text_contents()
     assert options[:3] == ["none", "vision, all heads", "vision, head 1"]
+    expect(page.locator("#legend")).to_be_hidden()
     page.locator("#heads").select_option("1")
+    expect(page.locator("#legend")).to_be_visible()
     assert page.locator("#shown").get_attribute("src").startswith("data:image/png;base64,")  # type: ignore[union-attr]
     assert page.evaluate("shown.decode().then(() => shown.naturalWidth)") > 100
     assert page.locator("#tokens span[style]").count() > 5
