@@ -87,11 +87,11 @@ beside the published score where there is one. All tables share the runs in --ou
 stopped one. Systems whose features the dataset lacks are left out with the reason.
 
 \b
-  table1  the dataset          table3  the full model without its parts
-  table2  every system         table4  pictures with words
-  fig4    types of pictures    fig5    by keyphrase frequency and length
-  fig6    attention of a post  fig7    predictions of several systems for some posts
-  fig8    attention of some    fig9    relations of text and picture: first a sheet to label, then the scores
+  table1  the dataset                table2  every system
+  table3  the full model in parts    table4  pictures with words
+  fig4    types of pictures          fig5    by frequency and by length
+  fig6    attention of a post        fig7    predictions of several systems
+  fig8    attention of some posts    fig9    relations of text and picture
 
 fig4 needs the feature `backbone`, or --labels, a CSV file with the columns image_sha256 and type, for any --feature.
 fig9 writes a sheet, as a page and as CSV. Given the filled-in sheet as --labels, it draws the scores.

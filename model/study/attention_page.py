@@ -77,8 +77,8 @@ class Memory:
     def strongest(self, weights_m: np.ndarray) -> str:
         """The three largest weights in words."""
         best = np.argsort(-weights_m, kind="stable")[:3]
-        shown = ", ".join(f"{self._place(i)} {weights_m[i]:.3f}" for i in best.tolist() if i < len(self.names))
-        return shown if weights_m.any() else "nothing to look at"
+        shown = ", ".join(f"{self._place(i)} {weights_m[i]:.3f}" for i in best.tolist() if weights_m[i] > 0)
+        return shown or "nothing to look at"
 
     def _place(self, i: int) -> str:
         return f"row {i // self.side + 1}, column {i % self.side + 1}" if self.side else self.names[i] or "(none)"
@@ -139,6 +139,7 @@ def _draw(run: Run, dataset: Dataset, posts: Posts, *, post_id: str, out: Path) 
         if not memory.is_drawn:
             _matrix(out, pair, post_id, weights_lhm=weights_lhm, names=memory.names)
         pairs.append(_pair(out, pair, memory, picture=picture, weights_lhm=weights_lhm, banks=banks))
+    pairs.sort(key=lambda pair: not pair["drawn"])  # what lies over the picture comes first
     _write(out, run, encoded, picture=picture, without=without, phrases=_shown(phrases, encoded), pairs=pairs)
     return {**record, "out": str(out), "pairs": list(attention), "page": str(out / PAGE)}
 
@@ -219,7 +220,7 @@ def _pair(
 
     query, _, target = pair.partition("_to_")
     named = {bank: bank if name == bank else f"{bank} ({name})" for bank, name in banks.items()}
-    count = memory.side**2 if memory.side else len(memory.names)
+    count = int((weights_lhm.max((0, 1)) > 0).sum())  # the others are padding
     return {
         "title": f"{named.get(query, query)} to {named.get(target, target)}",
         "note": f"What {query} looks at in {target}: {count} positions, {1 / max(1, count):.3f} each if equal."

@@ -25,7 +25,7 @@ LONGEST, BLANK = 480, 336
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 COLOURS = ("#10123f", "#e8602d", "#fcfea4")
 """Of no weight, of half of the largest, and of the largest."""
-FAINTEST, STRONGEST = 0.25, 0.8
+FAINTEST, STRONGEST = 0.25, 0.7
 """How much of the colour, in place of the picture, there is where the weight is 0, and where it is largest."""
 
 
@@ -167,12 +167,12 @@ def _coloured(shown: "Image | None", strength: "Image") -> "Image":
     from PIL import Image, ImageOps
 
     level = np.clip(np.asarray(strength, np.float32), 0, 1)
-    colour = ImageOps.colorize(Image.fromarray((255 * level).astype(np.uint8)), *COLOURS[::2], mid=COLOURS[1])
+    colour = ImageOps.colorize(Image.fromarray(np.rint(255 * level).astype(np.uint8)), *COLOURS[::2], mid=COLOURS[1])
     if shown is None:
         return colour
     share = FAINTEST + (STRONGEST - FAINTEST) * level
     return Image.composite(
-        colour, ImageOps.grayscale(shown).convert("RGB"), Image.fromarray((255 * share).astype(np.uint8))
+        colour, ImageOps.grayscale(shown).convert("RGB"), Image.fromarray(np.rint(255 * share).astype(np.uint8))
     )
 
 
