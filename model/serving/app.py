@@ -120,19 +120,22 @@ class _Desk:
         from starlette.requests import ClientDisconnect
 
         parts: list[bytes] = []
+        size = 0
         try:
             with anyio.fail_after(self._body_seconds):
-                size = 0
                 async for part in request.stream():
                     size += len(part)
-                    if size > MAX_BODY:
-                        raise _too_large()
-                    parts.append(part)
+                    if size <= MAX_BODY:
+                        parts.append(part)
+                    else:  # read to its end all the same: who still sends does not look for an answer
+                        parts.clear()
         except TimeoutError as error:
             why = f"the body did not arrive within {self._body_seconds:g} s."
             raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, why, is_open=False) from error
         except ClientDisconnect as error:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "the request was cut off.", is_open=False) from error
+        if size > MAX_BODY:
+            raise _too_large()
         return b"".join(parts)
 
     def _answered(self, body: bytes) -> Answer:
