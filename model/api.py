@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from m3h.model.data.posts import Posts
+from m3h.model.data.read_posts import posts_of
 from m3h.model.decoding.attribution import Keyphrase as Keyphrase  # what `predict` gives, by this name too
 from m3h.model.decoding.attribution import attributed
 from m3h.model.decoding.predict import predict
@@ -12,29 +14,101 @@ from m3h.model.runs.evaluate import open_run
 from m3h.model.runs.run import Run
 from m3h.model.text.tokenizer import tokenize
 from m3h.schemas.errors import UsageError
+from m3h.schemas.posts import PostReader, RawPost, ReadPost
+from m3h.schemas.programs import open_reader
 
 logger = logging.getLogger(__name__)
 
 
-class Predictor:
-    """A trained system. `model.load` makes one."""
+Picture = Path | str | bytes | None
+"""A picture of a post: its file, its bytes, or None for a post without one."""
 
-    def __init__(self, run: Run) -> None:
+
+class Predictor:
+    """A trained system. `model.load` makes one.
+
+    dataset: the dataset that it was trained on, where it is now; None for where it was. sets: `FIELD=VALUE` over the
+    configuration of that dataset, such as where weights are now. Both are used for pictures alone.
+    """
+
+    def __init__(self, run: Run, dataset: Path | None = None, sets: Sequence[str] = ()) -> None:
         self.run = run
+        self._dataset, self._sets = dataset or Path(run.metadata.dataset), sets
 
     def predict(
-        self, texts: Sequence[str], ocr: Sequence[str] | None = None, alt: Sequence[str] | None = None
+        self,
+        texts: Sequence[str],
+        ocr: Sequence[str] | None = None,
+        alt: Sequence[str] | None = None,
+        *,
+        images: Sequence[Picture] | None = None,
     ) -> list[list[Keyphrase]]:
         """The keyphrases of each text, best first.
 
-        ocr, alt: for each text the words on its image, and what its author says that the image shows; or None.
+        Without `images` a text is split into words by `tokenizer.tokenize`, and there is no picture. With `images` it
+        is read as the posts of the run's dataset were, hashtags and spelling too, and the features of its picture are
+        computed under the fingerprints that the run was trained on. So a post of the dataset, given by its text and its
+        picture, has the keyphrases that its row has. This needs `pip install 'm3h[pipeline]'`, the dataset's folder and
+        the weights.
 
-        A text is split into words by `tokenizer.tokenize`. There is no image. A text of which no word is left has no
-        keyphrases, and a warning says so.
+        A text of which no word is left has no keyphrases, and a warning says so.
 
-        Raises UsageError: no word of any text is left, or `ocr` or `alt` has another length.
+        Args:
+            texts: as their authors wrote them.
+            ocr: for each text the words on its image; not with `images`, where they are read from the picture.
+            alt: for each text what its author says that the image shows.
+            images: for each text a picture, or None.
+
+        Raises:
+            UsageError: no word of any text is left; `ocr`, `alt` or `images` has another length; something that
+                `images` needs is missing or of another version, or a picture is none. The message says which.
         """
-        return self.predict_posts(self.posts_of_texts(texts, ocr, alt))
+        if images is None:
+            return self.predict_posts(self.posts_of_texts(texts, ocr, alt))
+        if ocr:
+            raise UsageError("words on an image are read from the image itself: give either `ocr` or `images`.")
+        return self.predict_posts(self.posts_of_read(self.read(texts, images, alt)))
+
+    @cached_property
+    def reader(self) -> PostReader:
+        """What reads texts and pictures as the run's dataset was read. Extractors are loaded when it is first used.
+
+        Raises:
+            UsageError: the pipeline is not installed, or something that was used for the dataset is not here.
+        """
+        if not self._dataset.is_dir():
+            raise UsageError(
+                f"{self.run.folder}: pictures are read by the rules of the dataset that it was trained on, and "
+                f"{self._dataset} is not there. Name the dataset's folder: --like, or load(RUN, dataset=FOLDER)."
+            )
+        return open_reader("pictures", self._dataset, self.run.metadata.features, sets=self._sets)
+
+    def read(self, texts: Sequence[str], images: Sequence[Picture], alt: Sequence[str] | None = None) -> list[ReadPost]:
+        """Texts with their pictures as the dataset would have them.
+
+        Args:
+            texts: as their authors wrote them.
+            images: for each text a picture, or None.
+            alt: for each text what its author says that the image shows.
+
+        Raises:
+            UsageError: as `predict`.
+        """
+        for name, given in (("images", images), ("descriptions", alt)):
+            _check_number(len(texts), name, given)
+        shown = alt or [""] * len(texts)
+        raw = [_raw_post(i, *post) for i, post in enumerate(zip(texts, images, shown, strict=True), start=1)]
+        read = self.reader.read(raw)
+        _check_words(texts, [post.tokens for post in read])
+        for one, post in zip(raw, read, strict=True):
+            for feature, reason in post.lost.items():
+                logger.warning(f"{one.name}: no {feature}: {reason}; it is read as a picture without.")
+        return read
+
+    def posts_of_read(self, read: Sequence[ReadPost]) -> Posts:
+        """What `read` gave, as posts for `predict_posts`."""
+        metadata = self.run.metadata
+        return posts_of(read, metadata.inputs, kinds=metadata.kinds, channels=metadata.channels)
 
     def predict_posts(self, posts: Posts) -> list[list[Keyphrase]]:
         """The keyphrases of each post, best first; [] for a post without words."""
@@ -61,20 +135,40 @@ class Predictor:
         words, n = self.run.vocabularies.words, len(texts)
         tokens = [tokenize(text, words) for text in texts]
         for name, given in (("OCR readings", ocr), ("descriptions", alt)):
-            if given and len(given) != n:
-                raise UsageError(f"{n} texts, but {len(given)} {name}: give one for each text.")
+            _check_number(n, name, given or None)
         readings, shown = ([tokenize(one, words) for one in given or [""] * n] for given in (ocr, alt))
-        unreadable = [text for text, text_tokens in zip(texts, tokens, strict=True) if not text_tokens]
-        if unreadable and len(unreadable) == n:
-            raise UsageError(f"text {unreadable[0]!r}: no word left after cleaning. Give a text with words.")
-        for text in unreadable:
-            logger.warning(f"text {text!r}: no word left after cleaning; it has no keyphrases.")
+        _check_words(texts, tokens)
         return Posts([f"text-{i}" for i in range(1, n + 1)], tokens, [[]] * n, readings, [[]] * n, [-1] * n, shown)
 
 
-def load(folder: Path | str) -> Predictor:
+def _raw_post(number: int, text: str, image: Picture, alt: str) -> RawPost:
+    file = Path(image) if isinstance(image, str) else image
+    return RawPost(f"image {file}" if isinstance(file, Path) else f"image of text {number}", text, alt, file)
+
+
+def _check_number(texts: int, name: str, given: Sequence[object] | None) -> None:
+    """UsageError unless there is one for each text, or none at all."""
+    if given is not None and len(given) != texts:
+        raise UsageError(f"{texts} texts, but {len(given)} {name}: give one for each text.")
+
+
+def _check_words(texts: Sequence[str], tokens: Sequence[Sequence[str]]) -> None:
+    """Warn of each text without a word. UsageError where all are."""
+    wordless = [text for text, words in zip(texts, tokens, strict=True) if not words]
+    if wordless and len(wordless) == len(texts):
+        raise UsageError(f"text {wordless[0]!r}: no word left after cleaning. Give a text with words.")
+    for text in wordless:
+        logger.warning(f"text {text!r}: no word left after cleaning; it has no keyphrases.")
+
+
+def load(folder: Path | str, *, dataset: Path | str | None = None, sets: Sequence[str] = ()) -> Predictor:
     """A finished run.
 
     Raises UsageError: there is none. Raises IntegrityError: a file of the run is damaged.
+
+    Args:
+        folder: of the run.
+        dataset: for pictures: where the dataset that it was trained on is now. None for where it was.
+        sets: for pictures: `FIELD=VALUE` over the dataset's configuration, such as where weights are now.
     """
-    return Predictor(open_run(Path(folder)))
+    return Predictor(open_run(Path(folder)), Path(dataset) if dataset else None, sets)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from m3h.model.commands import experiments, looking, predicting, scoring, training
+from m3h.model.commands import experiments, looking, predicting, scoring, serving, training
 from m3h.model.commands.options import AsJson
 from m3h.schemas.console import run as run_app
 from m3h.schemas.console import say
@@ -18,7 +18,7 @@ from m3h.schemas.programs import Extra, Program
 EXTRA = Extra("train", ("nltk", "safetensors", "torch"))
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-for _part in (training, scoring, predicting, experiments, looking):
+for _part in (training, scoring, predicting, serving, experiments, looking):
     app.registered_commands += _part.app.registered_commands
 
 HEAD = """\b
@@ -34,7 +34,7 @@ Trains and uses the systems of the paper from a finished dataset folder.
 def main(argv: Sequence[str]) -> int:
     """Run the command line and return the exit code. Of several processes only the first one prints."""
     with contextlib.redirect_stdout(io.StringIO()) if _is_follower() else contextlib.nullcontext():
-        many = {"--post", "--seed", "--set", "--text", "--without", "--shuffle", "--noise"}
+        many = {"--image", "--post", "--seed", "--set", "--text", "--without", "--shuffle", "--noise"}
         return run_app(app, argv, many=many, extra=EXTRA)
 
 

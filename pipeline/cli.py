@@ -1,7 +1,9 @@
 """`python -m m3h.pipeline`: the dataset commands. Beam's own flags follow `--`."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -9,6 +11,9 @@ from m3h.pipeline.commands import attributes, build, checks, crawl, export, insp
 from m3h.pipeline.commands.options import beam_flags
 from m3h.pipeline.runtime.runner_errors import silence_repetitions, stage_fault
 from m3h.schemas.console import run
+
+if TYPE_CHECKING:
+    from m3h.schemas.posts import PostReader
 from m3h.schemas.programs import Extra, Program
 
 COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
@@ -80,4 +85,11 @@ def _about() -> None:
     """
 
 
-PROGRAM = Program("Dataset commands", app, main, EXTRA)
+def open_reader(dataset: Path, features: Mapping[str, str], sets: Sequence[str]) -> "PostReader":
+    """See `m3h.pipeline.online.reader`. Nothing heavy is imported before it is called."""
+    from m3h.pipeline.online.reader import OnlineReader
+
+    return OnlineReader(dataset, features, sets)
+
+
+PROGRAM = Program("Dataset commands", app, main, EXTRA, open_reader=open_reader)

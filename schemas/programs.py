@@ -8,10 +8,15 @@ import importlib.metadata
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from m3h.schemas.errors import UsageError
+
+if TYPE_CHECKING:  # the help of all commands loads this module, and pyarrow takes long
+    from m3h.schemas.posts import OpenReader, PostReader
 
 PACKAGE = "m3h"
 GROUP = "m3h.programs"
@@ -58,9 +63,11 @@ class Extra:
 
 @dataclass(frozen=True)
 class Program:
-    """Commands that belong together. title: their heading in the help. main: runs one and returns its exit code.
+    """Commands that belong together.
 
-    shared: commands that another program has too -> whether the words after the command are for this program's.
+    title: their heading in the help. main: runs one and returns its exit code. open_reader: of the program that reads
+    posts which are in no dataset. shared: commands that another program has too -> whether the words after the command
+    are for this program's.
     """
 
     title: str
@@ -68,6 +75,7 @@ class Program:
     main: Callable[[Sequence[str]], int]
     extra: Extra
     shared: Mapping[str, Callable[[Sequence[str]], bool]] = field(default_factory=dict)
+    open_reader: "OpenReader | None" = None
 
     def commands(self) -> list[str]:
         """The names of its commands, in the order of the help."""
@@ -98,3 +106,22 @@ def programs() -> tuple[Program, ...]:
     if not points:
         raise UsageError(f"what is installed here is an older {PACKAGE}, without commands. {_INSTALL}")
     return tuple(point.load() for point in sorted(points, key=lambda point: point.name))
+
+
+def open_reader(asker: str, dataset: Path, features: Mapping[str, str], *, sets: Sequence[str] = ()) -> "PostReader":
+    """A reader of posts as those of a dataset were read, by the program that has one.
+
+    Args:
+        asker: what needs it, for the error message.
+        dataset: whose posts were read so.
+        features: of pictures, with the fingerprints under which they are computed.
+        sets: `FIELD=VALUE` over the dataset's configuration, such as where weights are now.
+
+    Raises:
+        UsageError: what reads posts is not installed here, or cannot do it as it was done for the dataset.
+    """
+    for program in programs():
+        if program.open_reader:
+            program.extra.require(asker)
+            return program.open_reader(dataset, features, sets)
+    raise UsageError(f"{asker}: no program here reads posts. {_INSTALL}")

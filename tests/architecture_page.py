@@ -39,6 +39,7 @@ ROOMS: Mapping[str, Mapping[str, str]] = {
         "checks": "verify",
         "records": "why",
         "report": "folder",
+        "online": "reader",
         "commands": "build",
     },
     "model": {
@@ -52,6 +53,7 @@ ROOMS: Mapping[str, Mapping[str, str]] = {
         "runs": "experiment",
         "study": "reproduce",
         "report": "folder",
+        "serving": "app",
         "commands": "training",
     },
 }

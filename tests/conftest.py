@@ -63,6 +63,17 @@ def expected() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def sample_run(sample: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small M3H-Att model that has seen the sample once."""
+    folder = tmp_path_factory.mktemp("sample-run") / "run"
+    small = ("width=16", "word_width=8", "batch_size=32", "epochs=1", "warmup_epochs=1", "threads=1")
+    words = ("--dataset", sample.folder, "--system", "gen-cls-m3h", "--out", folder, "--set", *small)
+    done = run("model", "train", *words)
+    assert done.code == 0, done.err
+    return folder
+
+
+@pytest.fixture(scope="session")
 def released(m3h_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The released dataset's validation and test splits, imported."""
     return built_once(tmp_path_factory, "released", "--format", "cmkp", "--dumps", m3h_data / "cmkp")

@@ -21,8 +21,8 @@ LIGHT = {"numpy", "pyarrow", "h5py", "pydantic", "yaml", "typer", "click", "rich
 TRAINER = LIGHT | {"torch", "safetensors", "nltk"}
 OF_PAGES = {"altair", "jinja2", "vl_convert", "PIL"}
 """What makes the pages of reports, imported only where it is used."""
-WHEN_USED = OF_PAGES | {"matplotlib", "scipy"}
-"""What the trainer imports only where it is used: for figures, for reports, and to compare two runs."""
+WHEN_USED = OF_PAGES | {"anyio", "matplotlib", "scipy", "starlette", "uvicorn"}
+"""What the trainer imports only where it is used: for figures and pages, to compare two runs, and to serve one."""
 NEVER_IN_THE_TRAINER = WHEN_USED - {"jinja2"} | {  # which torch brings along
     *("apache_beam", "torchvision", "pytesseract", "ekphrasis", "wordsegment", "py3langid"),
     *("detectron2", "zstandard", "psutil"),
@@ -84,11 +84,11 @@ ROOMS = {
     "pipeline": [
         *("rules", "progress", "runtime", "text", "readers", "cleaning", "images", "crawl", "extractors", "config"),
         *("engine", "dataset", "attributes", "export", "stages", "build", "versions", "checks", "records", "report"),
-        *("commands", "cli", "__main__"),
+        *("online", "commands", "cli", "__main__"),
     ],
     "model": [
         *("text", "ranking", "config", "systems", "data", "networks", "decoding", "scoring", "training", "runs"),
-        *("api", "study", "report", "commands", "cli", "__main__"),
+        *("api", "study", "report", "serving", "commands", "cli", "__main__"),
     ],
 }
 """Folders and the modules beside them, from the ground up: each imports only what stands before it."""

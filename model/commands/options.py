@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as one line of JSON.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.")]
 Definition = Annotated[str, typer.Option(help=f"Of the scores: {', '.join(DEFINITIONS)}.")]
+LikeDataset = Annotated[
+    Path | None, typer.Option("--like", help="For pictures: where the run's dataset is now.", show_default=False)
+]
+DatasetSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="For pictures: FIELD=VALUE of the dataset, such as features.vgg_grid.weights=FILE; several."
+    ),
+]
 SHOWN = (("f1@1", "F1@1"), ("f1@3", "F1@3"), ("map@5", "MAP@5"))
 
 

@@ -8,33 +8,39 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from m3h.model.commands.options import AsJson, RunFolder
+from m3h.model.commands.options import AsJson, DatasetSettings, LikeDataset, RunFolder
 from m3h.schemas.console import say
 from m3h.schemas.errors import UsageError
 
 if TYPE_CHECKING:
+    from m3h.model.api import Predictor
     from m3h.model.data.posts import Posts
     from m3h.model.decoding.attribution import Keyphrase
 
 
 logger = logging.getLogger(__name__)
 app = typer.Typer()
+Images = Annotated[list[Path] | None, typer.Option(help="The picture of a --text, a colour JPEG; one for each.")]
 
 
 @app.command(
-    short_help="Keyphrases of a dataset's posts, or of texts.",
+    short_help="Keyphrases of a dataset's posts, or of texts and pictures.",
     help="""\b
   m3h predict runs/full --dataset data/tw --out found.jsonl
   m3h predict runs/full --dataset data/tw --show 5
   m3h predict runs/full --text 'so excited to see these two tomorrow' --ocr 'kids choice awards'
+  m3h predict runs/full --text 'so excited to see these two tomorrow' --image photo.jpg
 
 Prints keyphrases, best first: one post a line in source order, phrases joined by `;`. With --scores, with --json and in
 a .jsonl file each phrase has its probability and its attribution: generated, text, alt or ocr (copied from there), or
 classifier.
 
-A --text is lower-cased and split into words by a small regular expression, and trailing hashtags are removed. The texts
-of a dataset are prepared by ekphrasis instead. A --text has no image; --ocr gives the words on it, --alt what its
-author says that it shows.
+A --text alone is lower-cased and split into words by a small regular expression, and trailing hashtags are removed;
+--ocr gives the words on its image, --alt what its author says that it shows.
+
+With --image, one for each --text, text and picture are read as the build of the run's dataset read its own, by the
+extractors that the run was trained on. This needs pip install 'm3h[pipeline]' and the dataset's folder; --like and
+--set say where it and its weights are now.
 """,
 )
 def predict(
@@ -47,6 +53,9 @@ def predict(
     text: Annotated[list[str] | None, typer.Option(help="A raw text; several are allowed.")] = None,
     ocr: Annotated[str, typer.Option(help="With one --text: the words on its image.")] = "",
     alt: Annotated[str, typer.Option(help="With one --text: what its image shows.")] = "",
+    image: Images = None,
+    like: LikeDataset = None,
+    set_: DatasetSettings = None,
     scores: Annotated[bool, typer.Option("--scores", help="Probability and attribution after each phrase.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -61,38 +70,63 @@ def predict(
         text: raw texts.
         ocr: words on the image of the only text.
         alt: what the image of the only text shows.
+        image: a picture for each text.
+        like: where the dataset of the run is now.
+        set_: settings over the configuration of this dataset.
         scores: print probability and attribution.
         as_json: print JSON.
 
     Raises:
-        UsageError: not exactly one of `dataset` and `text` is given, or there is no finished run.
+        UsageError: not one of `dataset` and `text` is given, there is no finished run, or a picture cannot be read.
     """
     from m3h.model.api import load
-    from m3h.model.scoring.predictions import make_records, write_records
-    from m3h.model.text.phrase_lines import join_phrases, write_lines
+    from m3h.model.text.phrase_lines import join_phrases
     from m3h.schemas.dataset import Dataset
 
     if (text is None) == (dataset is None):
         raise UsageError("predict: give either --dataset or --text.")
-    model = load(run)
+    if image and dataset:
+        raise UsageError("predict: an --image belongs to a --text.")
+    model = load(run, dataset=like, sets=set_ or ())
     if dataset is None:
-        posts = model.posts_of_texts(text or [], [ocr] if ocr else None, [alt] if alt else None)
-        for tokens in posts.tokens:
-            logger.info(f"read as: {' '.join(tokens)}")
+        posts = _posts_of_texts(model, text or [], ocr, alt=alt, images=image or ())
     else:
         posts = model.run.reader(Dataset(dataset)).split(split)
     ranked = model.predict_posts(posts)
     phrases = [[_phrase_text(keyphrase, scores) for keyphrase in post] for post in ranked]
     lines = [join_phrases(post) for post in phrases]
-    if out and out.suffix == ".jsonl":
-        write_records(out, make_records(posts, ranked))
-    elif out:
-        write_lines(out, lines)
+    if out:
+        _write(out, posts, ranked, lines=lines)
     predictions = [[asdict(keyphrase) for keyphrase in post] for post in ranked]
     result = {"out": str(out)} if out else {"predictions": predictions}
     examples = "\n\n".join(_example(posts, phrases, i) for i in range(min(show, len(posts))))
     printed = f"wrote {len(lines):,} lines to {out}" if out else "\n".join(lines)
     say({"run": str(run), "posts": len(posts), **result}, as_json, examples if show else printed)
+
+
+def _posts_of_texts(model: "Predictor", texts: Sequence[str], ocr: str, *, alt: str, images: Sequence[Path]) -> "Posts":
+    """As `Predictor.predict` reads them, with pictures or without."""
+    descriptions = [alt] if alt else None
+    if images and ocr:
+        raise UsageError("predict: the words on an image are read from it; give either --ocr or --image.")
+    if images:
+        posts = model.posts_of_read(model.read(texts, images, descriptions))
+    else:
+        posts = model.posts_of_texts(texts, [ocr] if ocr else None, descriptions)
+    for tokens in posts.tokens:
+        logger.info(f"read as: {' '.join(tokens)}")
+    return posts
+
+
+def _write(out: Path, posts: "Posts", ranked: Sequence[Sequence["Keyphrase"]], *, lines: Sequence[str]) -> None:
+    """Records in a .jsonl file, else lines."""
+    from m3h.model.scoring.predictions import make_records, write_records
+    from m3h.model.text.phrase_lines import write_lines
+
+    if out.suffix == ".jsonl":
+        write_records(out, make_records(posts, ranked))
+    else:
+        write_lines(out, lines)
 
 
 def _phrase_text(keyphrase: "Keyphrase", scores: bool) -> str:

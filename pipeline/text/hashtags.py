@@ -56,6 +56,10 @@ class Keyphrases:
         self._segmenter = segmenter
         self._known: dict[tuple[str, str], str] = {}
 
+    def with_mapping(self, mapping: Mapping[str, str]) -> "Keyphrases":
+        """The same with another mapping."""
+        return Keyphrases(mapping, self._segmenter)
+
     def __call__(self, hashtag: str, written: Mapping[str, str] | None = None) -> str:
         """With or without its `#`, in any case. written: how a lower-cased hashtag is usually written, if known."""
         tag = hashtag.lstrip("#＃").lower()

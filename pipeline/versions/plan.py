@@ -176,7 +176,9 @@ def _step(data: Dataset, name: str, config: BuildConfig, *, images: Sequence[str
     if old == new and all(earlier.needs_retry(data.folder, [image]) for image in rows):
         return Step(name, STANDS, old, new, images=len(images))
     seconds = seconds_for(read_timings(data.folder), name, new, images=len(rows))
-    changes = tuple(_changes(_described(data, name, old), {"spec": extractor.spec.as_json(), **parts})) if old else ()
+    changes = (
+        tuple(changed_parts(_described(data, name, old), {"spec": extractor.spec.as_json(), **parts})) if old else ()
+    )
     return Step(
         name, REDO if old else NEW, old, new, changes, len(rows), len(images), seconds,
         _why(earlier, old == new, len(rows)) if old else "the dataset does not have this feature yet", extractor,
@@ -201,7 +203,8 @@ def _described(data: Dataset, name: str, version: str) -> dict[str, Any]:
         return {"spec": described["spec"], **described["parts"]}
 
 
-def _changes(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[Change]:
+def changed_parts(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[Change]:
+    """Every value that is not the same in two trees of JSON, such as the parts of two fingerprints."""
     before, after = (dict(_leaves(json.loads(canonical_json(parts)))) for parts in (old, new))
     for part in sorted({*before, *after}):
         if before.get(part) != after.get(part):
@@ -224,7 +227,7 @@ def _notes(known: Manifest) -> Iterator[str]:
     except UsageError as error:
         yield f"posts: it is not known whether they would be read in the same way now ({error})"
         return
-    for change in _changes(known.text, now):
+    for change in changed_parts(known.text, now):
         yield (
             f"posts: text.{change.part} was {change.old} and is {change.new} now; they stay as they are, and only "
             "a build into another folder reads them again"
@@ -252,14 +255,14 @@ def _format_step(step: Step, workers: int) -> Iterator[str]:
     yield f"{step.feature}: {step.state}, {step.rows} of {step.images} pictures, {time}"
     yield f"  {step.old or '(none)'} -> {step.new}" + (f" ({step.why})" if step.why else "")
     for change in step.changes:
-        yield f"  {change.part}: {_shortly(change.old)} -> {_shortly(change.new)}"
+        yield f"  {change.part}: {shortly(change.old)} -> {shortly(change.new)}"
 
 
 _LONGEST = 48
 _HEX = re.compile(r"[0-9a-f]{40,}")
 
 
-def _shortly(value: object) -> str:
+def shortly(value: object) -> str:
     """A value on one line: of a digest only the beginning, and at most `_LONGEST` characters."""
     if value is None:
         return "(none)"

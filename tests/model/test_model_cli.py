@@ -356,7 +356,7 @@ def test_overwrite_trains_anew(tiny_dataset: Path, tmp_path: Path) -> None:
         assert train(tiny_dataset, tmp_path / "run", "--system", "cls-max", *more) == 0
 
 
-COMMANDS = ("train", "evaluate", "predict", "score", "sweep", "reproduce", "attend", "systems")
+COMMANDS = ("train", "evaluate", "predict", "serve", "score", "sweep", "reproduce", "attend", "systems")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
