@@ -63,7 +63,10 @@ TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9.1"]
 
 ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *SMALL, *OPEN_CLIP, *REPORT]
 
+DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.7,<10", "mkdocstrings>=1.0,<2", "mkdocstrings-python>=2.0,<3"]
+
 DEV = [
+    *DOCS,
     "axe-playwright-python>=0.1.7",
     "build>=1.2",
     "pytest>=8",
@@ -136,6 +139,7 @@ setup(
         "open_clip": OPEN_CLIP,
         "small": SMALL,
         "all": ALL,
+        "docs": DOCS,
         "dev": [*ALL, *DEV],
     },
 )
