@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from m3h.model.commands.options import AsJson, RunFolder
+from m3h.model.commands.training import show_progress
 from m3h.schemas.console import say
 from m3h.schemas.errors import UsageError
 
@@ -81,7 +82,7 @@ def predict(
             logger.info(f"read as: {' '.join(tokens)}")
     else:
         posts = model.run.reader(Dataset(dataset)).split(split)
-    ranked = model.predict_posts(posts)
+    ranked = model.predict_posts(posts, show_progress)
     phrases = [[_phrase_text(keyphrase, scores) for keyphrase in post] for post in ranked]
     lines = [join_phrases(post) for post in phrases]
     if out and out.suffix == ".jsonl":

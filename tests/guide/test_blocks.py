@@ -50,12 +50,16 @@ def test_what_is_run_elsewhere_stands_there_word_for_word() -> None:
 def _within(command: Command, pages: list[Path]) -> bool:
     """Whether a page runs the command, and shows each line that is shown of it here."""
     same = [other for other in commands_of(pages) if other.words == command.words]
-    return any(set(command.printed.split("\n")) - {"…"} <= {*other.printed.split("\n"), ""} for other in same)
+    return any(_lines(command) <= _lines(other) for other in same)
 
 
-def test_most_commands_are_run() -> None:
+def _lines(command: Command) -> set[str]:
+    return {line.strip() for line in command.printed.splitlines()} - {"…", ""}
+
+
+def test_most_commands_are_run_here_or_on_another_page() -> None:
     commands = [block for block in ALL if block.language in {COMMANDS, PYTHON}]
-    assert sum(block.is_run for block in commands) > len(commands) / 2
+    assert sum(block.is_run or bool(block.elsewhere) for block in commands) > len(commands) / 2
 
 
 def test_the_tutorials_are_run_whole() -> None:

@@ -1,7 +1,7 @@
 """The commands of README and docs, run in the order of a page; what they print is what the page shows.
 
 The three tutorials come first, in one folder. Every other page finds there what its examples name: `data/tw` is the
-dataset of the first tutorial, `runs/full` and `runs/copy` are the runs of the third.
+dataset as it is after the first tutorial, `runs/full` is the first run of the third.
 """
 
 import gzip
@@ -83,7 +83,9 @@ class Followed:
 def followed(tmp_path_factory: pytest.TempPathFactory) -> Followed:
     reader = Reader(tmp_path_factory.mktemp("tutorials"), Fingerprints())
     (reader.folder / "sample").symlink_to(ROOT / "sample")
-    return Followed(reader, {name(page): reader.follow(page) for page in TUTORIALS})
+    first = {name(TUTORIALS[0]): reader.follow(TUTORIALS[0])}
+    shutil.copytree(reader.folder / "demo" / "dataset", reader.folder / "first")
+    return Followed(reader, first | {name(page): reader.follow(page) for page in TUTORIALS[1:]})
 
 
 @pytest.mark.parametrize("page", TUTORIALS, ids=name)
@@ -95,9 +97,8 @@ def test_a_tutorial_does_what_it_says(followed: Followed, page: Path) -> None:
 def test_the_commands_of_a_page_do_what_it_says(followed: Followed, page: Path, tmp_path: Path) -> None:
     made = followed.reader.folder
     (tmp_path / "sample").symlink_to(ROOT / "sample")
-    shutil.copytree(made / "demo" / "dataset", tmp_path / "data" / "tw")
-    for run, copy in {"run": "full", "labels": "copy"}.items():
-        shutil.copytree(made / "demo" / run, tmp_path / "runs" / copy)
+    shutil.copytree(made / "first", tmp_path / "data" / "tw")
+    shutil.copytree(made / "demo" / "run", tmp_path / "runs" / "full")
     (tmp_path / "raw").mkdir()
     shutil.copy(ROOT / "sample" / "dump_v1.jsonl.gz", tmp_path / "raw")
     shutil.copytree(ROOT / "sample" / "images", tmp_path / "raw" / "images")
@@ -106,14 +107,13 @@ def test_the_commands_of_a_page_do_what_it_says(followed: Followed, page: Path, 
 
 
 def _later_dump(folder: Path) -> None:
-    """Another month's dump, with its pictures; and a second folder of the first month's."""
+    """Another month's dump, with its pictures."""
     posts = [
         {"id": str(2 * 10**18), "text": "Nobody told me the dough needs a nap #BreadBaking", "image": "photo_0000.jpg"}
     ]
     with gzip.open(folder / "raw" / "2021-07.jsonl.gz", "wt") as dump:
         dump.writelines(f"{json.dumps(post)}\n" for post in posts)
     shutil.copytree(folder / "raw" / "images", folder / "raw" / "images-07")
-    shutil.copytree(folder / "raw" / "images", folder / "other" / "pictures")
 
 
 def _withdrawn(folder: Path) -> None:
