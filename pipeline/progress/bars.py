@@ -65,7 +65,7 @@ def _fields(stage: "Stage") -> dict[str, Any]:
         "number": f"{stage.done:,}{total}",
         "speed": f"{stage.rate:,.0f}/s" if stage.rate and stage.rate >= 10 else f"{stage.rate or 0:.1f}/s",
         "left": clock(stage.left),
-        "lost": f"dropped {stage.lost:,}" if stage.dropped else "",
+        "lost": f"dropped {stage.lost:,}:" if stage.dropped else "",
         "reasons": stage.reasons(),
     }
 
