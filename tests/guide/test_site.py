@@ -1,49 +1,29 @@
-"""The documentation as a site: it builds without a warning, loads nothing from elsewhere, and its links lead on."""
+"""The documentation as a site: it builds without a warning, its links lead on, it needs no other host, axe reads it."""
 
-import importlib.util
+import functools
+import http.server
 import os
 import re
+import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from urllib.parse import unquote
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.commands import ROOT
 
+pytestmark = pytest.mark.slow
 
-@pytest.fixture(scope="module")
-def hook() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("site_hook", ROOT / "docs" / "site_hook.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.parametrize(
-    ("link", "in_site"),
-    [
-        ("[a](cleaning.md#groups)", "[a](cleaning.md#groups)"),
-        ("[a](../README.md#install)", "[a](overview.md#install)"),
-        ("[a](../benchmarks/README.md)", "[a](benchmarks.md)"),
-        ("[a](../pipeline/text)", "[a](api/pipeline/text.md)"),
-        ("[a](../pipeline/text/tokenizer.py)", "[a](api/pipeline/text.md#m3h.pipeline.text.tokenizer)"),
-        ("[a](../schemas/config.py)", "[a](api/schemas.md#m3h.schemas.config)"),
-        ("[a](../tests/commands.py)", "a"),
-        ("[a](https://x.org/y)", "[a](https://x.org/y)"),
-        ("![a](architecture.svg)", "![a](architecture.svg)"),
-    ],
-)
-def test_a_link_of_a_page_leads_to_the_same_in_the_site(hook: ModuleType, link: str, in_site: str) -> None:
-    assert hook.linked(link, "docs/index.md", "index.md") == in_site
-
-
-def test_links_in_blocks_stay(hook: ModuleType) -> None:
-    assert hook.in_site("[a](../README.md)\n```text\n[a](../README.md)\n```\n", "index.md").count("README") == 1
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+PAGES = ("index", "train_compare_predict", "architecture")
+SCHEMES = ("light", "dark")
+ALL_PAGES = (*PAGES, "engines", "make_dataset", "api/model/networks")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +36,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_the_site_has_every_page_and_the_docstrings_of_every_package(site: Path) -> None:
     pages = {path.stem for path in (ROOT / "docs").glob("*.md")}
     assert pages - {path.stem for path in site.glob("*.html")} == set()
@@ -64,7 +43,6 @@ def test_the_site_has_every_page_and_the_docstrings_of_every_package(site: Path)
     assert 'id="m3h.model.api.load"' in (site / "api/model.html").read_text()
 
 
-@pytest.mark.slow
 def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
     loads = re.compile(r'<(?:script|img|iframe)\b[^>]*\bsrc="(?:https?:)?//|<link\b[^>]*\bhref="(?:https?:)?//')
     assert [str(path) for path in site.rglob("*.html") if loads.search(path.read_text())] == []
@@ -73,7 +51,6 @@ def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
     ] == []
 
 
-@pytest.mark.slow
 def test_every_link_of_the_site_leads_to_a_page_and_a_place_in_it(site: Path) -> None:
     texts = {path: path.read_text() for path in site.rglob("*.html") if path.name != "404.html"}
     places = {path: set(re.findall(r'\bid="([^"]+)"', text)) for path, text in texts.items()}
@@ -87,3 +64,63 @@ def test_every_link_of_the_site_leads_to_a_page_and_a_place_in_it(site: Path) ->
             if target not in places or (place and unquote(place) not in {*places[target], "__toc"}):
                 broken.append(f"{path.relative_to(site)}: {link}")
     assert broken == []
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files without a word."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    program = next(filter(None, map(shutil.which, NAMES)))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        yield page
+        browser.close()
+
+
+complaints: list[str] = []
+asked: list[str] = []
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme"), [("api/model/networks", "dark"), *((name, scheme) for name in PAGES for scheme in SCHEMES)]
+)
+def test_a_page_shows_no_fault_and_can_be_read_by_everybody(page: Page, address: str, name: str, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto(f"{address}/{name}.html")
+    page.wait_for_load_state("networkidle")
+    found = Axe().run(page).response["violations"]
+    assert [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in {"serious", "critical"}] == []
+    assert complaints == []
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+
+
+def test_the_search_finds_a_page(page: Page, address: str) -> None:
+    page.goto(f"{address}/index.html")
+    page.locator(".md-search__input").fill("robots.txt")
+    expect(page.locator(".md-search-result__item", has_text="Crawling").first).to_be_visible(timeout=60_000)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_page_is_wider_than_the_screen(page: Page, address: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    for name in ALL_PAGES:
+        page.goto(f"{address}/{name}.html")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
