@@ -128,13 +128,6 @@ def _withdrawn(folder: Path) -> None:
     (folder / "withdrawn.txt").write_text("".join(f"{post}\n" for post in ids))
 
 
-def _new_posts(folder: Path) -> None:
-    picture = min((ROOT / "sample" / "images").glob("photo_*.jpg"))
-    (folder / "pics").mkdir()
-    shutil.copy(picture, folder / "pics" / "new.jpg")
-    (folder / "new.jsonl").write_text(json.dumps({"id": "1", "text": "Rain all day long", "image": "new.jpg"}) + "\n")
-
-
 def _no_dump(folder: Path) -> None:
     """A file that looks like a pickle: its first bytes, and no more."""
     (folder / "pics").mkdir()
@@ -151,7 +144,6 @@ def _damage(folder: Path) -> None:
 NEEDS: Mapping[str, Callable[[Path], None]] = {
     "building": _later_dump,
     "forgetting": _withdrawn,
-    "exporting": _new_posts,
     "dumps": _no_dump,
     "surviving": _damage,
 }
