@@ -106,6 +106,8 @@ def test_a_page_shows_no_fault_and_can_be_read_by_everybody(page: Page, address:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(f"{address}/{name}.html")
     page.wait_for_load_state("networkidle")
+    colours = {"light": "default", "dark": "slate"}[scheme]
+    assert page.locator("body").get_attribute("data-md-color-scheme") == colours
     found = Axe().run(page).response["violations"]
     assert [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in {"serious", "critical"}] == []
     assert complaints == []
