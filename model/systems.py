@@ -29,6 +29,8 @@ FUSION_MODALITIES: dict[Fusion | None, set[str]] = {
     "topics": {"text"},
 }
 """Fusion -> the modalities that it can read."""
+TEXT_ENCODER = "text_encoder"
+"""Input of the states of a sentence encoder, and the name of its bank. It has the pairs of a picture's feature."""
 EXPECTED = {"vision": "features with arrays of numbers", "wordings": "features with words or labels"}
 """Field of the configuration -> what it may name."""
 NEEDS_VISION = ("stacked", "alternating", "bilinear")
@@ -212,9 +214,13 @@ def resolve_inputs(system: System, config: Config, found: Mapping[str, Modality]
         found: further inputs that a dataset has, and their modalities; see `data.inputs.modalities_of`.
     """
     known: dict[str, Modality] = {**INPUTS, **(found or {})}
+    encoded = [TEXT_ENCODER] if config.text_encoder else []
+    known |= dict.fromkeys(encoded, "vision")
     _check_kinds(config, known)
     own = [name for name in system.inputs if _stays(name, config)]
-    extra = [input_name(name) for name in (*(config.vision or ()), *(config.wordings or ()), *config.add_inputs)]
+    extra = [
+        input_name(name) for name in (*(config.vision or ()), *(config.wordings or ()), *config.add_inputs, *encoded)
+    ]
     dropped = {input_name(name) for name in config.drop_inputs}
     chosen = [name for name in dict.fromkeys((*own, *extra)) if name not in dropped]
     readable = FUSION_MODALITIES[system.fusion] | (set(MODALITIES) if system.uses_training_index else set())
@@ -284,5 +290,5 @@ def bank_names(inputs: Collection[str], kinds: Mapping[str, Modality]) -> dict[s
     for name in inputs:
         kind = kinds.get(name)
         if kind is not None:
-            banks[name] = name if kind in banks.values() else kind
+            banks[name] = name if kind in banks.values() or name == TEXT_ENCODER else kind
     return banks

@@ -1,7 +1,8 @@
 """`m3h`: the commands of all programs under one name, with their help, shell completion and the demo."""
 
+import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from importlib.metadata import version
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.models import CommandInfo
 
 from m3h.schemas.console import error_exit, expect_interrupts, leave, run, show
 from m3h.schemas.demo import DEMO_FOLDER, run_demo
 from m3h.schemas.errors import M3hError, unknown_name
 from m3h.schemas.own_module import guard_child_processes
-from m3h.schemas.programs import PACKAGE, command_name, programs
+from m3h.schemas.programs import PACKAGE, Program, command_name, programs, programs_of
 
 NAME = "m3h"
 
@@ -42,13 +44,26 @@ def _main(argv: Sequence[str]) -> int:
 def _run(words: list[str]) -> int:
     command = words[0] if words else ""
     known = [command_name(info) for info in _own.registered_commands]
-    for program in programs():
-        if command in program.commands():
-            return program.main(words)
-        known += program.commands()
+    if having := programs_of(command):
+        return _run_one(having, words)
+    known += [name for program in programs() for name in program.commands()]
     if command and not command.startswith("-") and command not in known:
         raise unknown_name("command", command, known)
     return run(_everything(), words, prog_name=NAME)
+
+
+def _run_one(having: Sequence[Program], words: list[str]) -> int:
+    """Run a command of the program that the command line is for. The help is that of every program which has it."""
+    if "--help" in words:
+        codes = []
+        for program in having:
+            codes.append(program.main(words))
+            if program is not having[-1]:
+                show("")
+        return max(codes)
+    command, *rest = words
+    claimed = [program for program in having if command in program.shared and program.shared[command](rest)]
+    return (*claimed, *having)[0].main(words)
 
 
 class _GroupedCommands(TyperGroup):
@@ -59,17 +74,18 @@ class _GroupedCommands(TyperGroup):
         listed: list[str] = []
         for program in programs():
             absent = f" (not installed: {program.extra.install})" if program.extra.missing() else ""
-            self._format_group(ctx, formatter, f"{program.title}{absent}", names=program.commands())
-            listed += program.commands()
+            lines = {command_name(info): info.short_help or "" for info in program.app.registered_commands}
+            self._format_group(ctx, formatter, f"{program.title}{absent}", lines=lines)
+            listed += lines
         others = [name for name in self.list_commands(ctx) if name not in listed]
-        self._format_group(ctx, formatter, "Other", names=others)
+        commands = {name: self.get_command(ctx, name) for name in others}
+        lines = {name: each.get_short_help_str(formatter.width) for name, each in commands.items() if each}
+        self._format_group(ctx, formatter, "Other", lines=lines)
 
-    def _format_group(self, ctx: Any, formatter: Any, title: str, *, names: Sequence[str]) -> None:
+    def _format_group(self, ctx: Any, formatter: Any, title: str, *, lines: Mapping[str, str]) -> None:
         width = max(map(len, self.list_commands(ctx)))
-        commands = {name.ljust(width): self.get_command(ctx, name) for name in names}
-        limit = formatter.width - width - 6
         with formatter.section(title):
-            formatter.write_dl([(name, each.get_short_help_str(limit)) for name, each in commands.items() if each])
+            formatter.write_dl([(name.ljust(width), line) for name, line in lines.items()])
 
 
 _own = typer.Typer(cls=_GroupedCommands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -78,9 +94,26 @@ _own = typer.Typer(cls=_GroupedCommands, no_args_is_help=True, pretty_exceptions
 def _everything() -> typer.Typer:
     """The commands of this module and those of the programs. The latter are only listed and completed here."""
     app = copy(_own)
-    app.registered_commands = [info for program in programs() for info in program.app.registered_commands]
+    infos: dict[str, list[CommandInfo]] = {}
+    for info in [info for program in programs() for info in program.app.registered_commands]:
+        infos.setdefault(command_name(info), []).append(info)
+    app.registered_commands = [found[0] if len(found) == 1 else _joined(found) for found in infos.values()]
     app.registered_commands += _own.registered_commands
     return app
+
+
+def _joined(infos: Sequence[CommandInfo]) -> CommandInfo:
+    """A command that lists and completes the options of several commands of one name."""
+
+    def listed() -> None: ...
+
+    found: dict[str, inspect.Parameter] = {}
+    for info in infos:
+        for parameter in inspect.signature(info.callback or listed).parameters.values():
+            found.setdefault(parameter.name, parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+    listed.__signature__ = inspect.Signature(list(found.values()))  # type: ignore[attr-defined]
+    listed.__annotations__ = {name: parameter.annotation for name, parameter in found.items()}
+    return CommandInfo(command_name(infos[0]), callback=listed, short_help=infos[0].short_help)
 
 
 def _print_version(wanted: bool) -> None:

@@ -36,6 +36,18 @@ class FeatureVersion:
     settings: Mapping[str, Any]
     notes: tuple[str, ...]
 
+    @property
+    def weights(self) -> str:
+        """What its values were computed with, from the parts of its fingerprint; "" where nothing was learned."""
+        found = [f"{name}: {self.parts[name]}" for name in ("weights", "head") if self.parts.get(name)]
+        found += [f"engine: {self.parts['engine']}"] if "engine" in self.parts else []
+        return "; ".join(found)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether it was computed with random weights."""
+        return any("random" in text for text in (self.weights, *self.notes))
+
 
 @dataclass(frozen=True)
 class FeatureVersions:

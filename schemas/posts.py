@@ -1,6 +1,6 @@
 """Records: what a dump is read into, what is kept, and what is dropped for which reason."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -183,6 +183,14 @@ FOUND_SCHEMA = pa.schema(
         ("image_sha256", pa.string()),
     ]
 )
+
+
+_SAYS_NOTHING = frozenset({"<url>", "<mention>"})
+
+
+def text_key(tokens: Iterable[str]) -> str:
+    """Equal for posts that say the same: their tokens without links and mentions. "" where nothing is said."""
+    return " ".join(token for token in tokens if token not in _SAYS_NOTHING)
 
 
 def post_row(post: Post) -> dict[str, Any]:

@@ -6,8 +6,8 @@ They are entry points of the group `m3h.programs`, so nothing here names a progr
 import functools
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import typer
 
@@ -58,16 +58,25 @@ class Extra:
 
 @dataclass(frozen=True)
 class Program:
-    """Commands that belong together. title: their heading in the help. main: runs one and returns its exit code."""
+    """Commands that belong together. title: their heading in the help. main: runs one and returns its exit code.
+
+    shared: commands that another program has too -> whether the words after the command are for this program's.
+    """
 
     title: str
     app: typer.Typer
     main: Callable[[Sequence[str]], int]
     extra: Extra
+    shared: Mapping[str, Callable[[Sequence[str]], bool]] = field(default_factory=dict)
 
     def commands(self) -> list[str]:
         """The names of its commands, in the order of the help."""
         return [command_name(info) for info in self.app.registered_commands]
+
+
+def programs_of(command: str) -> list[Program]:
+    """The programs that have a command; the one that has it of its own first."""
+    return sorted((one for one in programs() if command in one.commands()), key=lambda one: command in one.shared)
 
 
 def command_name(info: typer.models.CommandInfo) -> str:

@@ -51,6 +51,7 @@ ROOMS: Mapping[str, Mapping[str, str]] = {
         "training": "trainer",
         "runs": "experiment",
         "study": "reproduce",
+        "report": "folder",
         "commands": "training",
     },
 }
@@ -285,9 +286,10 @@ def lists(house: House) -> str:
         lines += ["", "At the root: " + "; ".join(_root_modules(house, package)) + ".", ""]
     lines += ["### schemas/", "", "| module | what it is for |", "|--|--|"]
     for module in sorted(house.checkout.trees):
-        if module.startswith("schemas."):
+        if module.count(".") == 1 and module.startswith("schemas."):
             name = module.removeprefix("schemas.")
-            lines.append(f"| [{name}.py](../schemas/{name}.py) | {house.sentence(module)} |")
+            file = name if any(other.startswith(f"{module}.") for other in house.checkout.trees) else f"{name}.py"
+            lines.append(f"| [{file}](../schemas/{file}) | {house.sentence(module)} |")
     return "\n".join(lines)
 
 

@@ -19,10 +19,12 @@ from tests.pipeline.fakes import small_dump
 LIGHT = {"numpy", "pyarrow", "h5py", "pydantic", "yaml", "typer", "click", "rich"}
 """What the contract and the plumbing of both programs may stand on."""
 TRAINER = LIGHT | {"torch", "safetensors", "nltk"}
-WHEN_USED = {"matplotlib", "scipy"}
-"""What the trainer imports only where it is used: for figures, and to compare two runs."""
-NEVER_IN_THE_TRAINER = WHEN_USED | {
-    *("apache_beam", "torchvision", "PIL", "pytesseract", "ekphrasis", "wordsegment", "py3langid"),
+OF_PAGES = {"altair", "jinja2", "vl_convert", "PIL"}
+"""What makes the pages of reports, imported only where it is used."""
+WHEN_USED = OF_PAGES | {"matplotlib", "scipy"}
+"""What the trainer imports only where it is used: for figures, for reports, and to compare two runs."""
+NEVER_IN_THE_TRAINER = WHEN_USED - {"jinja2"} | {  # which torch brings along
+    *("apache_beam", "torchvision", "pytesseract", "ekphrasis", "wordsegment", "py3langid"),
     *("detectron2", "zstandard", "psutil"),
 }
 
@@ -54,13 +56,18 @@ def sources(package: str) -> list[Path]:
 
 @pytest.mark.parametrize(
     ("package", "allowed"),
-    [("schemas", LIGHT | {"m3h.schemas"}), ("model", TRAINER | WHEN_USED | {"m3h.schemas", "m3h.model"})],
+    [("schemas", LIGHT | OF_PAGES | {"m3h.schemas"}), ("model", TRAINER | WHEN_USED | {"m3h.schemas", "m3h.model"})],
 )
 def test_a_package_imports_only_what_it_may(package: str, allowed: set[str]) -> None:
     breaches = {
         str(path.relative_to(ROOT)): found for path in sources(package) if (found := imports_of(path) - allowed)
     }
     assert breaches == {}
+
+
+def test_only_what_pages_share_imports_what_makes_pages() -> None:
+    found = {path.relative_to(ROOT).parts[1] for path in sources("schemas") if imports_of(path) & OF_PAGES}
+    assert found == {"page"}
 
 
 def test_the_pipeline_never_imports_the_trainer() -> None:
@@ -81,7 +88,7 @@ ROOMS = {
     ],
     "model": [
         *("text", "ranking", "config", "systems", "data", "networks", "decoding", "scoring", "training", "runs"),
-        *("api", "study", "commands", "cli", "__main__"),
+        *("api", "study", "report", "commands", "cli", "__main__"),
     ],
 }
 """Folders and the modules beside them, from the ground up: each imports only what stands before it."""

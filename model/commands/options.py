@@ -23,12 +23,13 @@ def scores_text(scores: dict[str, Any], title: str, definition: str) -> str:
     Args:
         scores: from `score_records`.
         title: at the start of the line.
-        definition: of the scores.
+        definition: of the scores; "" where the title says it.
     """
     whole: Scores = scores["all"]
     shown = ", ".join(f"{label} {whole[name]:.4f}" for name, label in SHOWN)
     parts = ", ".join(f"{part} F1@1 {scores[part]['f1@1']:.4f}" for part in ("present", "absent") if part in scores)
-    return f"{title} ({definition}, {scores['posts']:,} posts): {shown}{'; ' if parts else ''}{parts}"
+    about = f" ({definition}, {scores['posts']:,} posts)" if definition else ""
+    return f"{title}{about}: {shown}{'; ' if parts else ''}{parts}"
 
 
 def check_definition(definition: str) -> str:

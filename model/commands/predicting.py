@@ -14,8 +14,8 @@ from m3h.schemas.console import say
 from m3h.schemas.errors import UsageError
 
 if TYPE_CHECKING:
-    from m3h.model.api import Keyphrase
     from m3h.model.data.posts import Posts
+    from m3h.model.decoding.attribution import Keyphrase
 
 
 logger = logging.getLogger(__name__)

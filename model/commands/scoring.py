@@ -8,6 +8,7 @@ import typer
 from m3h.model.commands.options import AsJson, Definition, RunFolder, check_definition, scores_text
 from m3h.model.scoring.definitions import DEFINITION
 from m3h.schemas.console import say
+from m3h.schemas.errors import UsageError
 
 if TYPE_CHECKING:
     from m3h.model.scoring.metrics import Scores
@@ -23,13 +24,19 @@ app = typer.Typer()
   m3h evaluate runs/full --split valid --definition per-post
   m3h evaluate runs/full --against runs/copy
   m3h evaluate runs/full --without vision
+  m3h evaluate runs/full --shuffle ocr --noise attributes
+  m3h evaluate runs/full --robustness
   m3h evaluate runs/full --set ranking=interpolated beam=20
 
 Scores a finished run on a split of its own dataset, or of another one: all posts, present and absent keyphrases, and
 subsets of the split (how often the keyphrase occurs in training, length of the text, words in the image). --against
 compares it with another run on the same posts: the difference with the 95% interval of a bootstrap, and p of a paired
 t-test, for all keyphrases, for present and for absent ones. Predictions in the folder of the run are used. --set
-changes how the run searches, and predicts again; so does --without, as if no post had that input.
+changes how the run searches, and predicts again.
+
+So do --without, as if no post had that input, --shuffle, which gives a post that input of another one, and --noise.
+--robustness does each of the three to each input, and keeps the scores in the run's folder for `m3h report`. An input
+is named by itself (text, ocr, vision), by its feature, or by the modality of several (vision, attributes).
 """,
 )
 def evaluate(
@@ -41,9 +48,14 @@ def evaluate(
     against: Annotated[Path | None, typer.Option(help="Another finished run, to compare with.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE of the search; several.")] = None,
     without: Annotated[list[str] | None, typer.Option(help="An input not to show the run; several.")] = None,
+    shuffle: Annotated[list[str] | None, typer.Option(help="An input to exchange among posts; several.")] = None,
+    noise: Annotated[list[str] | None, typer.Option(help="An input to replace by noise; several.")] = None,
+    robustness: Annotated[bool, typer.Option("--robustness", help="Each input in each of these ways.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a finished run.
+
+    Raises UsageError: --robustness is given with what changes a run.
 
     Args:
         run: its folder.
@@ -53,16 +65,54 @@ def evaluate(
         against: another run, or None.
         set_: changes of the search.
         without: inputs that the run is not shown.
+        shuffle: inputs that come from another post.
+        noise: inputs that are noise.
+        robustness: score the run with each input altered.
         as_json: print JSON.
     """
     from m3h.model.runs.evaluate import evaluate_run
 
-    checked = check_definition(definition)
-    scores = evaluate_run(
-        run, dataset, split, definition=checked, against=against, sets=set_ or (), without=without or ()
-    )
-    lines = [scores_text(scores, split, definition), "", *subset_lines(scores)]
+    checked, ways = check_definition(definition), {"without": without, "shuffle": shuffle, "noise": noise}
+    changes = {way: names for way, names in ways.items() if names}
+    if robustness:
+        if changes or set_ or against:
+            raise UsageError("--robustness: alters every input itself; leave --without, --shuffle, --noise, --set and "
+                             "--against out.")  # fmt: skip
+        _print_robustness(run, dataset, split, definition=checked, as_json=as_json)
+        return
+    scores = evaluate_run(run, dataset, split, definition=checked, against=against, sets=set_ or (), ways=changes)
+    lines = [scores_text(scores, split, definition), *leak_free_lines(scores), "", *subset_lines(scores)]
     say(scores, as_json, "\n".join([*lines, *(["", *comparison_lines(scores)] if against else [])]))
+
+
+def leak_free_lines(scores: dict[str, Any]) -> list[str]:
+    """The line of the posts that share nothing with training; none where that is not known."""
+    found = scores.get("leak_free")
+    if found is None:
+        return []
+    title = f"sharing no text and no picture with training ({found['posts']:,} posts)"
+    return [scores_text(found, title, "") if found["posts"] else title]
+
+
+def _print_robustness(run: Path, dataset: Path | None, split: str, *, definition: str, as_json: bool) -> None:
+    from m3h.model.runs.robustness import robustness
+
+    found = robustness(run, dataset, split, definition=definition)
+    say(found, as_json, "\n".join([scores_text(found, split, definition), "", *robustness_lines(found)]))
+
+
+def robustness_lines(found: dict[str, Any]) -> list[str]:
+    """A table: one row an input and way, with the share of the plain F1@1 that is lost."""
+    plain = found["all"]["f1@1"]
+    head = f"{'input':20}{'':10}" + "".join(f"{label:>8}" for _, label in COLUMNS) + f"{'of F1@1':>9}  p"
+    return [head, *(_robustness_row(row, plain) for row in found["rows"])]
+
+
+def _robustness_row(row: dict[str, Any], plain: float) -> str:
+    cells = "".join(f"{row['all'][name]:8.4f}" for name, _ in COLUMNS)
+    share = f"{row['difference'] / plain:+9.1%}" if plain else f"{'-':>9}"
+    p = "-" if row["p"] is None else f"{row['p']:.2g}"
+    return f"{row['input']:20}{row['way']:10}{cells}{share}  {p}"
 
 
 COLUMNS = (("f1@1", "F1@1"), ("f1@3", "F1@3"), ("f1@5", "F1@5"), ("map@5", "MAP@5"), ("ndcg@5", "NDCG@5"))

@@ -105,8 +105,7 @@ class Encoded:
         return {name: self._tensor(array) for name, array in arrays.items()}
 
     def _pictures(self, rows_b: np.ndarray) -> dict[str, Masked]:
-        picture_b = np.array([self.posts.image[row] for row in rows_b], np.int64)
-        found = {bank: cells.of(picture_b, self.device) for bank, cells in self.cells.items()}
+        found = {bank: cells.of(self.posts.numbers(bank)[rows_b], self.device) for bank, cells in self.cells.items()}
         return found | {bank: Masked(*map(self._tensor, ids.padded(rows_b))) for bank, ids in self.labels_of.items()}
 
 
@@ -142,7 +141,7 @@ def encode(
     words = vocabularies.words
     parts = source_parts(posts, words, inputs)
     sources = [join_parts(texts, max_source) for texts in zip(*parts.values(), strict=True)]
-    cells = {**{name: no_cells(width) for name, width in (channels or {}).items()}, **posts.pictures.cells}
+    cells = {**{name: no_cells(width) for name, width in (channels or {}).items()}, **posts.cells}
     cells = {name: cells[name] for name in inputs if name in cells}
     labels_of = {name: vocabulary for name, vocabulary in vocabularies.of_pictures.items() if name in inputs}
     banks = bank_names(inputs, {**dict.fromkeys(cells, "vision"), **dict.fromkeys(labels_of, "attributes")})

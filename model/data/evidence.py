@@ -6,8 +6,8 @@ on it learns how far to trust each part of the evidence in a post that it has ne
 Axes: p posts, n labels, m candidates of all posts, B batch, C candidates of a post, f label features.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,9 @@ from m3h.model.data.batch import Masked
 from m3h.model.data.posts import Posts
 from m3h.model.data.ragged import Ragged
 from m3h.model.data.tensor_files import load_tensors, save_tensors
+from m3h.model.ranking.compared_vectors import ComparedVectors
 from m3h.model.ranking.kernel_ridge import KernelRidge
 from m3h.model.ranking.label_features import LABEL_FEATURES, LabelMatcher
-from m3h.model.ranking.picture_vectors import PictureVectors
 from m3h.model.ranking.tfidf import TfidfVectorizer
 from m3h.schemas.files import publish_json, read_json
 from m3h.schemas.vocab import Vocabulary
@@ -66,16 +66,15 @@ class IndexOptions:
     """How a training index is built.
 
     penalty: the ridge penalty. top: how many labels are candidates by score alone. kinds: kinds of terms, see
-    `TfidfVectorizer`. labels: inputs whose labels are terms too. vision: inputs whose pictures are compared, with this
-    weight beside texts.
+    `TfidfVectorizer`. labels: inputs whose labels are terms too. weights: inputs whose vectors are compared -> the
+    weight of each beside texts.
     """
 
     penalty: float
     top: int
     kinds: Sequence[str]
     labels: Sequence[str] = ()
-    vision: Sequence[str] = ()
-    weight: float = 0.0
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 class TrainingIndex:
@@ -91,7 +90,7 @@ class TrainingIndex:
         count_n: np.ndarray,
         *,
         options: IndexOptions,
-        pictures: PictureVectors,
+        pictures: ComparedVectors,
     ) -> None:
         self.ridge, self.count_n, self.options, self.pictures = ridge, count_n, options, pictures
         self.matcher = LabelMatcher(labels.words, ridge.vectorizer.idf_of)
@@ -111,7 +110,7 @@ class TrainingIndex:
         ids = [sorted(set(labels.encode(phrases))) for phrases in posts.keyphrases]
         tokens = append_labels(posts, sources, options.labels)
         pooled = _pooled(posts, options)
-        pictures = PictureVectors.fit(pooled, options.weight)
+        pictures = ComparedVectors.fit(pooled, options.weights)
         ridge, loo_score_pn = KernelRidge.fit(
             *(tokens, ids, len(labels)),
             penalty=options.penalty,
@@ -160,7 +159,7 @@ class TrainingIndex:
         """
         tensors = load_tensors(folder / TENSOR_FILE)
         ridge = KernelRidge.from_tensors(TfidfVectorizer(**read_json(folder / TFIDF_FILE)), tensors)
-        pictures = PictureVectors.from_tensors(tensors, options.vision, options.weight)
+        pictures = ComparedVectors.from_tensors(tensors, options.weights)
         return cls(ridge, labels, tensors["label_counts"].numpy(), options=options, pictures=pictures)
 
 
@@ -175,6 +174,6 @@ def append_labels(posts: Posts, sources: Sequence[Sequence[str]], names: Sequenc
 
 
 def _pooled(posts: Posts, options: IndexOptions) -> dict[str, Masked]:
-    """The mean cell of each post's picture, by every feature that is compared and read."""
-    cells, image_p = posts.pictures.cells, np.array(posts.image, np.int64)
-    return {name: cells[name].pooled(image_p) for name in options.vision if name in cells}
+    """The mean vector of each post, by every input that is compared and read."""
+    cells = posts.cells
+    return {name: cells[name].pooled(posts.numbers(name)) for name in options.weights if name in cells}

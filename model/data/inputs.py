@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 
 from m3h.model.config import Config
-from m3h.model.systems import INPUTS, Modality, feature_name, input_name
+from m3h.model.systems import INPUTS, TEXT_ENCODER, Modality, feature_name, input_name
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from m3h.schemas.files import validating
@@ -18,11 +18,13 @@ TOKENS, LABELS = "tokens", "labels"
 
 def available_inputs(dataset: Dataset, wanted: Collection[str]) -> list[str]:
     """The inputs in `wanted` that the dataset has: features, and any description."""
-    return [name for name in wanted if (_has_alt(dataset) if name == ALT else _has_feature(dataset, name))]
+    return [name for name in wanted if _has(dataset, name)]
 
 
-def _has_feature(dataset: Dataset, name: str) -> bool:
-    return name != "text" and dataset.has_feature(feature_name(name))
+def _has(dataset: Dataset, name: str) -> bool:
+    if name == ALT:
+        return _has_alt(dataset)
+    return name == TEXT_ENCODER or (name != "text" and dataset.has_feature(feature_name(name)))
 
 
 def _has_alt(dataset: Dataset) -> bool:

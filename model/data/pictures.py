@@ -38,18 +38,22 @@ class Cells:
 
     def of(self, picture_b: np.ndarray, device: str | torch.device = "cpu") -> Masked:
         """(B, G, c) and (B, G): the cells of these pictures. A post without a picture, -1, has none."""
-        row_b = picture_b
-        if self.row_p is not None:
-            known_b = (picture_b >= 0) & (picture_b < len(self.row_p))
-            row_b = np.full(len(picture_b), -1)
-            row_b[known_b] = self.row_p[picture_b[known_b]]
-        index_b = torch.from_numpy(row_b).to(self.features.device)
+        index_b = torch.from_numpy(self.rows(picture_b)).to(self.features.device)
         cell_bgc = self.features[index_b.clamp_min(0)]
         mask_bg = (index_b >= 0)[:, None].expand(cell_bgc.shape[:2])
         if self.number is not None:
             number_b = self.number.to(index_b.device)[index_b.clamp_min(0)]
             mask_bg = mask_bg & (torch.arange(cell_bgc.shape[1], device=index_b.device) < number_b[:, None])
         return Masked(cell_bgc.to(device), mask_bg.to(device))
+
+    def rows(self, picture_n: np.ndarray) -> np.ndarray:
+        """(n,) the row of each picture in `features`, -1 where it has none."""
+        if self.row_p is None:
+            return picture_n
+        known_n = (picture_n >= 0) & (picture_n < len(self.row_p))
+        row_n = np.full(len(picture_n), -1)
+        row_n[known_n] = self.row_p[picture_n[known_n]]
+        return row_n
 
     def pooled(self, picture_n: np.ndarray) -> Masked:
         """(n, c) float32 mean of the real cells of each picture, and (n,) bool whether it has any."""

@@ -1,7 +1,7 @@
 """Posts of a dataset in source order, and the vocabularies of the training posts."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 
 from m3h.model.data.inputs import ALT, LABELS, TOKENS, available_inputs, modalities_of
 from m3h.model.data.pictures import Cells, Pictures, move_if_fits, read_cells
-from m3h.model.systems import feature_name
+from m3h.model.systems import TEXT_ENCODER, feature_name
 from m3h.schemas.dataset import Dataset, TensorFeature
 from m3h.schemas.errors import UsageError
 from m3h.schemas.posts import SPLITS
@@ -28,7 +28,8 @@ class Posts:
     ocr: cleaned words before the vocabulary filter. attributes: labels, best first. Both are [] where an image has
     none. image: number of the picture in `pictures`, or -1 where it has no features. alt: words of the image's
     description by its author; none at all where they are not read. pictures: their other features, which all posts of
-    a dataset share.
+    a dataset share. sentences: states of a sentence encoder, None until they are attached; sentence: the row of each
+    post there.
     """
 
     ids: list[str]
@@ -38,11 +39,15 @@ class Posts:
     attributes: list[list[str]]
     image: list[int]
     alt: list[list[str]] = field(default_factory=list)
+    sentence: list[int] = field(default_factory=list)
     pictures: Pictures = field(default_factory=Pictures)
+    sentences: Cells | None = None
 
     def __post_init__(self) -> None:
         if not self.alt:
             object.__setattr__(self, "alt", [[]] * len(self.ids))
+        if not self.sentence:
+            object.__setattr__(self, "sentence", list(range(len(self.ids))))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -53,8 +58,9 @@ class Posts:
     def at(self, rows: Iterable[int]) -> "Posts":
         """The posts of these rows, in this order."""
         rows = list(rows)
-        names = [column.name for column in fields(self) if column.name != "pictures"]
-        return Posts(**{name: [getattr(self, name)[row] for row in rows] for name in names}, pictures=self.pictures)
+        names = [column.name for column in fields(self) if column.name not in ("pictures", "sentences")]
+        columns = {name: [getattr(self, name)[row] for row in rows] for name in names}
+        return Posts(**columns, pictures=self.pictures, sentences=self.sentences)
 
     def words_of(self, name: str) -> list[list[str]]:
         """The words of an input of each post; `ocr`, `alt`, or of a further feature. [] where there are none."""
@@ -65,20 +71,14 @@ class Posts:
         """The labels of each post, best first, by `attributes` or a further feature."""
         return self.attributes if name == "attributes" else self._of_pictures(self.pictures.labels.get(name))
 
-    def without(self, names: Collection[str]) -> "Posts":
-        """The same posts as if these inputs, by their names in a run, had nothing in any post."""
-        none: list[list[str]] = [[]] * len(self)
-        kept = {
-            part.name: {name: of for name, of in getattr(self.pictures, part.name).items() if name not in names}
-            for part in fields(Pictures)
-        }
-        return replace(
-            self,
-            ocr=none if "ocr" in names else self.ocr,
-            alt=none if ALT in names else self.alt,
-            attributes=none if "attributes" in names else self.attributes,
-            pictures=Pictures(**kept),
-        )
+    @property
+    def cells(self) -> dict[str, Cells]:
+        """Input -> its vectors: those of pictures, and the states of sentences."""
+        return {**self.pictures.cells, **({TEXT_ENCODER: self.sentences} if self.sentences is not None else {})}
+
+    def numbers(self, name: str) -> np.ndarray:
+        """The row of each post in the vectors of an input; -1 where it has none."""
+        return np.array(self.sentence if name == TEXT_ENCODER else self.image, np.int64)
 
     def _of_pictures(self, rows: Sequence[list[str]] | None) -> list[list[str]]:
         return [rows[image] if rows is not None and image >= 0 else [] for image in self.image]
@@ -91,7 +91,7 @@ class Reader:
         self.dataset = dataset
         available = available_inputs(dataset, sorted(inputs))
         self.reads_alt = ALT in available
-        kinds = modalities_of(dataset, (name for name in available if name != ALT))
+        kinds = modalities_of(dataset, (name for name in available if name not in (ALT, TEXT_ENCODER)))
         arrays = {name: read_cells(dataset, feature_name(name)) for name in kinds if kinds[name] == "vision"}
         words = {name: self._lists(name, TOKENS) for name in kinds if kinds[name] == "text"}
         labels = {name: self._lists(name, LABELS) for name in kinds if kinds[name] == "attributes"}

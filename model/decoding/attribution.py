@@ -9,6 +9,7 @@ Axes: B phrases (each with its post), T target, L source, P parts of a source, S
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -28,6 +29,29 @@ GENERATED, CLASSIFIER = "generated", "classifier"
 """Sources besides the parts of a text, `Encoded.parts`: text, alt, ocr, and further features with words."""
 PHRASE_BATCH = 160
 """Phrases that the generator scores together."""
+
+
+@dataclass(frozen=True)
+class Keyphrase(RankedPhrase):
+    """A predicted keyphrase and where it comes from: GENERATED, CLASSIFIER, or a part of the text."""
+
+    attribution: str
+
+
+def attributed(
+    model: KeyphraseModel,
+    encoded: Encoded,
+    vocabularies: Vocabularies,
+    *,
+    config: Config,
+    ranked: Sequence[Sequence[RankedPhrase]],
+) -> list[list[Keyphrase]]:
+    """The phrases of every post with their sources; arguments as in `attributions`."""
+    found = attributions(model, encoded, vocabularies, config=config, ranked=ranked)
+    return [
+        [Keyphrase(p.phrase, p.score, source) for p, source in zip(*post, strict=True)]
+        for post in zip(ranked, found, strict=True)
+    ]
 
 
 @torch.inference_mode()

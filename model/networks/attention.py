@@ -130,8 +130,12 @@ class M3HAttention(nn.Module):
     pools: bank -> how its query is pooled, `max` or `avg`. layers: bank of the memory -> stacked layers. pairs:
     names as in PAIRS; a pair is used if `pools` has both modalities. If no pair is left, text attends to itself, so
     that c_fuse exists in a dataset without images; the paper has no such case. In the released style, c_fuse is the
-    plain sum, without the fusion layer. residual: the sum has the pooled text too. No pair goes from text to text once
-    there is another modality, so that without it c_fuse has the text only as far as pictures ask for it.
+    plain sum, without the fusion layer.
+
+    gated: text attends to itself too, and the context of every other pair is multiplied by a gate of one weight a
+    channel. Gates start at zero (as in Bachlechner et al. 2021): training begins with the text alone, and adds of each
+    pair what helps. In the paper's form no pair goes from text to text once there is a picture, so that c_fuse has the
+    text only as far as pictures ask for it.
     """
 
     def __init__(
@@ -141,22 +145,24 @@ class M3HAttention(nn.Module):
         size: AttentionSize,
         *,
         pairs: Sequence[tuple[str, str]] = PAIRS,
-        residual: bool = False,
+        gated: bool = False,
     ) -> None:
         super().__init__()
-        self.pools, self.residual = dict(pools), residual and "text" in pools
-        self.pairs = [(q, m) for q, m in pairs if q in pools and m in pools] or [("text", "text")]
+        self.pools = dict(pools)
+        crossed = [(q, m) for q, m in pairs if q in pools and m in pools]
+        gated = gated and bool(crossed) and "text" in pools
+        self.pairs = [*crossed, ("text", "text")] if gated or not crossed else crossed
         self.attend = nn.ModuleDict({f"{q}_to_{m}": CoAttention(layers[m], size) for q, m in self.pairs})
+        self.gate_pd = nn.Parameter(torch.zeros(len(crossed), size.d)) if gated else None
         self.W_fuse = nn.Identity() if size.released else nn.Linear(size.d, size.d)
 
     def forward(self, banks: Mapping[str, Bank]) -> Tensor:
         """Banks by name -> (B, d) c_fuse. For a missing image, the query is zeros and so is the context."""
-        names = {q for q, _ in self.pairs} | ({"text"} if self.residual else set())
-        queries = {name: banks[name].pooled(self.pools[name]) for name in names}
-        contexts = [self.attend[f"{q}_to_{m}"](queries[q], banks[m]) for q, m in self.pairs]
-        if self.residual:
-            contexts.append(queries["text"])
-        c_fuse_bd: Tensor = self.W_fuse(torch.stack(contexts).sum(0))
+        queries = {name: banks[name].pooled(self.pools[name]) for name in {q for q, _ in self.pairs}}
+        contexts = torch.stack([self.attend[f"{q}_to_{m}"](queries[q], banks[m]) for q, m in self.pairs])
+        if self.gate_pd is not None:
+            contexts = torch.cat([contexts[:-1] * self.gate_pd[:, None], contexts[-1:]])
+        c_fuse_bd: Tensor = self.W_fuse(contexts.sum(0))
         return c_fuse_bd
 
 

@@ -161,7 +161,7 @@ def _topic_model(config: Config, sizes: Sizes) -> NeuralTopicModel:
 def _fusion(system: System, config: Config, banks: Mapping[str, Modality]) -> nn.Module | None:
     d, fusion = config.width, system.fusion
     if fusion == "max" or fusion == "avg":
-        return PooledFusion({kind: fusion for kind in MODALITIES if kind in banks}, d)
+        return PooledFusion({kind: fusion for kind in MODALITIES if kind in banks.values()}, d)
     if fusion == "stacked":
         return StackedAttention(config.text_pool, config.hops, d)
     if fusion == "alternating":
@@ -183,7 +183,7 @@ def _m3h(config: Config, banks: Mapping[str, Modality]) -> M3HAttention:
         {bank: layers[kind] for bank, kind in banks.items()},
         size,
         pairs=[(q, m) for q_kind, m_kind in kinds for q in _of(q_kind, banks) for m in _of(m_kind, banks)],
-        residual=config.fusion == "residual",
+        gated=config.fusion == "gated" and "vision" in banks.values(),
     )
 
 

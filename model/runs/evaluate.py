@@ -1,6 +1,6 @@
 """A finished run on a split: predictions, scores, scores of subsets, and a comparison with another run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,18 +8,24 @@ from typing import Any
 import torch
 
 from m3h.model.config import Config, changed_search
+from m3h.model.data.altered import alter
 from m3h.model.data.posts import Posts
-from m3h.model.decoding.predict import predict
+from m3h.model.decoding.attribution import attributed
+from m3h.model.decoding.predict import RankedPhrase, predict
 from m3h.model.runs.run import Run, is_finished, load_run
+from m3h.model.runs.unseen import unseen_records
 from m3h.model.scoring.metrics import score
 from m3h.model.scoring.predictions import Record, make_records, read_records, write_records
 from m3h.model.scoring.significance import compare, scipy_stats
 from m3h.model.scoring.subsets import subset_scores
-from m3h.model.systems import get_system, input_name, resolve_ranking
+from m3h.model.systems import TEXT_ENCODER, get_system, input_name, resolve_ranking
 from m3h.model.training.allocator import keep_large_blocks
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError, unknown_name
 from m3h.schemas.files import read_json, validating
+
+Ways = Mapping[str, Sequence[str]]
+NOTHING: Ways = {}
 
 
 def score_records(records: Sequence[Record], definition: str) -> dict[str, Any]:
@@ -37,9 +43,11 @@ def evaluate_run(
     definition: str,
     against: Path | None = None,
     sets: Sequence[str] = (),
-    without: Sequence[str] = (),
+    ways: Ways = NOTHING,
 ) -> dict[str, Any]:
-    """The scores of a finished run on a split: `score_records`, and `subsets` of the split.
+    """The scores of a finished run on a split: `score_records`, `subsets` of the split, and those without leaks.
+
+    `leak_free` has the scores of the posts that share nothing with training, see `runs.unseen`.
 
     Raises UsageError: there is no finished run, the split has no posts, a field cannot be changed, or scipy is missing
     for a comparison. Raises IntegrityError: a file of the run is missing or damaged.
@@ -51,24 +59,35 @@ def evaluate_run(
         definition: of the scores.
         against: another run, which adds a `comparison`.
         sets: FIELD=VALUE of the search of this run, see `changed_search`. The other run stays as it is.
-        without: inputs that this run is not shown, though it was trained with them.
+        ways: what is done to the inputs of this run, see `load_or_predict`.
     """
     if against:
         scipy_stats()  # before anything is predicted
-    records = load_or_predict(folder, dataset_folder, split, sets=sets, without=without)
-    with validating(folder / "keyphrases.json") as path:
-        training = {str(phrase): int(posts) for phrase, posts in read_json(path).items()}
+    records = load_or_predict(folder, dataset_folder, split, sets=sets, ways=ways)
     scores: dict[str, Any] = {"run": str(folder), "split": split, "definition": definition}
-    scores |= {"without": list(without)} if without else {}
-    scores |= {**score_records(records, definition), "subsets": subset_scores(records, training, definition)}
+    scores |= {way: list(names) for way, names in ways.items() if names}
+    scores |= {**score_records(records, definition)}
+    scores["subsets"] = subset_scores(records, read_frequencies(folder), definition)
+    if (unseen := unseen_records(folder, dataset_folder, records)) is not None:
+        scores["leak_free"] = score_records(unseen, definition)
     if against:
         scores["against"] = str(against)
         scores["comparison"] = compare(records, load_or_predict(against, dataset_folder, split), definition)
     return scores
 
 
+def read_frequencies(folder: Path) -> dict[str, int]:
+    """How many training posts of a run have each keyphrase.
+
+    Raises:
+        IntegrityError: keyphrases.json is missing or damaged.
+    """
+    with validating(folder / "keyphrases.json") as path:
+        return {str(phrase): int(posts) for phrase, posts in read_json(path).items()}
+
+
 def load_or_predict(
-    folder: Path, dataset_folder: Path | None, split: str, *, sets: Sequence[str] = (), without: Sequence[str] = ()
+    folder: Path, dataset_folder: Path | None, split: str, *, sets: Sequence[str] = (), ways: Ways = NOTHING
 ) -> list[Record]:
     """The predictions of a finished run: those in its folder, or new ones.
 
@@ -81,30 +100,50 @@ def load_or_predict(
         dataset_folder: another dataset; None for the one it was trained on.
         split: train, valid, test or all.
         sets: FIELD=VALUE of the search.
-        without: inputs that the run is not shown.
+        ways: `without`, `shuffle` or `noise` -> the inputs that it is done to, see `data.altered`. Each is named by
+            itself, by its feature, or by the modality of several.
     """
-    file = predictions_file(folder, split)
-    if dataset_folder is None and is_finished(folder) and file.exists() and not sets and not without:
+    file, is_changed = predictions_file(folder, split), bool(sets or any(ways.values()))
+    if dataset_folder is None and is_finished(folder) and file.exists() and not is_changed:
         return read_records(file)
     run = open_run(folder, sets)
     posts = run.reader(Dataset(dataset_folder or run.metadata.dataset)).split(split)
-    if dataset_folder is None and not sets and not without:
+    if dataset_folder is None and not is_changed:
         return predict_split(run, split, posts)
-    encoded = run.encode(posts.without(_known(run, without)))
+    return predict_altered(run, posts, ways)
+
+
+def predict_altered(run: Run, posts: Posts, ways: Ways) -> list[Record]:
+    """The predictions of a run whose inputs are altered. Text and words of the records are those of the posts.
+
+    Raises UsageError: the run does not read an input, or two things are to be done to one.
+
+    Args:
+        run: a trained run.
+        posts: of one split.
+        ways: as in `load_or_predict`.
+    """
+    named = {way: [known for name in names for known in named_inputs(run, name)] for way, names in ways.items()}
+    every = [name for names in named.values() for name in names]
+    if twice := next((name for name in every if every.count(name) > 1), None):
+        raise UsageError(f"the input {twice} is named twice; one thing can be done to it at a time.")
+    readable = run.with_sentences(posts) if TEXT_ENCODER in every else posts
+    encoded = run.encode(alter(readable, named) if every else posts)
     return make_records(posts, predict(run.model, encoded, run.vocabularies, config=run.config))
 
 
-def _known(run: Run, without: Sequence[str]) -> list[str]:
-    """The inputs by the names that the run has for them.
+def named_inputs(run: Run, name: str) -> list[str]:
+    """The inputs that a name stands for: one, by its name or its feature's; or all of a modality.
 
     Raises:
-        UsageError: the run does not read one, or it is the text.
+        UsageError: the run does not read one.
     """
-    known = [name for name in run.metadata.inputs if name != "text"]
-    for name in map(input_name, without):
-        if name not in known:
-            raise unknown_name(f"input of {run.folder}", name, known)
-    return [input_name(name) for name in without]
+    inputs, kinds = run.metadata.inputs, run.metadata.kinds
+    if input_name(name) in inputs:
+        return [input_name(name)]
+    if found := [known for known in inputs if kinds.get(known) == name and known != TEXT_ENCODER]:
+        return found
+    raise unknown_name(f"input of {run.folder}", name, inputs)
 
 
 def open_run(folder: Path, sets: Sequence[str] = ()) -> Run:
@@ -130,10 +169,25 @@ def predict_split(run: Run, name: str, posts: Posts) -> list[Record]:
         name: of the file, such as `test`.
         posts: of the split.
     """
-    ranked = predict(run.model, run.encode(posts), run.vocabularies, config=run.config)
-    records = make_records(posts, ranked)
+    records = predict_records(run, posts)
     write_records(predictions_file(run.folder, name), records)
     return records
+
+
+def predict_records(run: Run, posts: Posts, known: Sequence[Record] | None = None) -> list[Record]:
+    """Predictions of these posts that say where each phrase comes from.
+
+    Args:
+        run: a trained run.
+        posts: of one split.
+        known: its predictions of these posts, to which only that is added; None predicts.
+    """
+    encoded = run.encode(posts)
+    ranked: Sequence[Sequence[RankedPhrase]] = [
+        [RankedPhrase(one.phrase, one.score or 0.0) for one in record.predictions] for record in known or ()
+    ] or predict(run.model, encoded, run.vocabularies, config=run.config)
+    found = attributed(run.model, encoded, run.vocabularies, config=run.config, ranked=ranked)
+    return make_records(posts, found)
 
 
 def predictions_file(folder: Path, split: str) -> Path:

@@ -79,6 +79,7 @@ def train_run(
     train, selection = reader.training_and_selection(config.train_split, config.select)
     torch.manual_seed(config.seed)
     run = with_embeddings(new_run(folder, config, dataset, reader=reader, inputs=inputs, posts=train))
+    train, selection = run.with_sentences(train), run.with_sentences(selection)
     run, leave_one_out = with_training_index(with_standardized_vision(run, train), train)
     with _locked(folder) if world.is_main else nullcontext():
         if world.is_main:
@@ -224,6 +225,8 @@ def prepare_folder(run: Run, overwrite: bool) -> None:
         if overwrite:
             (folder / "scores.json").unlink(missing_ok=True)
             shutil.rmtree(folder / "predictions", ignore_errors=True)
+            for scored in folder.glob("robustness-*.json"):
+                scored.unlink()
         elif checkpoints.exists:
             check_same_config(folder, run.config)
             _check_same_data(folder, run.metadata)

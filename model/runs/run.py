@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pydantic
 import torch
 
@@ -27,13 +26,14 @@ from m3h.model.config import Config, Input, stored_config
 from m3h.model.data.encoding import Encoded, build_sources, encode
 from m3h.model.data.evidence import TFIDF_FILE, Evidence, IndexOptions, TrainingIndex
 from m3h.model.data.posts import ALWAYS_READ, Posts, Reader, Vocabularies
+from m3h.model.data.sentences import SentenceEncoder
 from m3h.model.data.tensor_files import load_tensors, save_tensors
 from m3h.model.data.word_vectors import coverage, fill_embedding, read_vectors
 from m3h.model.networks.classifier import label_table
 from m3h.model.networks.encoder import AttributeEncoder, VisionEncoder
 from m3h.model.networks.factory import Sizes, build_model
 from m3h.model.networks.unified import KeyphraseModel
-from m3h.model.systems import INPUTS, Modality, bank_names, feature_name
+from m3h.model.systems import INPUTS, TEXT_ENCODER, Modality, bank_names, feature_name
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import IntegrityError, UsageError
 from m3h.schemas.files import publish_json, read_json, sha256_file, validating
@@ -51,7 +51,7 @@ class RunMetadata:
     dataset: its folder. manifest: the sha256 of its manifest. features: name -> fingerprint of those read. inputs:
     what the model reads. channels: image feature among them -> width of a cell. labels: those that are labels.
     aggregate: whether the best epoch aggregates. lineage: versions and processor. embeddings: the file of the
-    word vectors, and how many words had one.
+    word vectors, and how many words had one. text_encoder: the sha256 over the files of the sentence encoder.
     """
 
     dataset: str
@@ -63,6 +63,7 @@ class RunMetadata:
     aggregate: bool = False
     lineage: dict[str, Any] | None = None
     embeddings: dict[str, Any] | None = None
+    text_encoder: str | None = None
 
     @property
     def kinds(self) -> dict[str, Modality]:
@@ -86,6 +87,7 @@ class Run:
     vocabularies: Vocabularies
     model: KeyphraseModel
     training_index: TrainingIndex | None = None
+    text_encoder: SentenceEncoder | None = None
 
     @property
     def device(self) -> str:
@@ -95,6 +97,7 @@ class Run:
     def encode(self, posts: Posts, leave_one_out: Evidence | None = None) -> Encoded:
         """Posts as the model of this run reads them. leave_one_out: the evidence of the training posts."""
         config, metadata = self.config, self.metadata
+        posts = self.with_sentences(posts)
         encoded = encode(
             posts,
             self.vocabularies,
@@ -108,6 +111,10 @@ class Run:
             return encoded
         readable = drop_unread_ocr(posts, metadata.inputs)
         return encoded.with_evidence(leave_one_out or self.training_index.evidence(readable, encoded.sources))
+
+    def with_sentences(self, posts: Posts) -> Posts:
+        """The posts with the states of the sentence encoder, if the run reads them."""
+        return self.text_encoder.attach(posts) if self.text_encoder and posts.sentences is None else posts
 
     def picture_encoders(self) -> dict[str, VisionEncoder | AttributeEncoder]:
         """Input -> its encoder, for all that the network reads of pictures."""
@@ -154,16 +161,20 @@ def new_run(folder: Path, config: Config, dataset: Dataset, *, reader: Reader, i
     """
     vocabularies = Vocabularies.build(posts, config.vocab_size)
     features = [feature_name(name) for name in inputs if dataset.has_feature(feature_name(name))]
+    encoder = SentenceEncoder.find(config.text_encoder) if TEXT_ENCODER in inputs else None
+    channels = {**reader.channels, **({TEXT_ENCODER: encoder.width} if encoder else {})}
     metadata = RunMetadata(
         str(dataset.folder.resolve()),
         manifest_sha256(dataset),
         {name: dataset.fingerprint(name) for name in features},
         inputs,
-        {name: reader.channels[name] for name in inputs if name in reader.channels},
+        {name: channels[name] for name in inputs if name in channels},
         [name for name in inputs if name in vocabularies.of_pictures],
         lineage=lineage(),
+        text_encoder=encoder.sha256 if encoder else None,
     )
-    return Run(folder, config, metadata, vocabularies, _model(config, metadata, vocabularies))
+    model = _model(config, metadata, vocabularies)
+    return Run(folder, config, metadata, vocabularies, model, text_encoder=encoder)
 
 
 def with_new_model(run: Run) -> Run:
@@ -202,10 +213,10 @@ def with_standardized_vision(run: Run, posts: Posts) -> Run:
 
     They are weights: model.safetensors has them.
     """
-    image_n = np.array(posts.image, np.int64)
+    posts = run.with_sentences(posts)
     for name, encoder in run.picture_encoders().items():
         if isinstance(encoder, VisionEncoder) and encoder.standardize:
-            encoder.fit(*posts.pictures.cells[name].statistics(image_n))
+            encoder.fit(*posts.cells[name].statistics(posts.numbers(name)))
     return run
 
 
@@ -219,7 +230,7 @@ def with_training_index(run: Run, posts: Posts) -> tuple[Run, Evidence | None]:
         return run, None
     words, labels = run.vocabularies.words, run.vocabularies.labels
     sources = build_sources(posts, words, config.max_source, inputs=run.metadata.inputs)
-    readable = drop_unread_ocr(posts, run.metadata.inputs)
+    readable = drop_unread_ocr(run.with_sentences(posts), run.metadata.inputs)
     index, evidence = TrainingIndex.build(readable, sources, labels, options=_index_options(config, run.metadata))
     ranker.fit_normalization(evidence.feature_mf)
     return replace(run, training_index=index), evidence
@@ -229,14 +240,32 @@ def _index_options(config: Config, metadata: RunMetadata) -> IndexOptions:
     return IndexOptions(
         *(config.ridge_penalty, config.candidates, config.tfidf_terms),
         labels=metadata.labels,
-        vision=list(metadata.channels),
-        weight=config.picture_weight,
+        weights=compared_weights(config, metadata.channels),
     )
+
+
+def compared_weights(config: Config, names: Collection[str]) -> dict[str, float]:
+    """Input of vectors -> its weight beside texts: features of pictures share `picture_weight` equally."""
+    pictures = [name for name in names if name != TEXT_ENCODER]
+    shared = {name: config.picture_weight / len(pictures) for name in pictures}
+    return {name: shared.get(name, config.sentence_weight) for name in names}
 
 
 def drop_unread_ocr(posts: Posts, inputs: Collection[str]) -> Posts:
     """The posts without OCR words, unless `inputs` has ocr. Every reader reads them, because scoring needs them."""
     return posts if "ocr" in inputs else replace(posts, ocr=[[]] * len(posts))
+
+
+def read_description(folder: Path) -> tuple[Config, RunMetadata]:
+    """config.json and run.json of a run.
+
+    Raises:
+        IntegrityError: one is missing or damaged. The message names it.
+    """
+    with validating(folder / "config.json") as path:
+        config = Config.model_validate(stored_config(path))
+    with validating(folder / "run.json") as path:
+        return config, _metadata(read_json(path))
 
 
 def load_run(folder: Path) -> Run:
@@ -245,10 +274,7 @@ def load_run(folder: Path) -> Run:
     Raises:
         IntegrityError: a file is missing, damaged, or does not fit the others. The message names it.
     """
-    with validating(folder / "config.json") as path:
-        config = Config.model_validate(stored_config(path))
-    with validating(folder / "run.json") as path:
-        metadata = _metadata(read_json(path))
+    config, metadata = read_description(folder)
     vocabularies = Vocabularies.read(folder, [name for name in metadata.labels if name not in INPUTS])
     path = folder / "model.safetensors"
     try:
@@ -259,12 +285,24 @@ def load_run(folder: Path) -> Run:
     model = _model(config, metadata, vocabularies)
     model.load_state_dict(tensors)
     model.aggregate = metadata.aggregate
-    run = Run(folder, config, metadata, vocabularies, model.eval())
+    encoder = _same_encoder(folder, config, metadata) if metadata.text_encoder else None
+    run = Run(folder, config, metadata, vocabularies, model.eval(), text_encoder=encoder)
     if model.ranker is None:
         return run
     with validating(folder / TFIDF_FILE):
         index = TrainingIndex.read(folder, vocabularies.labels, _index_options(config, metadata))
     return replace(run, training_index=index)
+
+
+def _same_encoder(folder: Path, config: Config, metadata: RunMetadata) -> SentenceEncoder:
+    """The sentence encoder of a run; UsageError if it is not here, or is another one."""
+    encoder = SentenceEncoder.find(config.text_encoder)
+    if encoder.sha256 != metadata.text_encoder:
+        raise UsageError(
+            f"{folder}: trained with text_encoder={config.text_encoder} of sha256 {str(metadata.text_encoder)[:12]}, "
+            f"but {encoder.folder} now is {encoder.sha256[:12]}. Put the old files back, or train again."
+        )
+    return encoder
 
 
 def _metadata(raw: Mapping[str, Any]) -> RunMetadata:

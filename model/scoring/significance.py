@@ -36,10 +36,7 @@ def scipy_stats() -> ModuleType:
 
 
 def compare(run: Sequence[Record], baseline: Sequence[Record], definition: str, *, seed: int = 0) -> dict[str, Any]:
-    """Score -> difference (run less baseline), `t` and `p` of the t-test, `low`, `high` and `p_bootstrap`.
-
-    `present` and `absent` hold the same for keyphrases that are in the text and for those that are not, over the posts
-    that have one; each is there only if a post has one.
+    """`compare_seeds` of two runs.
 
     Args:
         run: predictions of one run.
@@ -48,30 +45,58 @@ def compare(run: Sequence[Record], baseline: Sequence[Record], definition: str, 
         seed: of the bootstrap.
 
     Raises:
+        UsageError: as in `compare_seeds`.
+    """
+    return compare_seeds([run], [baseline], definition, seed=seed)
+
+
+def compare_seeds(
+    runs: Sequence[Sequence[Record]], baselines: Sequence[Sequence[Record]], definition: str, *, seed: int = 0
+) -> dict[str, Any]:
+    """Score -> difference (runs less baselines), `t` and `p` of the t-test, `low`, `high` and `p_bootstrap`.
+
+    A post's score is its mean over the seeds. `present` and `absent` hold the same for keyphrases that are in the text
+    and for those that are not, over the posts that have one; each is there only if a post has one.
+
+    Args:
+        runs: predictions of one system, of each seed.
+        baselines: predictions of the other system on the same posts, in the same order, of each seed.
+        definition: of the scores.
+        seed: of the bootstrap.
+
+    Raises:
         UsageError: the posts differ, no post has a keyphrase, or scipy is missing.
     """
-    if [(r.post_id, r.keyphrases) for r in run] != [(r.post_id, r.keyphrases) for r in baseline]:
+    if len({tuple((r.post_id, *r.keyphrases) for r in records) for records in (*runs, *baselines)}) > 1:
         raise UsageError("the two runs were not scored on the same posts. Name one --dataset for both.")
-    if not any(record.keyphrases for record in run):
+    if not any(record.keyphrases for record in runs[0]):
         raise UsageError("no post of this split has a keyphrase: there is nothing to compare by.")
-    parts = [
-        match_posts([r.phrases for r in records], [r.keyphrases for r in records], [r.tokens for r in records])
-        for records in (run, baseline)
-    ]
+    of_runs, of_baselines = ([matched(records) for records in seeds] for seeds in (runs, baselines))
     compared = {
-        name: _compare(parts[0][name], parts[1][name], definition, seed=seed)
-        for name in parts[0]
-        if any(post.targets for post in parts[0][name])
+        name: _compare([of[name] for of in of_runs], [of[name] for of in of_baselines], definition, seed=seed)
+        for name in of_runs[0]
+        if any(post.targets for post in of_runs[0][name])
     }
     return {**compared.pop("all"), **compared}
 
 
+def matched(records: Sequence[Record]) -> dict[str, list[MatchedPost]]:
+    """Posts matched by `all`, `present` and `absent` keyphrases."""
+    return match_posts([r.phrases for r in records], [r.keyphrases for r in records], [r.tokens for r in records])
+
+
+def _mean_values(k: int, seeds: Sequence[Sequence[MatchedPost]], definition: str) -> dict[str, np.ndarray]:
+    """`per_post_values`, each the mean over the seeds."""
+    values = [per_post_values(k, posts, definition) for posts in seeds]
+    return {name: np.mean([of[name] for of in values], axis=0) for name in values[0]}
+
+
 def _compare(
-    run: Sequence[MatchedPost], baseline: Sequence[MatchedPost], definition: str, *, seed: int
+    runs: Sequence[Sequence[MatchedPost]], baselines: Sequence[Sequence[MatchedPost]], definition: str, *, seed: int
 ) -> dict[str, Any]:
     comparison = {}
     for name, k in COMPARED:
-        run_values, baseline_values = (per_post_values(k, posts, definition) for posts in (run, baseline))
+        run_values, baseline_values = (_mean_values(k, seeds, definition) for seeds in (runs, baselines))
         t, p = paired_t(run_values[name] - baseline_values[name])
         difference_s = bootstrap_differences(name, run_values, baseline_values, definition=definition, seed=seed)
         low, high = (float(limit) for limit in np.quantile(difference_s, (0.025, 0.975)))
@@ -85,6 +110,26 @@ def _compare(
             "p_bootstrap": float(min(1.0, other_sign)),
         }
     return comparison
+
+
+def paired_difference(
+    run: Sequence[Record], baseline: Sequence[Record], score: tuple[str, int], *, definition: str
+) -> tuple[float, float | None]:
+    """The difference of a score of all keyphrases, and p of the paired t-test; None for p where scipy is missing.
+
+    Args:
+        run: predictions.
+        baseline: other predictions for the same posts.
+        score: its name and k, such as ("f1", 1).
+        definition: of the score.
+    """
+    name, k = score
+    values, others = (per_post_values(k, matched(records)["all"], definition) for records in (run, baseline))
+    difference = averages(values, definition)[name] - averages(others, definition)[name]
+    try:
+        return difference, paired_t(values[name] - others[name])[1] if len(values[name]) else None
+    except UsageError:
+        return difference, None
 
 
 def bootstrap_differences(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from m3h.pipeline.cleaning.candidates import near_pairs
-from m3h.pipeline.cleaning.groups import age, groups, image_trait, image_traits, text_key, text_trait, text_traits
+from m3h.pipeline.cleaning.groups import age, groups, image_trait, image_traits, text_trait, text_traits
 from m3h.pipeline.cleaning.local_features import PictureLikeness
 from m3h.pipeline.cleaning.minhash import TextLikeness, text_name
 from m3h.pipeline.cleaning.splits import split_of
@@ -19,7 +19,7 @@ from m3h.schemas.config import resolve
 from m3h.schemas.inside import file_in
 from m3h.schemas.manifest import Manifest
 from m3h.schemas.parquet import read_parquet
-from m3h.schemas.posts import Post
+from m3h.schemas.posts import Post, text_key
 
 _COLUMNS = (
     "post_id", "tokens", "hashtags", "image_sha256", "split", "own_split", "group", "lang", "source", "position",

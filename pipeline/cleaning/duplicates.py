@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from m3h.pipeline.cleaning.groups import Verdict, record_key, text_key
+from m3h.pipeline.cleaning.groups import Verdict, record_key
 from m3h.pipeline.text.dates import moment
-from m3h.schemas.posts import Dropped, Post
+from m3h.schemas.posts import Dropped, Post, text_key
 
 
 def same_text(post: Post) -> str:

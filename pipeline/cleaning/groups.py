@@ -4,16 +4,9 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 
 from m3h.pipeline.cleaning.minhash import text_name
-from m3h.schemas.posts import Dropped, Post
+from m3h.schemas.posts import Dropped, Post, text_key
 
 Age = tuple[int, str, str, int]
-
-_TAGS = frozenset({"<url>", "<mention>"})
-
-
-def text_key(tokens: Iterable[str]) -> str:
-    """Equal for posts that say the same: their tokens without links and mentions. "" where nothing is said."""
-    return " ".join(token for token in tokens if token not in _TAGS)
 
 
 def text_traits(post: Post) -> list[str]:

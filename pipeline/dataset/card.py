@@ -180,17 +180,10 @@ def _rules(manifest: Manifest) -> list[str]:
 
 def _features(manifest: Manifest) -> list[str]:
     rows = [
-        (name, feature.current, feature.current_version.rows, weights_of(feature.current_version.parts))
+        (name, feature.current, feature.current_version.rows, feature.current_version.weights)
         for name, feature in sorted(manifest.features.items())
     ]
     return _table(("feature", "version", "pictures", "weights"), rows) if rows else ["None."]
-
-
-def weights_of(parts: Mapping[str, Any]) -> str:
-    """What a feature's values were computed with, from the parts of its fingerprint; "" where nothing was learned."""
-    found = [f"{name}: {parts[name]}" for name in ("weights", "head") if parts.get(name)]
-    found += [f"engine: {parts['engine']}"] if "engine" in parts else []
-    return "; ".join(found)
 
 
 def _personal(manifest: Manifest) -> Iterator[str]:

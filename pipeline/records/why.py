@@ -9,7 +9,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from m3h.pipeline.cleaning.groups import text_key
 from m3h.pipeline.crawl.ledger import read_table
 from m3h.pipeline.dataset.suppression_list import read_suppression_list
 from m3h.pipeline.engine.known_rows import read_known_rows
@@ -19,6 +18,7 @@ from m3h.pipeline.text.pii import stored_id, stored_path, stored_url
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from m3h.schemas.parquet import read_parquet
+from m3h.schemas.posts import text_key
 from m3h.schemas.shards import KEY, shard_keys
 
 Fate = dict[str, Any]

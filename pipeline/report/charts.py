@@ -1,42 +1,11 @@
 """The charts of a report as Vega-Lite, by altair. Each takes rows of `figures` and knows nothing of datasets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from m3h.schemas.errors import UsageError
+from m3h.schemas.page.charts import ACCENT, BAR, Rows, altair, as_wide_as_its_place, chart_of
 
-ACCENT = "#2f6fb3"
 _SPLITS = {"train": "#2f6fb3", "valid": "#e08a2e", "test": "#3f9b5f"}
-_BAR = 18
-"""Pixels of one line of a bar chart."""
-
-Rows = Sequence[Mapping[str, Any]]
-
-
-def altair() -> Any:
-    """The library.
-
-    Raises:
-        UsageError: It, or the bundle that draws its charts in a browser, is not installed.
-    """
-    try:
-        import altair
-        import vl_convert  # noqa: F401
-    except ImportError as error:
-        raise UsageError("a report needs altair and vl-convert-python: pip install 'm3h[report]'.") from error
-    return altair
-
-
-def library() -> str:
-    """The JavaScript of Vega, Vega-Lite and Vega-Embed, in the version that altair writes for.
-
-    It gives the page vegaEmbed, and keeps to itself thousands of names, of which `$` is one.
-    """
-    alt = altair()
-    from vl_convert import javascript_bundle
-
-    bundle = javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version="_".join(alt.SCHEMA_VERSION.split(".")[:2]))
-    return f"(() => {{\n{bundle}\n}})();\n"
 
 
 def charts(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -61,33 +30,27 @@ def charts(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "objects": _bars(alt, found["objects"], "object", "pictures"),
         "clusters": _columns(alt, found["clusters"], "posts", "groups"),
     }
-    fit = alt.AutoSizeParams(type="fit-x", contains="padding")
-    shown = {name: chart.properties(width="container", autosize=fit) for name, chart in drawn.items() if found[name]}
-    return {name: chart.to_dict() for name, chart in shown.items()}
-
-
-def _chart(alt: Any, rows: Rows) -> Any:
-    return alt.Chart(alt.Data(values=[dict(row) for row in rows]))
+    return {name: as_wide_as_its_place(alt, chart) for name, chart in drawn.items() if found[name]}
 
 
 def _bars(alt: Any, rows: Rows, name: str, number: str, sort: str | None = "-x") -> Any:
     """One line a name."""
     return (
-        _chart(alt, rows)
+        chart_of(alt, rows)
         .mark_bar(color=ACCENT)
         .encode(
             x=alt.X(number, type="quantitative", title=number),
             y=alt.Y(name, type="nominal", sort=sort, title=None, axis=alt.Axis(labelLimit=140)),
             tooltip=[alt.Tooltip(name, type="nominal"), alt.Tooltip(number, type="quantitative", format=",")],
         )
-        .properties(height=_BAR * max(len(rows), 2))  # alt.Step makes Vega-Lite warn beside a width of "container"
+        .properties(height=BAR * max(len(rows), 2))  # alt.Step makes Vega-Lite warn beside a width of "container"
     )
 
 
 def _columns(alt: Any, rows: Rows, by: str, number: str) -> Any:
     """One column a whole number."""
     return (
-        _chart(alt, rows)
+        chart_of(alt, rows)
         .mark_bar(color=ACCENT)
         .encode(
             x=alt.X(by, type="quantitative", bin=alt.Bin(maxbins=40), title=by),
@@ -98,7 +61,7 @@ def _columns(alt: Any, rows: Rows, by: str, number: str) -> Any:
 
 def _lengths(alt: Any, rows: Rows) -> Any:
     return (
-        _chart(alt, rows)
+        chart_of(alt, rows)
         .mark_bar()
         .encode(
             x=alt.X("tokens", type="quantitative", bin=alt.Bin(maxbins=40), title="tokens"),
@@ -115,7 +78,7 @@ def _lengths(alt: Any, rows: Rows) -> Any:
 
 def _ranks(alt: Any, rows: Rows) -> Any:
     return (
-        _chart(alt, rows)
+        chart_of(alt, rows)
         .mark_line(point=True, color=ACCENT)
         .encode(
             x=alt.X("rank", type="quantitative", scale=alt.Scale(type="log"), title="rank of the keyphrase"),
@@ -126,7 +89,7 @@ def _ranks(alt: Any, rows: Rows) -> Any:
 
 def _together(alt: Any, rows: Rows) -> Any:
     return (
-        _chart(alt, rows)
+        chart_of(alt, rows)
         .mark_rect()
         .encode(
             x=alt.X("one", type="nominal", title=None, axis=alt.Axis(labelAngle=-60, labelLimit=90)),
@@ -140,13 +103,13 @@ def _together(alt: Any, rows: Rows) -> Any:
                 alt.Tooltip("posts", type="quantitative"),
             ],
         )
-        .properties(height=_BAR * max(len({row["other"] for row in rows}), 2))
+        .properties(height=BAR * max(len({row["other"] for row in rows}), 2))
     )
 
 
 def _months(alt: Any, rows: Rows) -> Any:
     return (
-        _chart(alt, rows)
+        chart_of(alt, rows)
         .mark_bar(color=ACCENT)
         .encode(
             x=alt.X("month", type="temporal", timeUnit="utcyearmonth", title="month (UTC)"),
@@ -157,7 +120,7 @@ def _months(alt: Any, rows: Rows) -> Any:
 
 def _sizes(alt: Any, rows: Rows) -> Any:
     return (
-        _chart(alt, rows)
+        chart_of(alt, rows)
         .mark_circle(color=ACCENT)
         .encode(
             x=alt.X("width", type="quantitative", title="width (pixels)"),

@@ -10,7 +10,6 @@ from math import isfinite
 from typing import Any
 
 from m3h.pipeline.checks.table1 import statistics
-from m3h.pipeline.dataset.card import weights_of
 from m3h.pipeline.dataset.run_history import read_runs
 from m3h.pipeline.dataset.timings import read_timings
 from m3h.pipeline.records.reasons import explained
@@ -130,8 +129,8 @@ class Figures:
         return [
             {
                 **{"feature": name, "fingerprint": version, "current": version == feature.current},
-                **{"rows": known.rows, "weights": weights_of(known.parts), "notes": list(known.notes)},
-                "random": any("random" in text for text in (weights_of(known.parts), *known.notes)),
+                **{"rows": known.rows, "weights": known.weights, "notes": list(known.notes)},
+                "random": known.is_random,
             }
             for name, feature in sorted(self.data.manifest.features.items())
             for version, known in sorted(feature.versions.items())

@@ -1,42 +1,20 @@
-"""The records of a report as JavaScript files, so that a page from disk can load them: `fetch` of file:// is refused.
+"""The gallery of a dataset report: its posts and dropped records as files that the page loads in parts."""
 
-A kind of records has an index that filters work on, a file of texts that a search needs, and parts of the records
-themselves. A page loads the index, and then only the parts that it shows.
-"""
-
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from m3h.pipeline.records.reasons import explained
-from m3h.pipeline.report.pictures import Pictures
 from m3h.schemas.dataset import Dataset
-from m3h.schemas.files import publish_bytes
+from m3h.schemas.page.pictures import Pictures
+from m3h.schemas.page.scripts import Names, Row, parts, write_index, write_part, write_search
 from m3h.schemas.shards import KEY
-
-PER_PART = 240
-"""Records in one file."""
 
 HAS = ("picture", "words in it", "objects", "attributes", "description by the author", "marked as sensitive")
 """What a post may have beside its text. A bit each, in this order."""
 
 LONGEST_DETAIL = 2_000
 """Characters of a dropped record's detail, which may be a traceback."""
-
-Row = dict[str, Any]
-
-
-@dataclass
-class Names:
-    """Numbers for names, in the order in which they come."""
-
-    numbers: dict[str, int] = field(default_factory=dict)
-
-    def number(self, name: str) -> int:
-        """The number of a name, a new one for a new name."""
-        return self.numbers.setdefault(name, len(self.numbers))
 
 
 def write_posts(folder: Path, data: Dataset, pictures: Pictures, sizes: Mapping[str, tuple[int, int]]) -> list[Row]:
@@ -71,14 +49,14 @@ def write_posts(folder: Path, data: Dataset, pictures: Pictures, sizes: Mapping[
         index["has"].append(_has(post, pictures, sizes))
         index["picture"].append(shown.number(post[KEY]))
     names = {"splits": list(splits.numbers), "langs": list(languages.numbers), "names": list(phrases.numbers)}
-    _write(folder / "posts-index.js", "posts", "index", {**index, **names, "number": len(posts), "per": PER_PART})
+    write_index(folder, "posts", {**index, **names, "number": len(posts)})
     texts = [" ".join((post["post_id"], post["text"], *post["keyphrases"], post["alt"] or "")) for post in posts]
     read = [" ".join(pictures.readings.get(image, {}).get("words") or ()) for image in shown.numbers]
     found = {"texts": [text.lower() for text in texts], "pictures": [text.lower() for text in read]}
-    _write(folder / "posts-search.js", "posts", "search", found)
-    for number, part in _parts(posts):
-        facts = {image: _picture(image, pictures, sizes) for image in dict.fromkeys(post[KEY] for post in part)}
-        _write(folder / f"posts-{number:05d}.js", "posts", number, {"records": part, "pictures": facts})
+    write_search(folder, "posts", found)
+    for number, part in parts(posts):
+        facts = {image: pictures.shown(image, sizes) for image in dict.fromkeys(post[KEY] for post in part)}
+        write_part(folder, "posts", number, {"records": part, "pictures": facts})
     return posts
 
 
@@ -91,13 +69,13 @@ def write_dropped(folder: Path, data: Dataset, sizes: Mapping[str, tuple[int, in
     index = [reasons.number(f"{row['stage']}: {row['reason']}") for row in rows]
     means = [explained(name.partition(": ")[2]).means for name in reasons.numbers]
     described = {"reason": index, "reasons": list(reasons.numbers), "means": means}
-    _write(folder / "dropped-index.js", "dropped", "index", {**described, "number": len(rows), "per": PER_PART})
+    write_index(folder, "dropped", {**described, "number": len(rows)})
     texts = [f"{row['record_id']} {row['source']} {row['detail'][:LONGEST_DETAIL]}".lower() for row in rows]
-    _write(folder / "dropped-search.js", "dropped", "search", {"texts": texts, "pictures": []})
-    for number, part in _parts(rows):
+    write_search(folder, "dropped", {"texts": texts, "pictures": []})
+    for number, part in parts(rows):
         shown = [_dropped(row, picture_of) for row in part]
         images = {row[KEY]: {"size": sizes[row[KEY]]} for row in shown if row[KEY]}
-        _write(folder / f"dropped-{number:05d}.js", "dropped", number, {"records": shown, "pictures": images})
+        write_part(folder, "dropped", number, {"records": shown, "pictures": images})
 
 
 def _has(post: Row, pictures: Pictures, sizes: Mapping[str, tuple[int, int]]) -> int:
@@ -113,27 +91,10 @@ def _has(post: Row, pictures: Pictures, sizes: Mapping[str, tuple[int, int]]) ->
     return sum(1 << bit for bit, has in enumerate(having) if has)
 
 
-def _picture(image: str, pictures: Pictures, sizes: Mapping[str, tuple[int, int]]) -> Row:
-    return {**({"size": sizes[image]} if image in sizes else {}), **pictures.facts(image)}
-
-
 def _dropped(row: Row, picture_of: Mapping[str, str]) -> Row:
     names = ("record_id", "stage", "reason", "source", "position")
     shown = {name: row[name] for name in names}
     return {**shown, "detail": row["detail"][:LONGEST_DETAIL], KEY: picture_of.get(row["record_id"], "")}
-
-
-def _parts(rows: Sequence[Row]) -> Iterator[tuple[int, Sequence[Row]]]:
-    return ((start // PER_PART, rows[start : start + PER_PART]) for start in range(0, len(rows), PER_PART))
-
-
-def _write(path: Path, kind: str, part: int | str, value: object) -> None:
-    publish_bytes(path, script(f"m3h.loaded({json.dumps(kind)},{json.dumps(part)},", value, ")"), lasting=False)
-
-
-def script(begin: str, value: object, end: str) -> bytes:
-    """A script of one call or assignment. JSON in ASCII is JavaScript, whatever a post says."""
-    return (begin + json.dumps(value, separators=(",", ":")) + end + ";\n").encode("ascii")
 
 
 def pictures_of(posts: Iterable[Row], data: Dataset) -> list[str]:

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from m3h.pipeline.cleaning.groups import text_key
+from m3h.schemas.posts import text_key
 from m3h.schemas.shards import KEY
 
 CLUSTERS, MEMBERS = 12, 6

@@ -8,12 +8,12 @@ from apache_beam.pvalue import AsList, PCollection
 from apache_beam.typehints.decorators import no_annotations
 
 from m3h.pipeline.cleaning.candidates import Item, Likeness, keys_by_part, near_among
-from m3h.pipeline.cleaning.groups import image_trait, text_key, text_trait
+from m3h.pipeline.cleaning.groups import image_trait, text_trait
 from m3h.pipeline.cleaning.local_features import PictureLikeness
 from m3h.pipeline.cleaning.minhash import TextLikeness, text_name
 from m3h.pipeline.rules import CleanRules
 from m3h.pipeline.stages.coders import pack, unpack
-from m3h.schemas.posts import Post
+from m3h.schemas.posts import Post, text_key
 
 BATCH = 512
 """Items whose keys are sent together. So a key takes twelve bytes; as a separate record it takes ten times as many."""

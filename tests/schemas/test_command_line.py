@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from m3h.schemas.command_line import main
 from m3h.schemas.demo import demo_steps
 from m3h.schemas.programs import Program, programs
 from tests.commands import ROOT, command, environment, run
@@ -51,8 +52,36 @@ def test_the_help_lists_the_commands_of_both_programs_one_line_each() -> None:
     assert "  demo  " in done.out
 
 
-def test_no_two_programs_have_a_command_of_one_name() -> None:
-    assert len({*COMMANDS, "demo"}) == len(COMMANDS) + 1
+def test_a_command_of_two_programs_is_shared_on_purpose() -> None:
+    twice = {name for name in COMMANDS if COMMANDS.count(name) > 1}
+    assert twice == {name for program in programs() for name in program.shared} == {"report", "why"}
+    assert "demo" not in COMMANDS
+
+
+@pytest.mark.parametrize("name", ["report", "why"])
+def test_the_help_of_a_shared_command_is_that_of_both_programs(name: str) -> None:
+    lines = run("m3h", name, "--help").out.splitlines()
+    assert [line.split(" [")[0] for line in lines if line.startswith("Usage:")] == [f"Usage: m3h {name}"] * 2
+    assert sum(line.strip().startswith("RUN") for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["report", "--dataset", "no/data"], "error: no/data: no such dataset folder."),
+        (["report", "no/run"], "error: no/run: no finished run."),
+        (["report", "no/run", "--dataset", "no/data"], "error: no/run: no finished run."),
+        (["report", "--out", "x", "no/run"], "error: no/run: no finished run."),
+        (["why", "--dataset", "no/data", "--id", "1"], "error: no/data: no such dataset folder."),
+        (["why", "no/run", "--prediction", "1"], "error: no/run: no finished run."),
+        (["why", "no/run", "--prediction=1", "--dataset", "no/data"], "error: no/run: no finished run."),
+    ],
+)
+def test_a_shared_command_is_run_by_the_program_that_it_is_for(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith(says)
 
 
 def test_without_a_command_the_help_is_wrong_use() -> None:
@@ -132,6 +161,10 @@ def completed(line: str, tmp_path: Path) -> list[str]:
         ("m3h build --dumps a b c --im", {"--images"}),
         ("m3h train --s", {"--system", "--seed", "--select", "--set"}),
         ("m3h demo --o", {"--out"}),
+        ("m3h report --c", {"--class-names"}),
+        ("m3h report --s", {"--split"}),
+        ("m3h why --i", {"--id", "--image"}),
+        ("m3h why --p", {"--prediction"}),
         ("m3h nothing --o", set()),
     ],
 )

@@ -16,8 +16,8 @@ from m3h.model.data.pictures import Cells
 from m3h.model.data.posts import Reader
 from m3h.model.decoding.predict import phrases, predict
 from m3h.model.networks.encoder import VisionEncoder
+from m3h.model.ranking.compared_vectors import ComparedVectors
 from m3h.model.ranking.kernel_ridge import KernelRidge
-from m3h.model.ranking.picture_vectors import PictureVectors
 from m3h.model.runs.evaluate import evaluate_run, open_run, predictions_file
 from m3h.model.runs.experiment import readable_inputs, train_run
 from m3h.model.runs.run import Run
@@ -140,13 +140,13 @@ def test_words_of_one_s_own_follow_the_text_as_far_as_the_vocabulary_knows_them(
 
 def test_a_run_is_scored_as_if_an_input_were_missing(run: Run) -> None:
     def score(*without: str) -> float:
-        scores = evaluate_run(run.folder, None, "test", definition="cmkp", without=without)
+        scores = evaluate_run(run.folder, None, "test", definition="cmkp", ways={"without": without})
         return float(scores["all"]["f1@1"])
 
     assert score("vgg_grid", "objects") > 0.8
     assert score("colour") < 0.6
     with pytest.raises(
-        UsageError, match=r"no input of .* named 'ocr'\. Known: caption, colour, objects, scenes, vision"
+        UsageError, match=r"no input of .* named 'ocr'\. Known: caption, colour, objects, scenes, text, vision"
     ):
         score("ocr")
     assert len(list((run.folder / "predictions").iterdir())) == 2  # of valid and test, and none of these
@@ -268,14 +268,14 @@ def test_similarity_of_pictures_by_hand() -> None:
     """Pooled pictures (1, 0), (3, 0) and (2, 3), mean (2, 1); one post has none."""
     pooled = torch.tensor([[1.0, 0.0], [3.0, 0.0], [2.0, 3.0], [0.0, 0.0]])
     has = torch.tensor([True, True, True, False])
-    vectors = PictureVectors.fit({"a": (pooled, has)}, 0.4)
+    vectors = ComparedVectors.fit({"a": (pooled, has)}, {"a": 0.4})
     row_nv = vectors.transform({"a": (pooled, has)}, 4)
     expected = 0.4 * torch.tensor([[1, 0, -(0.5**0.5), 0], [0, 1, -(0.5**0.5), 0]])
     torch.testing.assert_close((row_nv @ row_nv.T)[:2], expected)
     assert not row_nv[3].any()
-    again = PictureVectors.from_tensors(vectors.as_tensors(), ["a"], 0.4)
+    again = ComparedVectors.from_tensors(vectors.as_tensors(), {"a": 0.4})
     torch.testing.assert_close(again.transform({"a": (pooled, has)}, 4), row_nv, rtol=0, atol=0)
-    assert PictureVectors.fit({"a": (pooled, has)}, 0.0).transform({"a": (pooled, has)}, 4).shape == (4, 0)
+    assert ComparedVectors.fit({"a": (pooled, has)}, {"a": 0.0}).transform({"a": (pooled, has)}, 4).shape == (4, 0)
     texts = [["sea"], ["sea", "storm"], ["storm"], ["music"]]
     ridge, _ = KernelRidge.fit(texts, [[1], [1], [2], [2]], 3, penalty=0.3, kinds=["words"], vector_nv=row_nv)
     plain, _ = KernelRidge.fit(texts, [[1], [1], [2], [2]], 3, penalty=0.3, kinds=["words"])

@@ -126,6 +126,29 @@ def test_c_fuse_is_the_fused_sum_of_the_pairs() -> None:
     assert len(m3h.attend["text_to_vision"].layers) == 1
 
 
+def test_gated_fusion_begins_with_the_text_alone_and_adds_each_pair_by_its_gate() -> None:
+    m3h = M3HAttention({"text": "max", "vision": "avg"}, LAYERS, AttentionSize(6, 2, 4), gated=True)
+    assert m3h.pairs == [("vision", "text"), ("text", "vision"), ("text", "text")]
+    assert m3h.gate_pd is not None
+    banks, others = ({"text": text, "vision": bank(3, 7, 6)} for text in [bank(3, 5, 6)] for _ in range(2))
+    text_q, vision_q = banks["text"].memory_bld.amax(1), banks["vision"].memory_bld.mean(1)
+    alone = m3h.attend["text_to_text"](text_q, banks["text"])
+    torch.testing.assert_close(m3h(banks), m3h.W_fuse(alone))
+    assert torch.equal(m3h(banks), m3h({**others, "text": banks["text"]}))
+    m3h.gate_pd.data[1, 2] = 0.5
+    seen = m3h.attend["text_to_vision"](text_q, banks["vision"]) * torch.tensor([0, 0, 0.5, 0, 0, 0])
+    torch.testing.assert_close(m3h(banks), m3h.W_fuse(alone + seen))
+    m3h.gate_pd.data[0] = 1.0
+    asked = m3h.attend["vision_to_text"](vision_q, banks["text"])
+    torch.testing.assert_close(m3h(banks), m3h.W_fuse(alone + seen + asked))
+
+
+def test_gates_are_only_where_text_has_something_beside_it() -> None:
+    alone = M3HAttention({"text": "max"}, LAYERS, AttentionSize(6, 2, 4), gated=True)
+    assert alone.gate_pd is None
+    assert alone.pairs == [("text", "text")]
+
+
 def test_a_missing_image_s_cells_do_not_matter() -> None:
     m3h = M3HAttention(POOLS, LAYERS, AttentionSize(6, 2, 4))
     text, attributes, nothing = bank(2, 5, 6), bank(2, 5, 6), torch.zeros(2, 7, dtype=torch.bool)

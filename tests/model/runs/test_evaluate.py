@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from m3h.model.cli import main
 from m3h.model.scoring.metrics import score
 from m3h.model.scoring.predictions import Prediction, Record, read_records, write_records
-from m3h.model.scoring.significance import compare, paired_t, two_sided
+from m3h.model.scoring.significance import compare, paired_difference, paired_t, two_sided
 from m3h.model.scoring.subsets import subset_scores
 from m3h.schemas.errors import UsageError
 
@@ -86,6 +86,16 @@ def test_present_and_absent_keyphrases_are_compared_on_their_own() -> None:
     assert compared["present"]["f1@1"]["p"] == 0.0
     assert (compared["absent"]["f1@1"]["difference"], compared["absent"]["f1@1"]["p"]) == (0.0, 1.0)
     assert "absent" not in compare(one[:1], two[:1], "cmkp")
+
+
+def test_a_difference_has_no_p_where_scipy_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = [record(i, True) for i in range(4)], [record(i, i > 0) for i in range(4)]
+    assert paired_difference(two, one, ("f1", 1), definition="cmkp") == (
+        pytest.approx(-0.25),
+        pytest.approx(0.391, abs=1e-3),
+    )
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    assert paired_difference(two, one, ("f1", 1), definition="cmkp") == (pytest.approx(-0.25), None)
 
 
 def test_other_posts_are_not_compared() -> None:

@@ -14,6 +14,7 @@ from m3h.model.data.posts import Posts, Vocabularies
 from m3h.model.decoding.predict import phrases, predict
 from m3h.model.networks.classifier import label_table
 from m3h.model.networks.factory import Sizes, build_model
+from m3h.model.runs.run import compared_weights
 from m3h.model.systems import SYSTEMS, resolve_inputs
 from m3h.model.training.loss import joint_loss
 
@@ -105,8 +106,7 @@ def make_trial(name: str, place: str, *added: str) -> Trial:
         options = IndexOptions(
             *(config.ridge_penalty, config.candidates, config.tfidf_terms),
             labels=labels,
-            vision=vision,
-            weight=config.picture_weight,
+            weights=compared_weights(config, vision),
         )
         index, leave_one_out = TrainingIndex.build(posts, train.sources, vocabularies.labels, options=options)
         train = train.with_evidence(leave_one_out)

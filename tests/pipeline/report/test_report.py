@@ -12,9 +12,9 @@ from PIL import Image
 from m3h.pipeline.checks.table1 import statistics
 from m3h.pipeline.report.folder import Report, report
 from m3h.pipeline.report.gallery import HAS
-from m3h.pipeline.report.pictures import Pictures
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
+from m3h.schemas.page.pictures import Pictures
 from tests.pipeline.report.shown import DROPPED_SHOWN, HOSTILE, NUMBER, RANDOM, SHOWN_PICTURES, make
 
 
@@ -65,7 +65,7 @@ def test_the_numbers_on_the_page_are_those_of_stats_and_of_the_manifest(made: Re
 
 def test_the_charts_hold_the_counts(made: Report, dataset: Path) -> None:
     text = (made.page.parent / "charts.js").read_text(encoding="ascii")
-    charts = json.loads(text.removeprefix("const m3hCharts=").removesuffix(";\n"))
+    charts = json.loads(text.splitlines()[0].removeprefix("const m3hCharts=").removesuffix(";"))
     rows = {name: chart["data"]["values"] for name, chart in charts.items()}
     read = NUMBER + len(DROPPED_SHOWN)
     assert [step["left"] for step in rows["funnel"]] == [read, read - 1, read - 2, read - 3, NUMBER]

@@ -17,14 +17,14 @@ from m3h.pipeline.cleaning.duplicates import (
     repost,
     same_text,
 )
-from m3h.pipeline.cleaning.groups import age, groups, record_key, text_key
+from m3h.pipeline.cleaning.groups import age, groups, record_key
 from m3h.pipeline.cleaning.image_rules import fetchable, single_picture
 from m3h.pipeline.cleaning.rare_hashtags import rare_posts
 from m3h.pipeline.cleaning.splits import shared_traits, split_of
 from m3h.pipeline.cleaning.text_rules import text_reason
 from m3h.pipeline.rules import CleanRules, SplitRules
 from m3h.pipeline.text.language import language_of
-from m3h.schemas.posts import Dropped, ImageRef, Post
+from m3h.schemas.posts import Dropped, ImageRef, Post, text_key
 
 
 def post(post_id="1", tokens=4, hashtags=1, **fields):

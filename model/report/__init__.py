@@ -1,0 +1,1 @@
+"""A report of finished runs: one folder with a page that a browser opens from disk."""

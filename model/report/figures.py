@@ -1,0 +1,138 @@
+"""The numbers of a report of runs. Nothing here knows how they are shown."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from m3h.model.report.groups import FinishedRun, Group
+from m3h.model.runs.evaluate import score_records
+from m3h.model.scoring.predictions import Record
+from m3h.model.scoring.significance import COMPARED, compare_seeds
+from m3h.model.scoring.subsets import subset_scores
+
+SCORES = {"f1@1": "F1@1", "f1@3": "F1@3", "f1@5": "F1@5", "map@5": "MAP@5", "ndcg@5": "NDCG@5"}
+"""Score -> how it is written."""
+PARTS = {"all": "all keyphrases", "present": "present in the text", "absent": "absent from the text"}
+
+Row = dict[str, Any]
+Scores = Mapping[str, float]
+
+
+def curves(groups: Sequence[Group]) -> dict[str, list[Row]]:
+    """`loss`: of training and of the selection posts by epoch. `selection`: F1@1 of the selection posts by epoch."""
+    loss, selection = [], []
+    for group in groups:
+        for run in group.runs:
+            for epoch in run.epochs:
+                about = {"group": group.label, "run": str(run.folder), "epoch": epoch.epoch}
+                loss.append({**about, "posts": "training", "loss": epoch.train.joint})
+                loss.append({**about, "posts": "selection", "loss": epoch.valid.joint})
+                selection.append({**about, "f1": epoch.f1, "best": epoch.epoch == run.best_epoch})
+    return {"loss": loss, "selection": selection}
+
+
+def score_table(groups: Sequence[Group], unseen: Sequence[set[str] | None], definition: str) -> list[Row]:
+    """One row a group and part of the keyphrases, and one of the posts that share nothing with training.
+
+    Each has `scores`: name -> `mean` and `sd` over the seeds, None for the deviation of one run.
+
+    Args:
+        groups: of runs.
+        unseen: of each group, the ids of posts that share nothing with training; None where that is not known.
+        definition: of the scores.
+    """
+    rows = []
+    for group, ids in zip(groups, unseen, strict=True):
+        plain = [score_records(run.records, definition) for run in group.runs]
+        about = {"group": group.label, "runs": len(group.runs)}
+        for part, name in PARTS.items():
+            rows.append({**about, "part": name, "posts": None, "scores": mean_and_sd([found[part] for found in plain])})
+        rows[-3]["posts"] = plain[0]["posts"]
+        if ids is not None:
+            chosen = [[record for record in run.records if record.post_id in ids] for run in group.runs]
+            rows.append({**about, "part": "without leaks", **_of_posts(chosen, definition)})
+    return rows
+
+
+def _of_posts(chosen: Sequence[Sequence[Record]], definition: str) -> Row:
+    found = [score_records(records, definition)["all"] for records in chosen]
+    return {"posts": len(chosen[0]), "scores": mean_and_sd(found) if chosen[0] else {}}
+
+
+def mean_and_sd(found: Sequence[Scores]) -> dict[str, Row]:
+    """Score -> `mean` and sample standard deviation `sd` over runs; None for the deviation of one run."""
+    columns = {name: [scores[name] for scores in found] for name in SCORES}
+    return {
+        name: {"mean": statistics.fmean(values), "sd": statistics.stdev(values) if len(values) > 1 else None}
+        for name, values in columns.items()
+    }
+
+
+def subsets(groups: Sequence[Group], definition: str) -> dict[str, list[Row]]:
+    """Figure 5: `frequency` and `length`, rows of group, subset, posts, and F1@1 with its mean and deviation."""
+    found: dict[str, list[Row]] = {"frequency": [], "length": []}
+    for group in groups:
+        scored = [subset_scores(run.records, run.frequencies, definition) for run in group.runs]
+        for kind, rows in found.items():
+            for name, values in scored[0].get(kind, {}).items():
+                score = mean_and_sd([of[kind][name] for of in scored])["f1@1"]
+                rows.append({"group": group.label, "subset": name, "posts": int(values["posts"]), **score})
+    return found
+
+
+def comparisons(groups: Sequence[Group], definition: str) -> list[Row]:
+    """Every group compared with the first one, by all, present and absent keyphrases: rows of group, part and score.
+
+    Raises:
+        UsageError: scipy is missing, or no post has a keyphrase.
+    """
+    rows = []
+    for group in groups[1:]:
+        found = compare_seeds(_records(group), _records(groups[0]), definition)
+        for part, name in PARTS.items():
+            compared = found if part == "all" else found.get(part, {})
+            scores = [f"{score}@{k}" for score, k in COMPARED]
+            rows += [
+                {"group": group.label, "part": name, "score": SCORES[score], **compared[score]}
+                for score in scores
+                if score in compared
+            ]
+    return rows
+
+
+def _records(group: Group) -> list[Sequence[Record]]:
+    return [run.records for run in group.runs]
+
+
+def robustness(groups: Sequence[Group], definition: str) -> list[Row]:
+    """What each input carries: rows of group, input and way, with the mean F1@1 over the runs that were scored so.
+
+    `lost` is the share of the plain F1@1 that is lost, None where that is 0; `p` is the largest of these runs.
+
+    Args:
+        groups: of runs.
+        definition: of the scores; those by another one are left out.
+    """
+    rows = []
+    for group in groups:
+        every = [run.robustness for run in group.runs]
+        found = [of for of in every if of and of.definition == definition]
+        for key in found[0].altered if found else ():
+            having = [of for of in found if key in of.altered]
+            plain = statistics.fmean(of.plain for of in having)
+            changed = statistics.fmean(of.altered[key][0] for of in having)
+            ps = [p for of in having if (p := of.altered[key][1]) is not None]
+            about = {"group": group.label, "runs": len(having), "input": key[0], "way": key[1], "plain": plain}
+            lost = (plain - changed) / plain if plain else None
+            rows.append({**about, "f1": changed, "lost": lost, "p": max(ps) if len(ps) == len(having) else None})
+    return rows
+
+
+def described(groups: Sequence[Group]) -> list[Row]:
+    """What each run is: folder, system, seed, best epoch, inputs."""
+    return [{"group": group.label, **_described(run)} for group in groups for run in group.runs]
+
+
+def _described(run: FinishedRun) -> Row:
+    named = {"run": str(run.folder), "system": run.config.system, "seed": run.config.seed}
+    return {**named, "best_epoch": run.best_epoch, "epochs": len(run.epochs), "inputs": run.metadata.inputs}

@@ -1,0 +1,150 @@
+"""A frozen sentence encoder as a further bank: what it adds, its cache, and what is refused in one line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+
+from m3h.model.api import load
+from m3h.model.config import Config
+from m3h.model.data.altered import alter
+from m3h.model.data.posts import Reader
+from m3h.model.data.sentences import SentenceEncoder, cache_folder
+from m3h.model.networks.attention import M3HAttention
+from m3h.model.runs.evaluate import evaluate_run, open_run
+from m3h.model.runs.experiment import train_run
+from m3h.model.runs.run import Run
+from m3h.schemas.dataset import Dataset
+from m3h.schemas.errors import UsageError
+from m3h.schemas.files import publish_json, read_json
+from tests.model.fakes import fake_post, write_dataset
+
+TRAIN = {
+    "pets": ("my dog barks at the mailman", "a kitten sleeps on her sofa", "our hamster runs in its wheel"),
+    "weather": ("heavy rain floods every street", "thunderstorm with hail tonight", "snow falls over this city"),
+    "music": ("she sings along with the radio", "that band plays guitar live", "listening to his new album"),
+    "food": ("baking bread with butter", "such delicious pizza", "soup and salad for lunch"),
+}
+TEST = {
+    "pets": "puppies wagging tails",
+    "weather": "blizzards, tornadoes expected",
+    "music": "violin concert by an orchestra",
+    "food": "grilled chicken recipes",
+}
+SMALL: dict[str, Any] = {
+    **{"word_width": 8, "width": 16, "heads": 2, "head_width": 4, "encoder_layers": 1, "text_layers": 1, "threads": 1},
+    **{"batch_size": 4, "epochs": 15, "patience": 15, "learning_rate": 0.01, "dropout": 0.0, "beam": 3, "n_best": 2},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of this module's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield cache_folder()
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Test posts share no word with the training posts of their topic, and only meaning tells the topic."""
+    posts = [fake_post(i, text, [topic], "train") for topic in TRAIN for i, text in enumerate(TRAIN[topic])]
+    for split in ("valid", "test"):
+        posts += [fake_post(i, TEST[topic], [topic], split) for i, topic in enumerate(TEST)]
+    posts = [fake_post(i, " ".join(p.tokens), list(p.keyphrases or ()), p.split) for i, p in enumerate(posts)]
+    return Dataset(write_dataset(tmp_path_factory.mktemp("sentences") / "data", posts, {}))
+
+
+def trained(dataset: Dataset, folder: Path, **fields: Any) -> Run:
+    train_run(Config(**{**SMALL, **fields}), dataset, folder, progress=lambda batches, title: batches)
+    return open_run(folder)
+
+
+@pytest.fixture(scope="module")
+def network(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    fields = {"system": "cls-m3h", "text_encoder": "minilm", "standardize_vision": True}
+    return trained(dataset, tmp_path_factory.mktemp("network"), **fields)
+
+
+def topic_of(run: Run) -> list[str]:
+    return [ranked[0].phrase for ranked in load(run.folder).predict(list(TEST.values()))]
+
+
+def test_texts_that_share_no_word_are_compared_by_what_they_mean(dataset: Dataset, tmp_path: Path) -> None:
+    seeing = trained(dataset, tmp_path / "seeing", system="cls-krr", text_encoder="minilm")
+    assert topic_of(seeing) == list(TEST)
+    blind = trained(dataset, tmp_path / "blind", system="cls-krr")
+    assert topic_of(blind) != list(TEST)
+    nothing = trained(dataset, tmp_path / "nothing", system="cls-krr", text_encoder="minilm", sentence_weight=0)
+    assert topic_of(nothing) == topic_of(blind)
+
+
+def test_a_network_attends_to_the_states_and_learns_from_them(network: Run) -> None:
+    assert network.metadata.inputs == ["text", "text_encoder"]
+    assert network.metadata.channels == {"text_encoder": 384}
+    assert isinstance(network.model.fusion, M3HAttention)
+    assert network.model.fusion.pairs == [("text_encoder", "text"), ("text", "text_encoder")]
+    assert topic_of(network) == list(TEST)
+    whole = evaluate_run(network.folder, None, "test", definition="cmkp")
+    without = evaluate_run(network.folder, None, "test", definition="cmkp", ways={"without": ["text_encoder"]})
+    assert whole["all"]["f1@1"] == 1.0 > without["all"]["f1@1"]
+
+
+def test_states_are_those_of_the_library_and_padding_is_masked(dataset: Dataset) -> None:
+    encoder = SentenceEncoder.find("minilm")
+    model = SentenceTransformer(str(encoder.folder), device="cpu", local_files_only=True)
+    posts = encoder.attach(Reader(dataset, ()).split("test"))
+    values_blc, mask_bl = posts.cells["text_encoder"].of(np.array([1, -1, 3]))
+    wanted = model.encode([TEST["weather"], TEST["food"]], output_value="token_embeddings")
+    assert mask_bl.sum(1).tolist() == [len(wanted[0]), 0, len(wanted[1])]
+    assert values_blc.shape[2] == 384
+    torch.testing.assert_close(values_blc[0][mask_bl[0]].float(), wanted[0], atol=2e-3, rtol=2e-3)
+    torch.testing.assert_close(values_blc[2][mask_bl[2]].float(), wanted[1], atol=2e-3, rtol=2e-3)
+    part = posts.at([3, 1])
+    assert part.numbers("text_encoder").tolist() == [3, 1]
+    assert alter(posts, {"without": ["text_encoder"]}).numbers("text_encoder").tolist() == [-1] * 4
+    assert sorted(alter(posts, {"shuffle": ["text_encoder"]}).numbers("text_encoder").tolist()) == [0, 1, 2, 3]
+    noise_blc, noise_mask_bl = alter(posts, {"noise": ["text_encoder"]}).cells["text_encoder"].of(np.array([1, -1, 3]))
+    assert torch.equal(noise_mask_bl, mask_bl)
+    assert not torch.equal(noise_blc, values_blc)
+
+
+def test_texts_are_encoded_once_and_a_damaged_cache_is_made_again(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder, texts = SentenceEncoder.find("minilm"), ["one text", "and another"]
+    first = encoder.states(texts)
+    file = max((cache / encoder.sha256[:16]).iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    with monkeypatch.context() as patch:
+        patch.setattr(SentenceEncoder, "_model", None)
+        again = SentenceEncoder.find("minilm").states(texts)
+        assert torch.equal(again.features, first.features)
+        with pytest.raises(AttributeError):
+            SentenceEncoder.find("minilm").states(["one text and", "another"])
+    file.write_bytes(b"{}")
+    assert torch.equal(encoder.states(texts).features, first.features)
+    assert "encoded again" in caplog.text
+    assert torch.equal(SentenceEncoder.find("minilm").states(texts).features, first.features)
+
+
+def test_what_is_no_encoder_or_another_one_is_one_line(dataset: Dataset, network: Run, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"expected minilm, or a folder with a modules\.json"):
+        trained(dataset, tmp_path / "none", system="cls-m3h", text_encoder=str(tmp_path))
+    (tmp_path / "modules.json").write_text("[]")
+    (tmp_path / "config.json").write_text("no JSON")
+    with pytest.raises(UsageError, match="no sentence encoder") as error:
+        trained(dataset, tmp_path / "broken", system="cls-m3h", text_encoder=str(tmp_path))
+    assert "\n" not in str(error.value)
+    with pytest.raises(UsageError, match="gen-copy has no part for text_encoder"):
+        trained(dataset, tmp_path / "copy", system="gen-copy", text_encoder="minilm")
+    stored = read_json(network.folder / "run.json")
+    try:
+        publish_json(network.folder / "run.json", {**stored, "text_encoder": "0" * 64})
+        with pytest.raises(UsageError, match=r"trained with text_encoder=minilm of sha256 000000000000, but .* now is"):
+            open_run(network.folder)
+    finally:
+        publish_json(network.folder / "run.json", stored)
