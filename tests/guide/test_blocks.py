@@ -57,11 +57,6 @@ def _lines(command: Command) -> set[str]:
     return {line.strip() for line in command.printed.splitlines()} - {"…", ""}
 
 
-def test_most_commands_are_run_here_or_on_another_page() -> None:
-    commands = [block for block in ALL if block.language in {COMMANDS, PYTHON}]
-    assert sum(block.is_run or bool(block.elsewhere) for block in commands) > len(commands) / 2
-
-
 def test_the_tutorials_are_run_whole() -> None:
     tutorials = ("docs/make_dataset.md", "docs/change_feature.md", "docs/train_compare_predict.md")
     assert [block.place for block in ALL if name(block.page) in tutorials and not block.is_run] == []
