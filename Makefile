@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: setup demo test test-long check clean
+.PHONY: setup demo test test-long check docs clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.ready tesseract
@@ -40,6 +40,11 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The documentation as a site, with the API: site/index.html.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open site/index.html in a browser"
 
 # Folders, import circles, long or complex functions of a checkout: make structure [FOLDER=...]
 .PHONY: structure
@@ -104,4 +109,4 @@ release: setup
 	@echo "next: look through CHANGELOG.md, tag the commit, then: $(BIN)/python -m twine upload dist/*"
 
 clean:
-	rm -rf $(DEMO) networks-demo $(VENV) dist build *.egg-info
+	rm -rf $(DEMO) networks-demo site $(VENV) dist build *.egg-info

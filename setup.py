@@ -68,7 +68,10 @@ SERVE = [*FIGURES, "anyio>=4.4", "starlette>=0.46,<2", "uvicorn>=0.34"]
 
 ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *SMALL, *OPEN_CLIP, *SENTENCES, *REPORT, *SERVE]
 
+DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.7,<10", "mkdocstrings>=1.0,<2", "mkdocstrings-python>=2.0,<3"]
+
 DEV = [
+    *DOCS,
     "axe-playwright-python>=0.1.7",
     "build>=1.2",
     "pytest>=8",
@@ -145,6 +148,7 @@ setup(
         "small": SMALL,
         "sentences": SENTENCES,
         "all": ALL,
+        "docs": DOCS,
         "dev": [*ALL, *DEV],
     },
 )

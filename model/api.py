@@ -9,7 +9,7 @@ from m3h.model.data.posts import Posts
 from m3h.model.data.read_posts import posts_of
 from m3h.model.decoding.attribution import Keyphrase as Keyphrase  # what `predict` gives, by this name too
 from m3h.model.decoding.attribution import attributed
-from m3h.model.decoding.predict import predict
+from m3h.model.decoding.predict import Progress, in_silence, predict
 from m3h.model.runs.evaluate import open_run
 from m3h.model.runs.run import Run
 from m3h.model.text.tokenizer import tokenize
@@ -110,18 +110,18 @@ class Predictor:
         metadata = self.run.metadata
         return posts_of(read, metadata.inputs, kinds=metadata.kinds, channels=metadata.channels)
 
-    def predict_posts(self, posts: Posts) -> list[list[Keyphrase]]:
-        """The keyphrases of each post, best first; [] for a post without words."""
+    def predict_posts(self, posts: Posts, progress: Progress = in_silence) -> list[list[Keyphrase]]:
+        """The keyphrases of each post, best first; [] for a post without words. progress: shows how far it is."""
         rows = [row for row, tokens in enumerate(posts.tokens) if tokens]
         if len(rows) == len(posts):
-            return self._predict(posts)
-        found = dict(zip(rows, self._predict(posts.at(rows)), strict=True)) if rows else {}
+            return self._predict(posts, progress)
+        found = dict(zip(rows, self._predict(posts.at(rows), progress), strict=True)) if rows else {}
         return [found.get(row, []) for row in range(len(posts))]
 
-    def _predict(self, posts: Posts) -> list[list[Keyphrase]]:
+    def _predict(self, posts: Posts, progress: Progress) -> list[list[Keyphrase]]:
         run = self.run
         encoded = run.encode(posts)
-        ranked = predict(run.model, encoded, run.vocabularies, config=run.config)
+        ranked = predict(run.model, encoded, run.vocabularies, config=run.config, progress=progress)
         return attributed(run.model, encoded, run.vocabularies, config=run.config, ranked=ranked)
 
     def posts_of_texts(

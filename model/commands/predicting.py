@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from m3h.model.commands.options import AsJson, DatasetSettings, LikeDataset, RunFolder
+from m3h.model.commands.training import show_progress
 from m3h.schemas.console import say
 from m3h.schemas.errors import UsageError
 
@@ -92,7 +93,7 @@ def predict(
         posts = _posts_of_texts(model, text or [], ocr, alt=alt, images=image or ())
     else:
         posts = model.run.reader(Dataset(dataset)).split(split)
-    ranked = model.predict_posts(posts)
+    ranked = model.predict_posts(posts, show_progress)
     phrases = [[_phrase_text(keyphrase, scores) for keyphrase in post] for post in ranked]
     lines = [join_phrases(post) for post in phrases]
     if out:

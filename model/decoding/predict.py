@@ -1,6 +1,6 @@
 """Ranked keyphrases of encoded posts, from the part of the system that ranks."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -19,6 +19,14 @@ from m3h.model.networks.unified import KeyphraseModel
 from m3h.model.systems import get_system, resolve_ranking
 from m3h.model.text.stemming import is_present, stem, stem_phrase
 
+Progress = Callable[[list[np.ndarray], str], Iterable[np.ndarray]]
+"""Wraps a list of batches and a title, to show how far they are."""
+
+
+def in_silence(batches: list[np.ndarray], _title: str) -> list[np.ndarray]:
+    """Show nothing."""
+    return batches
+
 
 @dataclass(frozen=True)
 class RankedPhrase:
@@ -33,7 +41,12 @@ class RankedPhrase:
 
 
 def predict(
-    model: KeyphraseModel, encoded: Encoded, vocabularies: Vocabularies, *, config: Config
+    model: KeyphraseModel,
+    encoded: Encoded,
+    vocabularies: Vocabularies,
+    *,
+    config: Config,
+    progress: Progress = in_silence,
 ) -> list[list[RankedPhrase]]:
     """Up to `n_best` phrases a post, best first, in the order of the posts. Puts the model into evaluation mode.
 
@@ -42,12 +55,14 @@ def predict(
         encoded: the posts.
         vocabularies: of the training posts.
         config: how to search and rank.
+        progress: shows how far it is.
     """
     if not get_system(config.system).trainable:
         return extraction_oracle(encoded.posts)
     model.eval()
     ranked: list[list[RankedPhrase]] = [[] for _ in encoded.sources]
-    for rows in batches_by_length(encoded.source.lengths(), config.search_batch):
+    batches = list(batches_by_length(encoded.source.lengths(), config.search_batch))
+    for rows in progress(batches, "predicting"):
         lists = _ranked(model, encoded.posts_batch(rows), encoded, vocabularies=vocabularies, config=config)
         for row, candidates in zip(rows, lists, strict=True):
             ranked[row] = _top_phrases(candidates, config)

@@ -12,10 +12,11 @@ from m3h.model.config import Config
 from m3h.model.data.inputs import ALT
 from m3h.model.data.posts import Posts
 from m3h.model.data.soft_labels import SoftLabels
+from m3h.model.decoding.predict import Progress
 from m3h.model.networks.classifier import best_labels
 from m3h.model.runs.run import Run, with_new_model, with_training_index
 from m3h.model.training.distributed import World
-from m3h.model.training.trainer import Progress, Trainer, TrainingData
+from m3h.model.training.trainer import Trainer, TrainingData
 
 logger = logging.getLogger(__name__)
 TEACHER = "cls-krr+features"

@@ -16,6 +16,7 @@ import torch
 from m3h.model.config import Config, stored_config
 from m3h.model.data.inputs import available_inputs, further_modalities
 from m3h.model.data.posts import ALWAYS_READ, Posts, Reader
+from m3h.model.decoding.predict import Progress
 from m3h.model.runs.distillation import distil
 from m3h.model.runs.evaluate import configure_cpu, predict_split, score_records
 from m3h.model.runs.run import (
@@ -35,7 +36,7 @@ from m3h.model.training.checkpoint import Checkpoints
 from m3h.model.training.distributed import SINGLE_PROCESS, World, init_world
 from m3h.model.training.run_log import RunLog
 from m3h.model.training.state import Epoch
-from m3h.model.training.trainer import Progress, Trainer, TrainingData
+from m3h.model.training.trainer import Trainer, TrainingData
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from m3h.schemas.files import publish_json, read_json, temp_files

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from m3h.model.config import Config, resolve_config
+from m3h.model.decoding.predict import Progress
 from m3h.model.runs.experiment import train_all
-from m3h.model.training.trainer import Progress
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from m3h.schemas.files import publish_json, publish_text

@@ -10,6 +10,7 @@ import torch
 
 from m3h.model.config import Config, resolve_config
 from m3h.model.data.inputs import modalities_of
+from m3h.model.decoding.predict import Progress
 from m3h.model.networks.factory import PAPER_SIZES, Sizes, build_model
 from m3h.model.runs.evaluate import load_or_predict
 from m3h.model.runs.experiment import readable_inputs, train_all
@@ -18,7 +19,6 @@ from m3h.model.scoring.subsets import subset_scores
 from m3h.model.study.published import SCORES, TABLE_1, Row
 from m3h.model.systems import INPUTS, TEXT_ENCODER, get_system
 from m3h.model.text.stemming import is_present, stem, stem_phrase
-from m3h.model.training.trainer import Progress
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from m3h.schemas.files import read_json

@@ -5,7 +5,7 @@ everything else is in the checkpoint. A resumed run therefore ends with the same
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from m3h.model.config import Config
 from m3h.model.data.batch import Pairs
 from m3h.model.data.encoding import Encoded, batches_by_length, shuffled_batches
 from m3h.model.data.posts import Vocabularies
-from m3h.model.decoding.predict import phrases, predict
+from m3h.model.decoding.predict import Progress, phrases, predict
 from m3h.model.networks.unified import KeyphraseModel
 from m3h.model.scoring.metrics import score
 from m3h.model.training.checkpoint import Checkpoints, restore, with_optimizer
@@ -28,9 +28,6 @@ from m3h.model.training.loss import Loss, joint_loss
 from m3h.model.training.run_log import RunLog
 from m3h.model.training.state import Epoch, Means, State, Sums
 from m3h.schemas.errors import M3hError
-
-Progress = Callable[[list[np.ndarray], str], Iterable[np.ndarray]]
-"""Wraps a list of batches and a title, to show the progress of an epoch."""
 
 
 @dataclass(frozen=True)

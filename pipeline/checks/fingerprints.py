@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from m3h.pipeline.engine.shard_engine import slice_digest
+from m3h.pipeline.progress.monitor import tracked
 from m3h.schemas.errors import IntegrityError
 from m3h.schemas.feature_versions import FeatureVersion
 from m3h.schemas.features import described_fingerprint
@@ -123,7 +124,8 @@ class _Version:
         slices = self.described.slices
         without = None if lost is None else [image for image, _ in lost]
         ends = [*(entry.first for entry in slices[1:]), "~"][: len(slices)]  # "~" sorts after every hash
-        for shard, entry, end in zip(self.described.shards, slices, ends, strict=True):
+        shards = list(zip(self.described.shards, slices, ends, strict=True))
+        for shard, entry, end in tracked(self.name, shards):
             if shard in self.broken:
                 continue
             path = file_in(self.dataset, shard)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec
 
@@ -20,6 +21,7 @@ from m3h.pipeline.dataset.tables import IMAGE_LIST
 from m3h.pipeline.dataset.timings import SPEEDS
 from m3h.pipeline.dataset.workspace import FOLDER, Workspace
 from m3h.pipeline.images.store import image_path
+from m3h.pipeline.progress.monitor import tracked
 from m3h.schemas.dataset import RETIRED
 from m3h.schemas.errors import IntegrityError, M3hError, UsageError
 from m3h.schemas.files import sha256_file
@@ -84,7 +86,7 @@ def verify(dataset: Path) -> Report:
         return report
     if not Manifest.is_settled(dataset) and not folder_in(dataset, FOLDER).is_dir():
         report.breaches.append(f"{file_in(dataset, MANIFEST_HASH)}: names two manifests, though no command is running.")
-    for name in sorted(manifest.files):
+    for name in tracked("files", sorted(manifest.files)):
         report.files += 1
         if breach := _file_breach(dataset, name, manifest.files[name]):
             report.broken.add(name)
@@ -148,7 +150,7 @@ def _check_pictures(dataset: Path, manifest: Manifest, report: Report) -> set[Pa
     except (IntegrityError, KeyError) as error:  # its hash agrees, but it is not a list of pictures
         report.breaches.append(f"{listed}: not a list of pictures ({error!r}).")
         return None
-    for image, path in stored.items():
+    for image, path in tracked("pictures", stored.items()):
         report.files += 1
         if breach := _hash_breach(path, image):
             report.pictures.add(image)
@@ -190,12 +192,8 @@ def _other_columns(dataset: Path, manifest: Manifest) -> Iterator[str]:
 
 
 def _record_breaches(dataset: Path, manifest: Manifest, broken: set[str]) -> list[str]:
-    return [
-        *_findings(_conservation, dataset, manifest),
-        *_findings(_unknown_pictures, dataset, manifest),
-        *_findings(rule_violations, dataset, manifest),
-        *_findings(_forgotten_breaches, dataset, manifest, broken),
-    ]
+    checks = (_conservation, _unknown_pictures, rule_violations, partial(_forgotten_breaches, broken=broken))
+    return [breach for check in tracked("laws", checks) for breach in _findings(check, dataset, manifest)]
 
 
 def _unknown_pictures(dataset: Path, manifest: Manifest) -> Iterator[str]:

@@ -12,6 +12,9 @@ from m3h.schemas.tables import format_table
 
 ACTIONS = ("list", "add", "check", "remove")
 
+ADD_STEPS = 3
+"""What `add` does with a file: hash it, recognise it, copy it."""
+
 
 def weights_command(
     action: Annotated[str, typer.Argument(help="list, add, check or remove.")],
@@ -49,16 +52,24 @@ def weights_command(
 def _add(name: str, file: Path, sha256: str, *, feature: str, as_json: bool) -> int:
     from m3h.pipeline.extractors.weight_kinds import recognise
     from m3h.pipeline.extractors.weight_store import add, check_name
+    from m3h.pipeline.progress.monitor import watched
     from m3h.schemas.files import sha256_file
 
     check_name(name)
     if not file.is_file():
         raise UsageError(f"weights add {name}: {file}: there is no such file.")
-    found = sha256_file(file)
-    if sha256 and found != sha256:
-        raise UsageError(f"weights add {name}: {file}: expected sha256 {sha256}, found {found}. Get the file again.")
-    kind = recognise(file, feature)
-    added = add(name, file, found, feature=kind.feature, layout=kind.layout)
+    steps = 0
+    with watched(f"weights {name}", ADD_STEPS, lambda: steps):
+        found = sha256_file(file)
+        if sha256 and found != sha256:
+            raise UsageError(
+                f"weights add {name}: {file}: expected sha256 {sha256}, found {found}. Get the file again."
+            )
+        steps = 1
+        kind = recognise(file, feature)
+        steps = 2
+        added = add(name, file, found, feature=kind.feature, layout=kind.layout)
+        steps = ADD_STEPS
     text = f"{name}: for {kind.feature}, layout {kind.layout}, sha256 {found}\nuse it: {_use(name, kind.feature)}"
     say({"name": name, "path": str(added.path), "sha256": found, **kind._asdict()}, as_json, text)
     return DONE
@@ -92,8 +103,9 @@ def _list(as_json: bool) -> int:
 
 def _check(as_json: bool) -> int:
     from m3h.pipeline.extractors.weight_store import all_added, faults, folder
+    from m3h.pipeline.progress.monitor import tracked
 
-    found = {name: faults(added) for name, added in all_added().items()}
+    found = {name: faults(added) for name, added in tracked("weights", all_added().items())}
     broken = {name: fault for name, fault in found.items() if fault}
     text = "\n".join(f"{name}: {fault or 'ok'}" for name, fault in found.items()) or f"{folder()}: nothing to check"
     say({"ok": not broken, "checked": len(found), "broken": broken}, as_json, text)

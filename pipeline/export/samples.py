@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from m3h.pipeline.config import shard_rules_of
 from m3h.pipeline.engine.known_rows import read_known_rows
+from m3h.pipeline.progress.monitor import tracked
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from m3h.schemas.features import Row
@@ -83,8 +84,8 @@ class Samples:
         posts = self._posts[split]
         images = sorted(posts)
         per_shard = shard_rules_of(self.data.manifest).images
-        for index in range(shard_count(len(images), per_shard)):
-            shard_images = images[shard_slice(index, per_shard)]
+        shards = [images[shard_slice(index, per_shard)] for index in range(shard_count(len(images), per_shard))]
+        for shard_images in tracked(split, shards):
             rows = {name: known.rows(self.data.folder, shard_images) for name, known in self._known_rows.items()}
             for image in shard_images:
                 image_rows: dict[str, Row] = {

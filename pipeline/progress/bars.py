@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from m3h.pipeline.progress.stage import Stage
 
 
+WIDE = 100
+"""Columns from which there is room for a long bar: on a narrower terminal all numbers of a stage come first."""
+
+
 class Bars:
     """A bar a stage. While it is shown, log lines go above it."""
 
@@ -19,11 +23,12 @@ class Bars:
         self._console = Console(stderr=True)
         self._bars = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=16),
+            BarColumn(bar_width=16 if self._console.width >= WIDE else 6),
             TextColumn("{task.fields[number]}", justify="right"),
             TextColumn("{task.fields[speed]}", justify="right"),
             TextColumn("{task.fields[left]}", justify="right"),
-            TextColumn("{task.fields[losses]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+            TextColumn("{task.fields[lost]}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[reasons]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
             console=self._console,
             expand=True,
             redirect_stdout=False,
@@ -60,7 +65,8 @@ def _fields(stage: "Stage") -> dict[str, Any]:
         "number": f"{stage.done:,}{total}",
         "speed": f"{stage.rate:,.0f}/s" if stage.rate and stage.rate >= 10 else f"{stage.rate or 0:.1f}/s",
         "left": clock(stage.left),
-        "losses": stage.losses() if stage.dropped else "",
+        "lost": f"dropped {stage.lost:,}:" if stage.dropped else "",
+        "reasons": stage.reasons(),
     }
 
 

@@ -4,15 +4,17 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from m3h.pipeline.progress.bars import Bars
 from m3h.pipeline.progress.counts import Count
 from m3h.pipeline.progress.displays import Display, JsonLines, LogLines
 from m3h.pipeline.progress.stage import Stage
 from m3h.schemas.errors import UsageError
+
+T = TypeVar("T")
 
 LOOK_SECONDS = 1.0
 WINDOW_SECONDS = 30.0
@@ -153,3 +155,12 @@ def watched(what: str, total: int | None, done: Callable[[], int]) -> Iterator[N
 
     with Watch(look):
         yield
+
+
+def tracked(what: str, items: Collection[T]) -> Iterator[T]:
+    """The items one after the other, with a display of how many of them are done. what: the name of the stage."""
+    done = 0
+    with watched(what, len(items), lambda: done):
+        for item in items:
+            yield item
+            done += 1

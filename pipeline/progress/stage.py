@@ -44,12 +44,17 @@ class Stage:
         parts = [f"{self.name}: {self.done} of {'?' if self.total is None else self.total}"]
         parts += [f"{self.rate:.1f}/s"] if self.rate else []
         parts += [f"{self.left:.0f} s left"] if self.left else []
-        return ", ".join([*parts, *([self.losses()] if self.dropped else [])])
+        return ", ".join([*parts, *([f"dropped {self.lost}: {self.reasons()}"] if self.dropped else [])])
 
-    def losses(self) -> str:
-        """What left, the most frequent reason first."""
+    @property
+    def lost(self) -> int:
+        """Rows that left here."""
+        return sum(self.dropped.values())
+
+    def reasons(self) -> str:
+        """Why rows left, the most frequent reason first."""
         ordered = sorted(self.dropped.items(), key=lambda item: (-item[1], item[0]))
-        return f"dropped {sum(self.dropped.values())}: " + ", ".join(f"{reason} {n}" for reason, n in ordered)
+        return ", ".join(f"{reason} {n}" for reason, n in ordered)
 
 
 def _rounded(value: float | None) -> float | None:

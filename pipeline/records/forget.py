@@ -17,6 +17,7 @@ from m3h.pipeline.dataset.publish import MAPPING, Tallied, notes_of, record_coun
 from m3h.pipeline.dataset.suppression_list import MASKED, SuppressionList, read_suppression_list, with_versions
 from m3h.pipeline.dataset.tables import DROPPED, DROPPED_PER_FILE, FOUND, IMAGE_LIST, IMAGES, POSTS
 from m3h.pipeline.dataset.transaction import FORGET, Change, is_interrupted, transaction
+from m3h.pipeline.progress.monitor import watched
 from m3h.pipeline.records.trace_scan import Names, Sought, traces
 from m3h.pipeline.text.hashtags import mapping_table, read_mapping, stated_certainty
 from m3h.pipeline.text.pii import stored_id
@@ -205,7 +206,14 @@ def _stage(data: Dataset, before: _Records, after: _Records, *, forgotten: Suppr
     """Write every file that changes below `out`. Returns the manifest of the dataset as it will be."""
     known, removed = data.manifest, before.all(KEY) - after.all(KEY)
     rewrite = Rewrite(data, replace(known, features=dict(known.features)), out)
-    rewrite.features(lambda _: removed)
+    written = 0
+
+    def on_progress(_feature: str, pictures: int, _total: int) -> None:
+        nonlocal written
+        written += pictures
+
+    with watched("rows", None, lambda: written):
+        rewrite.features(lambda _: removed, on_progress=on_progress)
     if after != before:
         _stage_records(rewrite, after)
     forgotten.write(out)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from m3h.pipeline.dataset.publish import MAPPING
 from m3h.pipeline.dataset.workspace import FOLDER
+from m3h.pipeline.progress.monitor import tracked
 from m3h.schemas.inside import name_of, walk
 from m3h.schemas.shards import finished_hdf5
 
@@ -93,7 +94,7 @@ class Sought:
 def traces(dataset: Path, sought: Sought) -> list[str]:
     """Where any of it can still be found, one sentence each. The state of an unfinished command is not searched."""
     found = []
-    for path in sorted(walk(dataset)):
+    for path in tracked("searched", sorted(walk(dataset))):
         name = name_of(dataset, path)
         if name.partition("/")[0] != FOLDER:
             places = {(kind, "its name") for kind in sought.found_in_text(name)}

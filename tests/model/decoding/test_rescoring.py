@@ -133,3 +133,15 @@ def test_a_list_does_not_depend_on_the_other_posts() -> None:
         alone = predict(model, encode(POSTS[row : row + 1], VOCABULARIES), VOCABULARIES, config=config)[0]
         assert [ranked.phrase for ranked in alone] == [ranked.phrase for ranked in together[row]]
         assert [ranked.score for ranked in alone] == pytest.approx([ranked.score for ranked in together[row]], abs=1e-5)
+
+
+def test_a_prediction_shows_how_far_it_is() -> None:
+    shown: list[tuple[str, list[int]]] = []
+
+    def progress(batches: list[np.ndarray], title: str) -> list[np.ndarray]:
+        shown.append((title, [len(rows) for rows in batches]))
+        return batches
+
+    model, config = model_of(), Config(system="gen-m3h+wording+joint", **SMALL).model_copy(update={"search_batch": 2})
+    predict(model, ENCODED, VOCABULARIES, config=config, progress=progress)
+    assert shown == [("predicting", [2, 1])]

@@ -156,3 +156,26 @@ def test_a_bar_a_stage_on_one_line_with_what_is_logged_above(monkeypatch: pytest
     assert "1,200/1,200" in read
     assert "611/s" in read
     assert all(part in image for part in ("1,000/1,200", "5.2/s", "0:38", "dropped 27: image_missing 12, sev", "…"))
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        Stage("rare_hashtags", 53_701, 0, 53_701, 10_412, 0.0, {"rare_hashtag": 12_345}),
+        Stage("detectron2_objects", 123_456, 0, 1_234_567, 0.1, 36_000_000, {"extractor_error": 1_234}),
+        Stage("image", 12_345_678, 0, 12_345_678, 412.3, 7201, {"image_missing": 40_123, "image_truncated": 11_234}),
+    ],
+    ids=lambda stage: stage.name,
+)
+def test_at_80_columns_no_number_of_a_stage_is_cut(monkeypatch: pytest.MonkeyPatch, stage: Stage) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(
+        "m3h.pipeline.progress.bars.Console",
+        lambda stderr: Console(file=screen, force_terminal=True, width=80, color_system=None),
+    )
+    with Bars() as bars:
+        bars.show([stage], ended=False)
+    line = next(line for line in reversed(screen.getvalue().replace("\r", "\n").splitlines()) if stage.name in line)
+    assert f"{stage.rows:,}/{stage.total:,}" in line
+    assert f"dropped {stage.lost:,}" in line
+    assert clock(stage.left) in line
