@@ -151,6 +151,7 @@ def test_a_png_is_made_a_jpeg_and_what_is_no_picture_is_said(page: Page, tmp_pat
     png, text = tmp_path / "made.png", tmp_path / "notes.jpg"
     Image.open(photo).save(png)
     text.write_text("no picture")
+    page.locator("#text").fill("so lovely by the sea tonight")
     page.locator("#file").set_input_files(png)
     expect(page.locator("#chosen")).to_contain_text("made a JPEG by this browser")
     page.locator("#send").click()
