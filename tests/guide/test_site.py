@@ -4,7 +4,6 @@ import functools
 import http.server
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -13,14 +12,13 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.browser import serious_faults, started_browser, watch
 from tests.commands import ROOT
 
 pytestmark = pytest.mark.slow
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 PAGES = ("index", "train_compare_predict", "architecture")
 SCHEMES = ("light", "dark")
 ALL_PAGES = (*PAGES, "engines", "make_dataset", "api/model/networks")
@@ -84,20 +82,15 @@ def address(site: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, NAMES)))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with started_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """With a memory of its own: the theme remembers its colours."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
+    watch(page, complaints, asked)
     yield page
     page.close()
 
@@ -115,8 +108,7 @@ def test_a_page_shows_no_fault_and_can_be_read_by_everybody(page: Page, address:
     page.wait_for_load_state("networkidle")
     colours = {"light": "default", "dark": "slate"}[scheme]
     assert page.locator("body").get_attribute("data-md-color-scheme") == colours
-    found = Axe().run(page).response["violations"]
-    assert [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in {"serious", "critical"}] == []
+    assert serious_faults(page) == []
     assert complaints == []
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
 

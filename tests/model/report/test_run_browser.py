@@ -1,15 +1,13 @@
 """The report of runs in a real browser, from disk: no fault, filters and pages work, axe finds nothing serious."""
 
 import json
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
+from tests.browser import LOOKS, look, started_browser, watch
 from tests.model.report.conftest import Reported
-from tests.pipeline.report.test_browser import NAMES
 
 pytestmark = pytest.mark.slow
 complaints: list[str] = []
@@ -18,17 +16,11 @@ asked: list[str] = []
 
 @pytest.fixture(scope="module")
 def page(reported: Reported) -> Iterator[Page]:
-    program = next(filter(None, map(shutil.which, NAMES)))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with started_browser() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("requestfailed", lambda request: complaints.append(request.url))
-        page.on("request", lambda request: asked.append(request.url))
+        watch(page, complaints, asked)
         page.goto(reported.made.page.as_uri())
         yield page
-        browser.close()
 
 
 def records(reported: Reported, run: int) -> list[dict]:
@@ -98,11 +90,6 @@ def test_a_post_opens_with_all_predictions_and_what_they_were_made_from(page: Pa
     assert complaints == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_axe_finds_no_serious_fault_and_nothing_is_wider_than_the_screen(page: Page, width: int, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    page.set_viewport_size({"width": width, "height": 844})
-    results = Axe().run(page).response["violations"]
-    serious = [one for one in results if one["impact"] in ("serious", "critical")]
-    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in serious] == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    look(page, width, scheme)

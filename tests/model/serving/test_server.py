@@ -5,7 +5,6 @@ import io
 import json
 import random
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -16,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from m3h.model.serving.messages import MAX_BODY
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.inside import picture_file
+from tests.browser import LOOKS, serious_faults, started_browser, watch
 from tests.commands import ROOT, command, environment
 from tests.conftest import Built
 from tests.model.serving.test_app import answered, head
@@ -89,22 +88,11 @@ asked: list[str] = []
 
 @pytest.fixture(scope="module")
 def page(served: Served) -> Iterator[Page]:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with started_browser() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("requestfailed", lambda request: complaints.append(request.url))
-        page.on("request", lambda request: asked.append(request.url))
+        watch(page, complaints, asked)
         page.goto(served.url)
         yield page
-        browser.close()
-
-
-def serious_faults(page: Page) -> list[tuple[str, str]]:
-    found = Axe().run(page).response["violations"]
-    return [(one["id"], one["nodes"][0]["html"][:200]) for one in found if one["impact"] in ("serious", "critical")]
 
 
 def test_a_post_is_predicted_by_keyboard_alone(page: Page, served: Served, photo: Path) -> None:
@@ -150,7 +138,7 @@ def test_words_and_attention_are_drawn_on_the_picture(page: Page) -> None:
     assert complaints == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_axe_finds_no_serious_fault_and_nothing_is_wider_than_the_screen(page: Page, width: int, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": width, "height": 844})
@@ -163,6 +151,7 @@ def test_a_png_is_made_a_jpeg_and_what_is_no_picture_is_said(page: Page, tmp_pat
     png, text = tmp_path / "made.png", tmp_path / "notes.jpg"
     Image.open(photo).save(png)
     text.write_text("no picture")
+    page.locator("#text").fill("so lovely by the sea tonight")
     page.locator("#file").set_input_files(png)
     expect(page.locator("#chosen")).to_contain_text("made a JPEG by this browser")
     page.locator("#send").click()

@@ -1,23 +1,22 @@
 """The pages in a real browser, from disk: no fault, nothing asked of the network, axe finds nothing serious."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from m3h.model.cli import main
 from m3h.model.study.relations import RELATIONS, read_sheet
+from tests.browser import LOOKS, look, started_browser, watch
 from tests.model.study.conftest import TRAINING
 from tests.model.test_model_cli import only_json
 
 pytestmark = pytest.mark.slow
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 POST = "test-00003"
 complaints: list[str] = []
+asked: list[str] = []
 
 
 @pytest.fixture(scope="module")
@@ -35,18 +34,10 @@ def base(dataset: Path, out: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    program = next(filter(None, map(shutil.which, NAMES)))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with started_browser() as browser:
         page = browser.new_page(accept_downloads=True)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "request", lambda asked: asked.url.startswith(("file:", "data:", "blob:")) or complaints.append(asked.url)
-        )
-        page.on("requestfailed", lambda failed: complaints.append(failed.url))
+        watch(page, complaints, asked)
         yield page
-        browser.close()
 
 
 @pytest.mark.parametrize("name", ["fig6/attention.html", "fig7/fig7.html", "fig8/fig8.html", "fig9/sheet.html"])
@@ -57,13 +48,9 @@ def test_a_page_opens_from_disk(page: Page, out: Path, name: str) -> None:
     assert shown
     assert all(shown)
     assert page.evaluate("window.hit") is None
-    for width, scheme in ((1280, "light"), (390, "dark")):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        page.set_viewport_size({"width": width, "height": 844})
-        results = Axe().run(page).response["violations"]
-        serious = [one for one in results if one["impact"] in ("serious", "critical")]
-        assert [(one["id"], one["nodes"][0]["html"][:200]) for one in serious] == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for width, scheme in LOOKS:
+        look(page, width, scheme)
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     assert complaints == []
 
 

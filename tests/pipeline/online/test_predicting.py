@@ -11,6 +11,7 @@ import pytest
 from m3h.model import api
 from m3h.model.api import Predictor, load
 from m3h.model.cli import main
+from m3h.model.data.altered import alter
 from m3h.schemas import programs
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
@@ -56,7 +57,7 @@ def test_a_post_by_its_text_and_picture_has_the_rows_and_keyphrases_of_the_datas
 def test_a_post_without_a_picture_is_read_so_too(sample: Built, predictor: Predictor) -> None:
     posts = predictor.run.reader(Dataset(sample.folder)).split("test")[:1]
     (text,) = (post["text"] for post in rows(sample.folder, posts.ids))
-    blind = posts.without(predictor.run.metadata.inputs)
+    blind = alter(posts, {"without": [name for name in predictor.run.metadata.inputs if name != "text"]})
     assert predictor.predict([text], images=[None]) == predictor.predict_posts(blind)
 
 
@@ -104,7 +105,8 @@ def test_what_does_not_fit_together_is_said(predictor: Predictor, given: dict[st
 def test_without_the_pipeline_its_extra_is_named(sample_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (dataset,) = [program for program in programs.programs() if program.open_reader]
     lacking = Program(
-        dataset.title, dataset.app, dataset.main, Extra("pipeline", ("no_such_package",)), dataset.open_reader
+        *(dataset.title, dataset.app, dataset.main, Extra("pipeline", ("no_such_package",))),
+        open_reader=dataset.open_reader,
     )
     monkeypatch.setattr(programs, "programs", lambda: (lacking,))
     with pytest.raises(UsageError, match=r"not installed here: no_such_package.*pip install 'm3h\[pipeline\]'"):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from m3h.pipeline.readers.formats import read_records
@@ -299,13 +299,17 @@ RECORDS = st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=8)
 
 
 @given(RECORDS, st.sampled_from(["", "v1", "jsonl"]))
+@example({"id": {"id": None, "id_str": None}, "text": {"id": None, "id_str": None}}, "")
 def test_any_object_is_a_post_or_has_a_reason(record, forced):
-    found = read(record, forced)
-    assert isinstance(found, Post | RecordFault)
-    if isinstance(found, Post):
-        assert found.post_id
-        for text in (found.post_id, found.text, found.lang or "", found.created_at, *found.hashtags):
-            text.encode("utf-8")
-        for image in found.images:
-            f"{image.path}{image.url}".encode()
-            assert image.path or image.url
+    """An object of objects that each look like a post may be a table: then each of them."""
+    results = read_records(json.dumps(record).encode(), forced)
+    assert results
+    for found in results:
+        assert isinstance(found, Post | RecordFault)
+        if isinstance(found, Post):
+            assert found.post_id
+            for text in (found.post_id, found.text, found.lang or "", found.created_at, *found.hashtags):
+                text.encode("utf-8")
+            for image in found.images:
+                f"{image.path}{image.url}".encode()
+                assert image.path or image.url

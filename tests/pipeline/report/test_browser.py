@@ -1,35 +1,26 @@
 """The report in a real browser, from disk: no fault, filters, search and pages work, axe finds nothing serious."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from m3h.pipeline.report.folder import report
+from tests.browser import LOOKS, look, started_browser, watch
 from tests.pipeline.report.shown import DROPPED_SHOWN, NUMBER, make
 
 pytestmark = pytest.mark.slow
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """The report of one dataset in one browser. What the browser complains of fails the test that sees it."""
     made = report(make(tmp_path_factory.mktemp("browser") / "harbour"), workers=2)
-    program = next(filter(None, map(shutil.which, NAMES)))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with started_browser() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("requestfailed", lambda request: complaints.append(request.url))
-        page.on("request", lambda request: asked.append(request.url))
+        watch(page, complaints, asked)
         page.goto(made.page.as_uri())
         yield page
-        browser.close()
 
 
 complaints: list[str] = []
@@ -115,11 +106,6 @@ def test_dropped_records_are_shown_with_their_reason(page: Page) -> None:
     assert complaints == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_axe_finds_no_serious_fault_and_nothing_is_wider_than_the_screen(page: Page, width: int, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    page.set_viewport_size({"width": width, "height": 844})
-    results = Axe().run(page).response["violations"]
-    serious = [one for one in results if one["impact"] in ("serious", "critical")]
-    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in serious] == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    look(page, width, scheme)
