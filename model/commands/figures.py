@@ -141,7 +141,7 @@ def _figure8(setting: "Setting", asked: Asked) -> Report:
 def _figure9(setting: "Setting", asked: Asked) -> Report:
     from m3h.model.runs.evaluate import score_records
     from m3h.model.study.figures import bars
-    from m3h.model.study.relations import by_relation, read_sheet, write_sheet
+    from m3h.model.study.relations import by_relation, check_posts, read_sheet, write_sheet
 
     if asked.labels is None:
         sheet = write_sheet(setting.dataset, setting.out / "fig9")
@@ -149,11 +149,10 @@ def _figure9(setting: "Setting", asked: Asked) -> Report:
             f"wrote {sheet['page']} and sheet.csv: {sheet['posts']} posts to label. Then give the sheet with --labels."
         )
     relations = read_sheet(asked.labels)
+    others = check_posts(relations, setting.dataset, asked.labels)  # before hours of training
     predictions, left_out = _predictions(FIGURE_9, setting)
     groups = {label: by_relation(records, relations) for label, records in predictions.items()}
     known = next(iter(groups.values()))
-    if not known:
-        raise UsageError(f"--labels {asked.labels}: none of its posts is in test of {setting.dataset.folder}.")
     posts = {relation: len(records) for relation, records in known.items()}
     scores = {
         label: {relation: 100 * score_records(own[relation], DEFINITION)["all"][SCORES[0]] for relation in posts}
@@ -163,7 +162,9 @@ def _figure9(setting: "Setting", asked: Asked) -> Report:
     file = setting.out / "fig9" / "fig9.png"
     bars(file, {"relation of text and picture": named}, f"{SCORES[0]} ({DEFINITION}), percent", width=9)
     lines = [f"{relation:38} {count:>5} posts" + _row(scores, relation) for relation, count in posts.items()]
-    report = {"posts": posts, "not_in_test": len(relations) - sum(posts.values()), "scores": scores, "file": str(file)}
+    if others:
+        lines.append(f"{len(others)} labelled posts are not in test and were left out; the first is '{others[0]}'")
+    report = {"posts": posts, "not_in_test": len(others), "scores": scores, "file": str(file)}
     return {**report, "left_out": left_out}, "\n".join([*left_out, *lines, f"wrote {file}"])
 
 

@@ -17,8 +17,10 @@ Posts = Annotated[Path | None, typer.Option("--dataset", help="Default: the one 
 
 
 def is_of_runs(words: Sequence[str]) -> bool:
-    """Whether a command line of `report` is about runs: it names one first, or no dataset."""
-    named = bool(words) and not words[0].startswith("-")
+    """Whether a command line of `report` is about runs: it names one, before or after its options, or no dataset."""
+    before = ["", *words][: len(words)]
+    values = [word.startswith("--") and "=" not in word and word != "--json" for word in before]
+    named = any(not word.startswith("-") and not value for word, value in zip(words, values, strict=True))
     return named or not any(word.partition("=")[0] == "--dataset" for word in words)
 
 

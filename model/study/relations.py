@@ -72,7 +72,8 @@ def read_sheet(path: Path) -> dict[str, str]:
     """Id of each labelled post -> its relation. A row without answers is left out.
 
     Raises:
-        UsageError: the file cannot be read, an answer is neither yes nor no, or one of two is missing.
+        UsageError: the file cannot be read, an answer is neither yes nor no, one of two is missing, or a post has
+            two rows with different answers.
     """
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -88,10 +89,28 @@ def read_sheet(path: Path) -> dict[str, str]:
             continue
         if wrong := [answer for answer in given if answer not in _ANSWERS]:
             raise UsageError(f"--labels {path}, row {number}: expected yes or no for both, found '{wrong[0]}'.")
-        found[row["post_id"]] = RELATIONS[_ANSWERS[given[0]], _ANSWERS[given[1]]]
+        relation = RELATIONS[_ANSWERS[given[0]], _ANSWERS[given[1]]]
+        if found.setdefault(row["post_id"], relation) != relation:
+            raise UsageError(f"--labels {path}, row {number}: post {row['post_id']} has other answers in a row before.")
     if not found:
         raise UsageError(f"--labels {path}: no row is filled in. Write yes or no into {' and '.join(QUESTIONS)}.")
     return found
+
+
+def check_posts(relations: Mapping[str, str], dataset: Dataset, path: Path) -> list[str]:
+    """Which labelled posts are not in test; nothing can be scored for them.
+
+    Raises:
+        UsageError: none is in test.
+    """
+    test = set(dataset.split("test").column("post_id").to_pylist())
+    others = [post for post in relations if post not in test]
+    if len(others) == len(relations):
+        raise UsageError(
+            f"--labels {path}: none of its posts is in test of {dataset.folder}; the first is '{others[0]}'. "
+            "A spreadsheet rounds long ids: import the column post_id as text."
+        )
+    return others
 
 
 def by_relation(records: Sequence[Record], relations: Mapping[str, str]) -> dict[str, list[Record]]:

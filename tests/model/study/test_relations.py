@@ -8,7 +8,7 @@ import pytest
 from m3h.model.cli import main
 from m3h.model.scoring.predictions import Prediction, Record
 from m3h.model.study.cases import SHOWN, chosen_posts
-from m3h.model.study.relations import RELATIONS, by_relation, read_sheet, write_sheet
+from m3h.model.study.relations import RELATIONS, by_relation, check_posts, read_sheet, write_sheet
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from tests.model.fakes import fake_post, write_dataset
@@ -45,6 +45,7 @@ def test_a_filled_in_sheet_gives_the_four_relations(tmp_path: Path) -> None:
         ("post_id,adds\na,yes\n", "expected the columns post_id, text_is_represented and image_adds"),
         (HEAD + "a,maybe,no\n", "row 2: expected yes or no for both, found 'maybe'"),
         (HEAD + "a,yes,no\nb,yes,\n", "row 3: expected yes or no for both, found ''"),
+        (HEAD + "a,yes,no\na,yes,no\na,no,no\n", "row 4: post a has other answers in a row before"),
         (HEAD + "a,,\n", "no row is filled in"),
         ("", "expected the columns"),
     ],
@@ -54,6 +55,13 @@ def test_a_sheet_that_is_no_such_sheet_is_one_line(content: str, says: str, tmp_
     sheet.write_text(content)
     with pytest.raises(UsageError, match=says):
         read_sheet(sheet)
+
+
+def test_labelled_posts_that_are_not_in_test_are_named(pictured: Path, tmp_path: Path) -> None:
+    relation, sheet = RELATIONS[True, True], tmp_path / "sheet.csv"
+    assert check_posts({"test-00001": relation, "train-00000": relation}, Dataset(pictured), sheet) == ["train-00000"]
+    with pytest.raises(UsageError, match=r"the first is '1\.08407E\+18'. A spreadsheet rounds long ids"):
+        check_posts({"1.08407E+18": relation}, Dataset(pictured), sheet)
 
 
 def test_posts_are_grouped_by_their_relation() -> None:
