@@ -78,7 +78,7 @@ class SentenceEncoder:
     @cached_property
     def width(self) -> int:
         """Numbers of a state."""
-        return int(self.states(["width"]).channels)
+        return int(self.states(["width"], keep=False).channels)
 
     @cached_property
     def _model(self) -> Any:
@@ -88,15 +88,15 @@ class SentenceEncoder:
             first = str(error).strip().splitlines() or [type(error).__name__]
             raise UsageError(f"text_encoder={self.folder}: no sentence encoder ({first[0]}).") from error
 
-    def attach(self, posts: Posts) -> Posts:
-        """The posts with the states of their tokens."""
-        rows = [
-            row if earlier >= 0 else -1 for row, earlier in enumerate(posts.sentence)
-        ]  # these may be a part of more
-        return replace(posts, sentence=rows, sentences=self.states([" ".join(tokens) for tokens in posts.tokens]))
+    def attach(self, posts: Posts, *, keep: bool) -> Posts:
+        """The posts with the states of their tokens. keep: in the cache, for a later run."""
+        # where the posts are a part of more, their rows are numbered anew
+        rows = [row if earlier >= 0 else -1 for row, earlier in enumerate(posts.sentence)]
+        texts = [" ".join(tokens) for tokens in posts.tokens]
+        return replace(posts, sentence=rows, sentences=self.states(texts, keep=keep))
 
-    def states(self, texts: Sequence[str]) -> Pieces:
-        """The states of texts, from the cache where it has them.
+    def states(self, texts: Sequence[str], *, keep: bool = True) -> Pieces:
+        """The states of texts, from the cache where it has them. keep: write them there where it has not.
 
         Raises:
             UsageError: the folder has no sentence encoder, or one without states of word pieces.
@@ -104,19 +104,19 @@ class SentenceEncoder:
         digest = hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
         file = cache_folder() / self.sha256[:16] / f"{digest}.safetensors"
         try:
-            tensors = load_tensors(file) if file.exists() else None
+            tensors = _cached(file) if file.exists() else None
         except (IntegrityError, OSError) as error:
             logger.warning(f"{error} The texts are encoded again.")
             tensors = None
         if tensors is None:
             tensors = self._encode(texts)
-            _keep(file, tensors)
+            if keep:
+                _keep(file, tensors)
         offsets = tensors["offsets"].numpy()
         return Pieces(tensors["states"], pieces=Ragged(np.arange(offsets[-1]), offsets))
 
     def _encode(self, texts: Sequence[str]) -> Tensors:
         """states: (s, c) float16. offsets: (n + 1,) where the pieces of each text begin."""
-        logger.info(f"encoding {len(texts):,} texts by {self.folder.name}")
         try:
             found = self._model.encode(
                 list(texts), batch_size=BATCH, output_value="token_embeddings", show_progress_bar=False
@@ -134,6 +134,14 @@ class SentenceEncoder:
 def cache_folder() -> Path:
     """Where states are kept: `m3h/sentences` in the user's cache. It may be deleted at any time."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "m3h" / "sentences"
+
+
+def _cached(file: Path) -> Tensors:
+    """The states in a file of the cache; IntegrityError where it has others."""
+    tensors = load_tensors(file)
+    if tensors.keys() != {"states", "offsets"}:
+        raise IntegrityError(f"{file}: expected states and offsets, found {', '.join(sorted(tensors)) or 'nothing'}.")
+    return tensors
 
 
 def _keep(file: Path, tensors: Tensors) -> None:

@@ -79,7 +79,7 @@ def train_run(
     train, selection = reader.training_and_selection(config.train_split, config.select)
     torch.manual_seed(config.seed)
     run = with_embeddings(new_run(folder, config, dataset, reader=reader, inputs=inputs, posts=train))
-    train, selection = run.with_sentences(train), run.with_sentences(selection)
+    train, selection = run.with_sentences(train, keep=True), run.with_sentences(selection, keep=True)
     run, leave_one_out = with_training_index(with_standardized_vision(run, train), train)
     with _locked(folder) if world.is_main else nullcontext():
         if world.is_main:

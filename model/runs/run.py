@@ -112,9 +112,15 @@ class Run:
         readable = drop_unread_ocr(posts, metadata.inputs)
         return encoded.with_evidence(leave_one_out or self.training_index.evidence(readable, encoded.sources))
 
-    def with_sentences(self, posts: Posts) -> Posts:
-        """The posts with the states of the sentence encoder, if the run reads them."""
-        return self.text_encoder.attach(posts) if self.text_encoder and posts.sentences is None else posts
+    def with_sentences(self, posts: Posts, *, keep: bool = False) -> Posts:
+        """The posts with the states of the sentence encoder, if the run reads them.
+
+        keep: in the user's cache, for further runs on the same posts.
+        """
+        if self.text_encoder is None or posts.sentences is not None:
+            return posts
+        logger.info(f"{len(posts):,} texts are encoded by {self.config.text_encoder}, or taken from the cache")
+        return self.text_encoder.attach(posts, keep=keep)
 
     def picture_encoders(self) -> dict[str, VisionEncoder | AttributeEncoder]:
         """Input -> its encoder, for all that the network reads of pictures."""

@@ -22,7 +22,7 @@ from m3h.model.runs.evaluate import evaluate_run, open_run, predictions_file
 from m3h.model.runs.experiment import readable_inputs, train_run
 from m3h.model.runs.run import Run
 from m3h.model.scoring.predictions import read_records
-from m3h.model.study.attention_maps import draw_attention
+from m3h.model.study.attention_page import draw_attention
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import IntegrityError, M3hError, UsageError
 from m3h.schemas.features import ArraySpec, FeatureSpec
@@ -166,7 +166,7 @@ def test_attention_is_drawn_for_every_pair(run: Run, dataset: Dataset, tmp_path:
 
 
 def test_a_run_of_before_features_had_names_is_read_as_it_was(dataset: Dataset, tmp_path: Path) -> None:
-    config = {**SMALL, "epochs": 2, "distillation_weight": 0.0, "standardize_vision": False}
+    config = {**SMALL, "epochs": 2, "distillation_weight": 0.0, "standardize_vision": False, "fusion": "paper"}
     now = trained(dataset, tmp_path / "run", system="gen-cls-m3h+distilled", **config)
     posts = now.reader(dataset).split("test")
     before = predict(now.model, now.encode(posts), now.vocabularies, config=now.config)

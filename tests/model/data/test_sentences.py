@@ -15,6 +15,7 @@ from m3h.model.config import Config
 from m3h.model.data.altered import alter
 from m3h.model.data.posts import Reader
 from m3h.model.data.sentences import SentenceEncoder, cache_folder
+from m3h.model.data.tensor_files import save_tensors
 from m3h.model.networks.attention import M3HAttention
 from m3h.model.runs.evaluate import evaluate_run, open_run
 from m3h.model.runs.experiment import train_run
@@ -98,7 +99,7 @@ def test_a_network_attends_to_the_states_and_learns_from_them(network: Run) -> N
 def test_states_are_those_of_the_library_and_padding_is_masked(dataset: Dataset) -> None:
     encoder = SentenceEncoder.find("minilm")
     model = SentenceTransformer(str(encoder.folder), device="cpu", local_files_only=True)
-    posts = encoder.attach(Reader(dataset, ()).split("test"))
+    posts = encoder.attach(Reader(dataset, ()).split("test"), keep=False)
     values_blc, mask_bl = posts.cells["text_encoder"].of(np.array([1, -1, 3]))
     wanted = model.encode([TEST["weather"], TEST["food"]], output_value="token_embeddings")
     assert mask_bl.sum(1).tolist() == [len(wanted[0]), 0, len(wanted[1])]
@@ -129,7 +130,16 @@ def test_texts_are_encoded_once_and_a_damaged_cache_is_made_again(
     file.write_bytes(b"{}")
     assert torch.equal(encoder.states(texts).features, first.features)
     assert "encoded again" in caplog.text
+    save_tensors(file, {"others": torch.zeros(1)})
+    assert torch.equal(encoder.states(texts).features, first.features)
+    assert "expected states and offsets, found others" in caplog.text
     assert torch.equal(SentenceEncoder.find("minilm").states(texts).features, first.features)
+
+
+def test_texts_that_are_predicted_are_not_kept(cache: Path, network: Run) -> None:
+    before = set(cache.rglob("*"))
+    assert topic_of(network) == list(TEST)
+    assert set(cache.rglob("*")) == before
 
 
 def test_what_is_no_encoder_or_another_one_is_one_line(dataset: Dataset, network: Run, tmp_path: Path) -> None:
@@ -156,7 +166,7 @@ def test_a_part_of_posts_has_the_states_of_its_own(dataset: Dataset, network: Ru
     encoder = network.text_encoder
     assert encoder is not None
     rows = np.array([0])
-    whole, part = encoder.attach(posts), encoder.attach(posts[5:6])
+    whole, part = (encoder.attach(some, keep=False) for some in (posts, posts[5:6]))
     expected = whole.cells["text_encoder"].of(whole.numbers("text_encoder")[5:6])
     torch.testing.assert_close(part.cells["text_encoder"].of(part.numbers("text_encoder")[rows]), expected)
 
