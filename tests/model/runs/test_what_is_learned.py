@@ -33,12 +33,9 @@ class Effort:
     rate: float = 0.01
 
 
-LONGER = {
-    **dict.fromkeys(("gen-m3h+wording", "gen-cls-m3h+krr"), Effort(posts=256, epochs=30, rate=0.003)),
-    **dict.fromkeys(("gen-cls-m3h+distilled", "gen-cls-m3h+distilled+rescored"), Effort(posts=256, rate=0.003)),
-}
+LONGER = dict.fromkeys(("gen-m3h+wording", "gen-cls-m3h+krr"), Effort(posts=256, epochs=30, rate=0.003))
 """A generator whose encoder learns of no classifier, with a picture's words behind the text, takes 300 steps or so
-before it looks past them. So does text that attends to itself in four layers, as it does in gated fusion."""
+before it looks past them."""
 SMALL = {
     **{"word_width": 24, "width": 32, "heads": 2, "head_width": 8, "encoder_layers": 1, "dropout": 0.0},
     **{"topics": 4, "topic_width": 16, "topic_stop_words": 0, "glimpses": 2, "beam": 4, "n_best": 2},
