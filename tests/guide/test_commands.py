@@ -128,6 +128,10 @@ def _withdrawn(folder: Path) -> None:
     (folder / "withdrawn.txt").write_text("".join(f"{post}\n" for post in ids))
 
 
+def _picture(folder: Path) -> None:
+    shutil.copy(ROOT / "sample" / "images" / "E04r5kE4VT4sBLD.jpg", folder / "photo.jpg")
+
+
 def _no_dump(folder: Path) -> None:
     """A file that looks like a pickle: its first bytes, and no more."""
     (folder / "pics").mkdir()
@@ -142,6 +146,7 @@ def _damage(folder: Path) -> None:
 
 
 NEEDS: Mapping[str, Callable[[Path], None]] = {
+    "README": _picture,
     "building": _later_dump,
     "forgetting": _withdrawn,
     "dumps": _no_dump,
