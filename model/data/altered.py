@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from m3h.model.data.inputs import ALT
 from m3h.model.data.pictures import Cells, Pictures
@@ -84,7 +85,8 @@ def _altered_sentences(posts: Posts, way: str, rng: np.random.Generator) -> Post
         return replace(posts, sentence=[-1] * len(posts))
     if way == SHUFFLE:
         return replace(posts, sentence=number_n[other_posts(len(posts), rng)].tolist())
-    return replace(posts, sentences=_noise(posts.sentences, number_n, rng))
+    shape = tuple(posts.sentences.features.shape)
+    return replace(posts, sentences=replace(posts.sentences, features=_noise(posts.sentences, number_n, shape, rng)))
 
 
 def other_posts(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -110,15 +112,13 @@ def _altered_cells(cells: Cells, way: str, rng: np.random.Generator) -> Cells | 
     row_n = cells.row_p
     if way == SHUFFLE:
         return replace(cells, row_p=row_n[other_posts(len(row_n), rng)])
-    mean_c, deviation_c = cells.statistics(np.arange(len(row_n)))
-    normal_ngc = torch.from_numpy(rng.standard_normal((len(row_n), *cells.features.shape[1:]), dtype=np.float32))
-    features = (normal_ngc * deviation_c + mean_c).to(cells.features.dtype)
+    features = _noise(cells, np.arange(len(row_n)), (len(row_n), *cells.features.shape[1:]), rng)
     number = None if cells.number is None else cells.number.cpu()[torch.from_numpy(row_n).clamp_min(0)]
     return Cells(features, number, np.where(row_n >= 0, np.arange(len(row_n)), -1))
 
 
-def _noise(sentences: Cells, number_n: np.ndarray, rng: np.random.Generator) -> Cells:
-    """As many states as before, of normal numbers."""
-    mean_c, deviation_c = sentences.statistics(number_n)
-    normal = torch.from_numpy(rng.standard_normal(tuple(sentences.features.shape), dtype=np.float32))
-    return replace(sentences, features=(normal * deviation_c + mean_c).to(sentences.features.dtype))
+def _noise(cells: Cells, number_n: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
+    """Normal numbers of this shape, with the mean and the deviation of each channel in these pictures or posts."""
+    mean_c, deviation_c = cells.statistics(number_n)
+    normal = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+    return (normal * deviation_c + mean_c).to(cells.features.dtype)

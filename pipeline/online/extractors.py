@@ -14,6 +14,7 @@ from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from m3h.schemas.feature_versions import FeatureVersion
 from m3h.schemas.features import canonical_json, fingerprint
+from m3h.schemas.files import read_json
 
 _SHOWN_CHANGES = 3
 """Differences between two versions that a message lists. Further ones are only counted."""
@@ -92,8 +93,6 @@ def _checked(data: Dataset, name: str, print_: str, extractor: Extractor) -> Ext
 
 
 def _spec(path: Any) -> Mapping[str, Any]:
-    from m3h.schemas.files import read_json
-
     spec: Mapping[str, Any] = read_json(path)["spec"]
     return spec
 
