@@ -71,7 +71,7 @@ def _whole(folder: Path) -> Iterator[Path]:
 
 
 def _fetch_flink(folder: Path) -> None:
-    """The jars of a cluster alone: no SQL, no Python."""
+    """The jars of a cluster alone, without SQL and Python, and beside them `bin` and `conf`, for an image."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as temp:
         source = ["--no-deps", "--no-binary=apache-flink-libraries"]
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", f"--dest={temp}"]
@@ -80,8 +80,9 @@ def _fetch_flink(folder: Path) -> None:
         with tarfile.open(archive) as packed:
             for member in packed:
                 path = Path(member.name)
-                if path.match("*/deps/lib/*.jar") and path.name.startswith(("flink-dist-", "log4j-")):
-                    member.name = path.name
+                jar = path.match("*/deps/lib/*.jar") and path.name.startswith(("flink-dist-", "log4j-"))
+                if jar or path.match("*/deps/bin/*.sh") or path.match("*/deps/conf/*"):
+                    member.name = path.name if jar else f"{path.parent.name}/{path.name}"
                     packed.extract(member, folder, filter="data")
 
 

@@ -1,0 +1,120 @@
+"""Built images, run without an engine: as their configuration says, as their user, on a root that nobody can write.
+
+An image's files are mounted once, by buildah; bubblewrap makes of them what an engine would call containers. Network
+namespaces stand for pods: those of one `Network` reach each other, and nothing else.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Image:
+    """root: where its files are mounted. config: its entry point, user, environment and so on, as Docker names them."""
+
+    root: Path
+    config: Mapping[str, Any]
+
+    def line(
+        self,
+        *words: object,
+        binds: Mapping[Path, str] | None = None,
+        variables: Mapping[str, str] | None = None,
+        entrypoint: Sequence[str] | None = None,
+        pod: str | None = None,
+    ) -> list[str]:
+        """The command line that runs it.
+
+        binds: folders of this machine, and where it may write them. pod: a network namespace; by default, none but
+        `localhost`.
+        """
+        user = str(self.config["User"])
+        sandbox = ["bwrap", "--ro-bind", self.root, "/", "--proc", "/proc", "--dev", "/dev", "--clearenv"]
+        sandbox += ["--unshare-pid", "--unshare-ipc", "--as-pid-1", "--die-with-parent"]
+        for folder in ("/tmp", *self._homes()):  # noqa: S108
+            sandbox += ["--perms", "1777", "--tmpfs", folder]
+        for folder, target in (binds or {}).items():
+            sandbox += ["--bind", folder, target]
+        for name, value in {**self._environment(), **(variables or {})}.items():
+            sandbox += ["--setenv", name, value]
+        sandbox += ["--chdir", self.config.get("WorkingDir") or "/"]
+        becoming = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"]
+        network = ["ip", "netns", "exec", pod] if pod else ["unshare", "--net"]
+        start = self.config["Entrypoint"] if entrypoint is None else entrypoint
+        return [str(word) for word in (*network, *sandbox, *becoming, *start, *words)]
+
+    def run(self, *words: object, **how: Any) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(self.line(*words, **how), capture_output=True, text=True, timeout=600, check=False)
+
+    def _environment(self) -> dict[str, str]:
+        return dict(entry.split("=", 1) for entry in self.config.get("Env") or ())
+
+    def _homes(self) -> list[str]:
+        return [f"/home/{path.name}" for path in sorted((self.root / "home").iterdir())]
+
+
+@dataclass
+class Network:
+    """Pods by the names of their namespaces. addresses: of each pod, by the name it was added with."""
+
+    name: str
+    addresses: dict[str, str] = field(default_factory=dict)
+
+    def pod(self, name: str) -> str:
+        return f"{self.name}-{name}"
+
+
+@contextmanager
+def network(*pods: str) -> Iterator[Network]:
+    """Namespaces for pods, which are gone in the end, and all that runs in them."""
+    made = Network(f"m3h{os.getpid()}")
+    hub = made.name
+    with ExitStack() as namespaces:
+        for space in (hub, *map(made.pod, pods)):
+            _ip("netns", "add", space)
+            namespaces.callback(_ip, "netns", "del", space)
+        _ip("-n", hub, "link", "add", "bridge", "type", "bridge")
+        _ip("-n", hub, "link", "set", "bridge", "up")
+        for number, name in enumerate(pods, 1):
+            space, made.addresses[name] = made.pod(name), f"10.0.0.{number}"
+            _ip("-n", hub, "link", "add", f"port{number}", "type", "veth", "peer", "name", "eth0", "netns", space)
+            _ip("-n", hub, "link", "set", f"port{number}", "master", "bridge", "up")
+            _ip("-n", space, "address", "add", f"{made.addresses[name]}/24", "dev", "eth0")
+            for device in ("eth0", "lo"):
+                _ip("-n", space, "link", "set", device, "up")
+        yield made
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)
+
+
+def answers(pod: str, port: int, host: str = "localhost") -> bool:
+    """Does somebody listen there, seen from a pod?"""
+    knock = f"import socket; socket.create_connection(({host!r}, {port}), timeout=2)"
+    line = ["ip", "netns", "exec", pod, sys.executable, "-c", knock]
+    return subprocess.run(line, capture_output=True, check=False).returncode == 0
+
+
+@contextmanager
+def mounted(*images: str) -> Iterator[dict[str, Image]]:
+    """Images of buildah's storage, by their names, with their files."""
+    with ExitStack() as containers:
+        found = {}
+        for name in images:
+            container = _buildah("from", "--pull-never", f"localhost/{name}")
+            containers.callback(_buildah, "rm", container)
+            config = json.loads(_buildah("inspect", "--type", "image", f"localhost/{name}"))["Docker"]["config"]
+            found[name] = Image(Path(_buildah("mount", container)), config)
+        yield found
+
+
+def _buildah(*words: str) -> str:
+    return subprocess.run(["buildah", *words], capture_output=True, text=True, check=True).stdout.strip()
