@@ -28,6 +28,16 @@ tesseract:
 chromium:
 	@./docker/install-chromium.sh
 
+# buildah, for the slow tests, which build the images of docker/ and run them.
+.PHONY: buildah
+buildah:
+	@./docker/install-buildah.sh
+
+# The images of docker/, on this machine's own bases, into .venv/images; needs root, Go, Java 17 and Maven.
+.PHONY: images
+images: flink buildah
+	$(BIN)/python -m tests.images_folder
+
 demo: setup
 	$(BIN)/m3h demo --out $(DEMO)
 
@@ -75,7 +85,7 @@ test: check detectron2
 coverage: check detectron2
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow' --cov --cov-report=term --cov-fail-under=88
 
-test-long: detectron2 flink chromium
+test-long: detectron2 flink chromium buildah
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 # The fast tests with the lowest version of every package that setup.py names, on the oldest Python. LOWEST_PYTHON: a version

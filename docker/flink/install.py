@@ -71,7 +71,7 @@ def _whole(folder: Path) -> Iterator[Path]:
 
 
 def _fetch_flink(folder: Path) -> None:
-    """The jars of a cluster alone, without SQL and Python, and beside them `bin` and `conf`, for an image."""
+    """The jars of a cluster alone: no SQL, no Python. `bin` has what works out memory, for an image."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as temp:
         source = ["--no-deps", "--no-binary=apache-flink-libraries"]
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", f"--dest={temp}"]
@@ -80,9 +80,11 @@ def _fetch_flink(folder: Path) -> None:
         with tarfile.open(archive) as packed:
             for member in packed:
                 path = Path(member.name)
-                jar = path.match("*/deps/lib/*.jar") and path.name.startswith(("flink-dist-", "log4j-"))
-                if jar or path.match("*/deps/bin/*.sh") or path.match("*/deps/conf/*"):
-                    member.name = path.name if jar else f"{path.parent.name}/{path.name}"
+                if path.match("*/deps/lib/*.jar") and path.name.startswith(("flink-dist-", "log4j-")):
+                    member.name = path.name
+                    packed.extract(member, folder, filter="data")
+                elif path.match("*/deps/bin/bash-java-utils.jar"):
+                    member.name = f"bin/{path.name}"
                     packed.extract(member, folder, filter="data")
 
 

@@ -16,7 +16,6 @@ RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends maven \
 
 FROM java AS flink
 COPY flink/bin /opt/flink/bin
-COPY flink/conf /opt/flink/conf
 COPY flink/*.jar /opt/flink/lib/
 COPY flink-entrypoint.sh /docker-entrypoint.sh
 RUN useradd --uid 9999 --create-home flink

@@ -28,25 +28,25 @@ class Image:
         binds: Mapping[Path, str] | None = None,
         variables: Mapping[str, str] | None = None,
         entrypoint: Sequence[str] | None = None,
-        pod: str | None = None,
+        pod: str,
     ) -> list[str]:
         """The command line that runs it.
 
-        binds: folders of this machine, and where it may write them. pod: a network namespace; by default, none but
-        `localhost`.
+        binds: folders of this machine, and where it finds them and may write. pod: the network namespace; "" for this
+        machine's own.
         """
         user = str(self.config["User"])
         sandbox = ["bwrap", "--ro-bind", self.root, "/", "--proc", "/proc", "--dev", "/dev", "--clearenv"]
         sandbox += ["--unshare-pid", "--unshare-ipc", "--as-pid-1", "--die-with-parent"]
         for folder in ("/tmp", *self._homes()):  # noqa: S108
             sandbox += ["--perms", "1777", "--tmpfs", folder]
-        for folder, target in (binds or {}).items():
-            sandbox += ["--bind", folder, target]
+        for path, target in (binds or {}).items():
+            sandbox += ["--bind", path, target]
         for name, value in {**self._environment(), **(variables or {})}.items():
             sandbox += ["--setenv", name, value]
         sandbox += ["--chdir", self.config.get("WorkingDir") or "/"]
         becoming = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"]
-        network = ["ip", "netns", "exec", pod] if pod else ["unshare", "--net"]
+        network = ["ip", "netns", "exec", pod] if pod else []
         start = self.config["Entrypoint"] if entrypoint is None else entrypoint
         return [str(word) for word in (*network, *sandbox, *becoming, *start, *words)]
 
@@ -96,6 +96,12 @@ def _ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True)
 
 
+def free(folder: Path) -> None:
+    """Let every user write a folder and what is in it."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o777 if path.is_dir() else 0o666)
+
+
 def answers(pod: str, port: int, host: str = "localhost") -> bool:
     """Does somebody listen there, seen from a pod?"""
     knock = f"import socket; socket.create_connection(({host!r}, {port}), timeout=2)"
@@ -104,17 +110,19 @@ def answers(pod: str, port: int, host: str = "localhost") -> bool:
 
 
 @contextmanager
-def mounted(*images: str) -> Iterator[dict[str, Image]]:
-    """Images of buildah's storage, by their names, with their files."""
+def mounted(variables: Mapping[str, str], *images: str) -> Iterator[dict[str, Image]]:
+    """Images of buildah's storage, by their names, with their files. variables: buildah's environment."""
+
+    def buildah(*words: str) -> str:
+        line = ["buildah", *words]
+        return subprocess.run(line, capture_output=True, text=True, check=True, env=variables).stdout.strip()
+
     with ExitStack() as containers:
         found = {}
         for name in images:
-            container = _buildah("from", "--pull-never", f"localhost/{name}")
-            containers.callback(_buildah, "rm", container)
-            config = json.loads(_buildah("inspect", "--type", "image", f"localhost/{name}"))["Docker"]["config"]
-            found[name] = Image(Path(_buildah("mount", container)), config)
+            container = buildah("from", "--pull-never", f"localhost/{name}")
+            containers.callback(buildah, "rm", container)
+            config = json.loads(buildah("inspect", "--type", "image", f"localhost/{name}"))["Docker"]["config"]
+            found[name] = image = Image(Path(buildah("mount", container)), config)
+            (image.root / "etc" / "hosts").write_text("127.0.0.1 localhost\n")  # as every engine does
         yield found
-
-
-def _buildah(*words: str) -> str:
-    return subprocess.run(["buildah", *words], capture_output=True, text=True, check=True).stdout.strip()

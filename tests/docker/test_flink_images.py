@@ -1,0 +1,136 @@
+"""The images as a Flink cluster: two TaskManagers, each with a pool of workers in its pod, write what we write."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.commands import ROOT, files_of, run
+from tests.docker.containers import Image, Network, answers, free, network
+from tests.docker.sample import build_words, copy_inputs
+from tests.pipeline.helpers import wait_for
+
+pytestmark = pytest.mark.slow
+
+COMPOSE = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
+PROPERTIES = COMPOSE["services"]["jobmanager"]["environment"]["FLINK_PROPERTIES"]
+PODS = ("jobmanager", "taskmanager-1", "taskmanager-2", "jobs", "submit")
+REFRESH = ["refresh", "--dataset", "dataset", "--set", "features.vgg_grid.seed=5"]
+
+
+@dataclass
+class Cluster:
+    """What runs in which pod. logs: a folder with what each printed."""
+
+    images: Mapping[str, Image]
+    pods: Network
+    data: Path
+    logs: Path
+    running: dict[str, "subprocess.Popen[bytes]"]
+
+    def start(self, name: str, image: str, *words: object, pod: str, binds: Mapping[Path, str], **how: object) -> None:
+        line = self.images[image].line(*words, pod=self.pods.pod(pod), binds=binds, **how)  # type: ignore[arg-type]
+        with open(self.logs / name, "wb") as log:
+            self.running[name] = subprocess.Popen(line, stdout=log, stderr=log)
+
+    def submit(self, *words: object) -> None:
+        """Run a command in a pod of its own, with the flags of the compose file."""
+        flags = [
+            *("--runner=PortableRunner", f"--job_endpoint={self.pods.addresses['jobs']}:8099"),
+            *("--environment_type=EXTERNAL", "--environment_config=localhost:50000", "--sdk_worker_parallelism=2"),
+            *("--environment_cache_millis=3000", "--parallelism=2"),
+        ]
+        done = self.images["m3h-worker"].run(
+            *words, "--", *flags, pod=self.pods.pod("submit"), binds={self.data: "/data"}
+        )
+        assert done.returncode == 0, done.stderr + "".join(self.tails())
+
+    def kill(self) -> None:
+        for process in self.running.values():
+            process.kill()
+            process.wait()
+
+    def tails(self) -> Iterator[str]:
+        for log in sorted(self.logs.iterdir()):
+            yield f"\n== {log.name}\n{log.read_text()[-2000:]}"
+
+    def wait(self, pod: str, port: int) -> None:
+        """Until somebody listens there."""
+        at = self.pods.addresses[pod]
+        end = time.monotonic() + 180
+        while not answers(self.pods.pod(pod), port, "localhost" if port == 50000 else at):
+            ended = [name for name, process in self.running.items() if process.poll() is not None]
+            assert not ended, f"{ended} ended: {''.join(self.tails())}"
+            assert time.monotonic() < end, "".join(self.tails())
+            time.sleep(0.5)
+
+
+@contextmanager
+def cluster(images: Mapping[str, Image], folder: Path) -> Iterator[Cluster]:
+    for name in ("data", "staged", "logs"):
+        (folder / name).mkdir()
+    free(folder)
+    with network(*PODS) as pods, ExitStack() as processes:
+        started = Cluster(images, pods, folder / "data", folder / "logs", {})
+        processes.callback(started.kill)
+        staged = {folder / "staged": "/staged"}
+        properties = PROPERTIES.replace(": jobmanager\n", f": {pods.addresses['jobmanager']}\n")
+        for name in PODS[:3]:
+            own = f"{properties}{name.partition('-')[0]}.host: {pods.addresses[name]}\n"
+            kind = {"FLINK_PROPERTIES": own}
+            started.start(name, "m3h-flink", name.partition("-")[0], pod=name, binds=staged, variables=kind)
+        for name in PODS[1:3]:
+            started.start(f"pool-{name[-1]}", "m3h-worker", "--worker_pool", pod=name, binds={started.data: "/data"})
+        started.wait("jobmanager", 8081)
+        master, host = f"{pods.addresses['jobmanager']}:8081", pods.addresses["jobs"]
+        server = COMPOSE["services"]["job-server"]["entrypoint"]
+        words = [f"--flink-master={master}", f"--job-host={host}", "--artifacts-dir=/staged"]
+        started.start("job-server", "m3h-flink", *words, pod="jobs", binds=staged, entrypoint=server)
+        for name, port in (("jobs", 8099), ("taskmanager-1", 50000), ("taskmanager-2", 50000)):
+            started.wait(name, port)
+        yield started
+
+
+def inside(process: "subprocess.Popen[bytes]") -> int:
+    """The process that is number 1 in the container."""
+    (first,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return int(first)
+
+
+def test_two_task_managers_of_images_build_and_refresh_what_we_do(images: Mapping[str, Image], tmp_path: Path) -> None:
+    with cluster(images, tmp_path) as started:
+        copy_inputs(started.data, posts=24)
+        started.submit(*build_words())
+        ours = run("pipeline", *build_words("ours"), "--workers", 1, cwd=started.data)
+        assert ours.code == 0, ours.err
+        assert files_of(started.data / "dataset") == files_of(started.data / "ours")
+
+        started.submit(*REFRESH)
+        ours = run("pipeline", *("ours" if word == "dataset" else word for word in REFRESH), cwd=started.data)
+        assert ours.code == 0, ours.err
+        assert files_of(started.data / "dataset") == files_of(started.data / "ours")
+
+        for pool in ("pool-1", "pool-2"):
+            log = (started.logs / pool).read_text()
+            assert "Initializing python harness" in log, log  # said by Beam's boot, of each worker
+        check_health_and_end(started)
+
+
+def check_health_and_end(started: Cluster) -> None:
+    """Each container's health check passes, and its image's signal ends it."""
+    for name, process in started.running.items():
+        config = started.images["m3h-worker" if name.startswith("pool") else "m3h-flink"].config
+        first = inside(process)
+        entered = ["nsenter", f"--target={first}", "--mount", "--pid", "--net", "--root", "--wd"]
+        environment = dict(entry.split("=", 1) for entry in config["Env"])
+        health = [*entered, *config["Healthcheck"]["Test"][1:]]
+        checked = subprocess.run(health, capture_output=True, text=True, env=environment, check=False)
+        assert checked.returncode == 0, (name, checked.stderr)
+        subprocess.run(["kill", f"-{signal.Signals[config['StopSignal']].value}", str(first)], check=True)
+        wait_for(lambda process=process: process.poll() is not None, seconds=60)  # type: ignore[misc]
