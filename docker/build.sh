@@ -68,9 +68,7 @@ setting() {
 
 # The bases that $1 needs, made here.
 local_bases() {
-    local target
-    [ "$(id -u)" -eq 0 ] || fail "--local-bases needs root: debootstrap unpacks files of other users."
-    command -v debootstrap >/dev/null || fail "no program 'debootstrap' (such as: sudo apt-get install debootstrap)."
+    local name
     case "$1" in
         trainer) set -- python ;;
         worker-cpu) set -- python beam ;;
@@ -81,16 +79,19 @@ local_bases() {
             set -- python beam
             ;;
     esac
-    for target in "$@"; do
-        "$engine" inspect --type image "localhost/m3h-base-$target" >/dev/null 2>&1 || local_base "$target"
-        words+=(--build-arg "${target^^}_BASE=localhost/m3h-base-$target")
+    for name in "$@"; do
+        [ "$name" = beam ] || local_base debian
+        local_base "$name"
+        words+=(--build-arg "${name^^}_BASE=localhost/m3h-base-$name")
     done
 }
 
+# Make a base that is not there yet.
 local_base() {
     local flink=${M3H_FLINK:-$temp/flink}
-    [ "$1" = beam ] || [ -f "$temp/context/debian.tar" ] || debian
+    ! "$engine" inspect --type image "localhost/m3h-base-$1" >/dev/null 2>&1 || return 0
     case "$1" in
+        debian) debian ;;
         beam)
             command -v go >/dev/null || fail "no program 'go'; Beam's boot is built from its Go module."
             GOBIN="$temp/context" go install "github.com/apache/beam/sdks/v2/python/container@v$BEAM"
@@ -101,12 +102,14 @@ local_base() {
             cp docker/local/flink-entrypoint.sh "$temp/context/"
             ;;
     esac
-    build "localhost/m3h-base-$1" docker/local/bases.Dockerfile "$temp/context" --target "$1"
+    build "localhost/m3h-base-$1" "docker/local/$1.Dockerfile" "$temp/context"
 }
 
 # This Debian, small, with its own sources of packages.
 debian() {
     local sources first
+    [ "$(id -u)" -eq 0 ] || fail "--local-bases needs root: debootstrap unpacks files of other users."
+    command -v debootstrap >/dev/null || fail "no program 'debootstrap' (such as: sudo apt-get install debootstrap)."
     sources=$(apt-get indextargets --format "deb \$(REPO_URI) \$(RELEASE) \$(COMPONENT)" "Created-By: Packages" "Origin: Debian")
     # shellcheck source=/dev/null
     first=$(. /etc/os-release && echo "$sources" | awk -v suite="$VERSION_CODENAME" '$3 == suite { print $3, $2; exit }')

@@ -45,7 +45,14 @@ class Image:
         for name, value in {**self._environment(), **(variables or {})}.items():
             sandbox += ["--setenv", name, value]
         sandbox += ["--chdir", self.config.get("WorkingDir") or "/"]
-        becoming = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"]
+        becoming = [
+            "setpriv",
+            "--pdeathsig=KILL",
+            f"--reuid={user}",
+            f"--regid={user}",
+            "--clear-groups",
+            "--no-new-privs",
+        ]
         network = ["ip", "netns", "exec", pod] if pod else []
         start = self.config["Entrypoint"] if entrypoint is None else entrypoint
         return [str(word) for word in (*network, *sandbox, *becoming, *start, *words)]
