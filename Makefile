@@ -77,26 +77,53 @@ coverage: check detectron2
 
 test-long: detectron2 flink chromium
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(MAKE) versions
 
-# The fast tests with the lowest version of every package that setup.py names, on the oldest Python. LOWEST_PYTHON: a version
-# that uv finds or fetches, or the path of a Python. The folder of
-# detectron2 belongs to the Python of setup.
+# Two more environments: the lowest version of every package that setup.py names, on the oldest Python; and the versions of
+# constraints.txt, on a newer Python than most have. LOWEST_PYTHON, NEWER_PYTHON: a version, which is looked for on the path
+# and among pyenv's and which uv fetches where there is none; or the path of a Python.
 LOWEST := $(VENV)/lowest
+NEWER := $(VENV)/newer
 LOWEST_PYTHON ?= 3.10
-LOWEST_TESTS ?= tests/schemas tests/model tests/pipeline/test_export.py \
-  $(addprefix tests/pipeline/,text engine extractors images cleaning checks)
-UV := $(BIN)/uv
+NEWER_PYTHON ?= 3.13
+PYENV := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/*/bin)
+EMPTY :=
+UV := PATH="$$PATH:$(subst $(EMPTY) $(EMPTY),:,$(PYENV))" $(BIN)/uv
 
-.PHONY: lowest
-lowest: setup
-	$(UV) venv --quiet --clear --python $(LOWEST_PYTHON) $(LOWEST)
+# (folder, Python, variable): an environment with nothing in it, or one line that says which Python is missing.
+define python_of
+	@$(UV) venv --quiet --clear --seed --python $(2) $(1) 2>$(1).log || \
+	  { echo "error: no Python $(2): install it, or name one with make $(MAKECMDGOALS) $(3)=PATH"; exit 1; }
+endef
+
+$(LOWEST)/.ready: setup.py | setup
+	$(call python_of,$(LOWEST),$(LOWEST_PYTHON),LOWEST_PYTHON)
 	$(UV) pip compile --quiet --resolution lowest-direct --python $(LOWEST)/bin/python \
 	  --extra pipeline --extra train --extra dev setup.py --output-file $(LOWEST).txt
 	$(UV) pip install --quiet --python $(LOWEST)/bin/python --requirements $(LOWEST).txt
 	$(UV) pip install --quiet --python $(LOWEST)/bin/python --no-deps --editable .
 	$(LOWEST)/bin/python -m tests.checkout_folder
-	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' $(LOWEST_TESTS) \
-	  --ignore tests/pipeline/extractors/detectron
+	@touch $@
+
+$(NEWER)/.ready: setup.py constraints.txt | setup
+	$(call python_of,$(NEWER),$(NEWER_PYTHON),NEWER_PYTHON)
+	$(UV) pip install --quiet --python $(NEWER)/bin/python --constraints constraints.txt --editable '.[pipeline,train,dev]'
+	$(NEWER)/bin/python -m tests.checkout_folder
+	@touch $@
+
+# A few tests for each package that setup.py names, on both.
+.PHONY: versions
+versions: $(LOWEST)/.ready $(NEWER)/.ready
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' $(shell cat tests/versions.txt)
+	$(NEWER)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' $(shell cat tests/versions.txt)
+
+# More tests with the lowest versions.
+LOWEST_TESTS ?= tests/schemas tests/model tests/pipeline/test_export.py \
+  $(addprefix tests/pipeline/,text engine extractors images cleaning checks)
+
+.PHONY: lowest
+lowest: $(LOWEST)/.ready
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' $(LOWEST_TESTS)
 
 # What can be published, in dist/: made, checked, installed and tried. Nothing is uploaded.
 .PHONY: release

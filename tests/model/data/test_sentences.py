@@ -17,7 +17,7 @@ from m3h.model.data.posts import Reader
 from m3h.model.data.sentences import SentenceEncoder, cache_folder
 from m3h.model.data.tensor_files import save_tensors
 from m3h.model.networks.attention import M3HAttention
-from m3h.model.runs.evaluate import evaluate_run, open_run
+from m3h.model.runs.evaluate import Changes, evaluate_run, open_run
 from m3h.model.runs.experiment import train_run
 from m3h.model.runs.run import Run
 from m3h.schemas.dataset import Dataset
@@ -92,7 +92,9 @@ def test_a_network_attends_to_the_states_and_learns_from_them(network: Run) -> N
     assert network.model.fusion.pairs == [("text_encoder", "text"), ("text", "text_encoder")]
     assert topic_of(network) == list(TEST)
     whole = evaluate_run(network.folder, None, "test", definition="cmkp")
-    without = evaluate_run(network.folder, None, "test", definition="cmkp", ways={"without": ["text_encoder"]})
+    without = evaluate_run(
+        network.folder, None, "test", definition="cmkp", changes=Changes(ways={"without": ["text_encoder"]})
+    )
     assert whole["all"]["f1@1"] == 1.0 > without["all"]["f1@1"]
 
 
