@@ -1,7 +1,7 @@
 """A finished run on a split: predictions, scores, scores of subsets, and a comparison with another run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ from m3h.schemas.errors import UsageError, unknown_name
 from m3h.schemas.files import read_json, validating
 
 Ways = Mapping[str, Sequence[str]]
-NOTHING: Ways = {}
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Changes:
     """
 
     sets: Sequence[str] = ()
-    ways: Ways = NOTHING
+    ways: Ways = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.sets or any(self.ways.values()))
