@@ -86,7 +86,7 @@ LOWEST := $(VENV)/lowest
 NEWER := $(VENV)/newer
 LOWEST_PYTHON ?= 3.10
 NEWER_PYTHON ?= 3.13
-PYENV := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/*/bin)
+PYENV := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.*/bin)
 EMPTY :=
 UV := PATH="$$PATH:$(subst $(EMPTY) $(EMPTY),:,$(PYENV))" $(BIN)/uv
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import BoW
 
 from m3h.model.api import load
 from m3h.model.config import Config
@@ -24,6 +23,11 @@ from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from m3h.schemas.files import publish_json, read_json
 from tests.model.fakes import fake_post, write_dataset
+
+try:
+    from sentence_transformers.sentence_transformer.modules import BoW
+except ImportError:  # where earlier versions have it
+    from sentence_transformers.models import BoW
 
 TRAIN = {
     "pets": ("my dog barks at the mailman", "a kitten sleeps on her sofa", "our hamster runs in its wheel"),
