@@ -19,7 +19,7 @@ from m3h.model.decoding.predict import phrases, predict
 from m3h.model.networks.encoder import VisionEncoder
 from m3h.model.ranking.compared_vectors import ComparedVectors
 from m3h.model.ranking.kernel_ridge import KernelRidge
-from m3h.model.runs.evaluate import evaluate_run, open_run, predictions_file
+from m3h.model.runs.evaluate import Changes, evaluate_run, open_run, predictions_file
 from m3h.model.runs.experiment import readable_inputs, train_run
 from m3h.model.runs.run import Run
 from m3h.model.scoring.predictions import read_records
@@ -141,7 +141,7 @@ def test_words_of_one_s_own_follow_the_text_as_far_as_the_vocabulary_knows_them(
 
 def test_a_run_is_scored_as_if_an_input_were_missing(run: Run) -> None:
     def score(*without: str) -> float:
-        scores = evaluate_run(run.folder, None, "test", definition="cmkp", ways={"without": without})
+        scores = evaluate_run(run.folder, None, "test", definition="cmkp", changes=Changes(ways={"without": without}))
         return float(scores["all"]["f1@1"])
 
     assert score("vgg_grid", "objects") > 0.8
