@@ -6,6 +6,7 @@ namespaces stand for pods: those of one `Network` reach each other, and nothing 
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,7 @@ class Image:
         user = str(self.config["User"])
         sandbox = ["bwrap", "--ro-bind", self.root, "/", "--proc", "/proc", "--dev", "/dev", "--clearenv"]
         sandbox += ["--unshare-pid", "--unshare-ipc", "--as-pid-1", "--die-with-parent"]
+        sandbox += ["--unshare-uts", "--hostname", pod.partition("-")[2] or "localhost"]
         for folder in ("/tmp", *self._homes()):  # noqa: S108
             sandbox += ["--perms", "1777", "--tmpfs", folder]
         for path, target in (binds or {}).items():
@@ -77,6 +79,10 @@ class Network:
     def pod(self, name: str) -> str:
         return f"{self.name}-{name}"
 
+    def hosts(self) -> str:
+        """/etc/hosts of its pods."""
+        return "127.0.0.1 localhost\n" + "".join(f"{address} {name}\n" for name, address in self.addresses.items())
+
 
 @contextmanager
 def network(*pods: str) -> Iterator[Network]:
@@ -114,6 +120,19 @@ def answers(pod: str, port: int, host: str = "localhost") -> bool:
     knock = f"import socket; socket.create_connection(({host!r}, {port}), timeout=2)"
     line = ["ip", "netns", "exec", pod, sys.executable, "-c", knock]
     return subprocess.run(line, capture_output=True, check=False).returncode == 0
+
+
+def inside(process: "subprocess.Popen[bytes]") -> int:
+    """The process that is number 1 in the container that a process runs."""
+    (first,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return int(first)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a container, if it runs still."""
+    if process.poll() is None:
+        os.kill(inside(process), signal.SIGKILL)
+        process.wait()
 
 
 @contextmanager

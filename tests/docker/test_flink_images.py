@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.commands import ROOT, files_of, run
-from tests.docker.containers import Image, Network, answers, free, network
+from tests.docker.containers import Image, Network, answers, end, free, inside, network
 from tests.docker.sample import build_words, copy_inputs
 from tests.pipeline.helpers import wait_for
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 COMPOSE = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
 PROPERTIES = COMPOSE["services"]["jobmanager"]["environment"]["FLINK_PROPERTIES"]
-PODS = ("jobmanager", "taskmanager-1", "taskmanager-2", "jobs", "submit")
+PODS = ("jobmanager", "taskmanager-1", "taskmanager-2", "job-server", "submit")
 REFRESH = ["refresh", "--dataset", "dataset", "--set", "features.vgg_grid.seed=5"]
 
 
@@ -42,7 +42,7 @@ class Cluster:
     def submit(self, *words: object) -> None:
         """Run a command in a pod of its own, with the flags of the compose file."""
         flags = [
-            *("--runner=PortableRunner", f"--job_endpoint={self.pods.addresses['jobs']}:8099"),
+            *("--runner=PortableRunner", "--job_endpoint=job-server:8099"),
             *("--environment_type=EXTERNAL", "--environment_config=localhost:50000", "--sdk_worker_parallelism=2"),
             *("--environment_cache_millis=3000", "--parallelism=2"),
         ]
@@ -53,8 +53,7 @@ class Cluster:
 
     def kill(self) -> None:
         for process in self.running.values():
-            process.kill()
-            process.wait()
+            end(process)
 
     def tails(self) -> Iterator[str]:
         for log in sorted(self.logs.iterdir()):
@@ -63,7 +62,7 @@ class Cluster:
     def wait(self, pod: str, port: int) -> None:
         """Until somebody listens there."""
         at = self.pods.addresses[pod]
-        end = time.monotonic() + 180
+        end = time.monotonic() + 600
         while not answers(self.pods.pod(pod), port, "localhost" if port == 50000 else at):
             ended = [name for name, process in self.running.items() if process.poll() is not None]
             assert not ended, f"{ended} ended: {''.join(self.tails())}"
@@ -80,27 +79,21 @@ def cluster(images: Mapping[str, Image], folder: Path) -> Iterator[Cluster]:
         started = Cluster(images, pods, folder / "data", folder / "logs", {})
         processes.callback(started.kill)
         staged = {folder / "staged": "/staged"}
-        properties = PROPERTIES.replace(": jobmanager\n", f": {pods.addresses['jobmanager']}\n")
+        for image in images.values():
+            (image.root / "etc" / "hosts").write_text(pods.hosts())
         for name in PODS[:3]:
-            own = f"{properties}{name.partition('-')[0]}.host: {pods.addresses[name]}\n"
-            kind = {"FLINK_PROPERTIES": own}
-            started.start(name, "m3h-flink", name.partition("-")[0], pod=name, binds=staged, variables=kind)
+            kind = name.partition("-")[0]
+            variables = {"FLINK_PROPERTIES": f"{PROPERTIES}{kind}.host: {name}\n"}
+            started.start(name, "m3h-flink", kind, pod=name, binds=staged, variables=variables)
         for name in PODS[1:3]:
             started.start(f"pool-{name[-1]}", "m3h-worker", "--worker_pool", pod=name, binds={started.data: "/data"})
         started.wait("jobmanager", 8081)
-        master, host = f"{pods.addresses['jobmanager']}:8081", pods.addresses["jobs"]
-        server = COMPOSE["services"]["job-server"]["entrypoint"]
-        words = [f"--flink-master={master}", f"--job-host={host}", "--artifacts-dir=/staged"]
-        started.start("job-server", "m3h-flink", *words, pod="jobs", binds=staged, entrypoint=server)
-        for name, port in (("jobs", 8099), ("taskmanager-1", 50000), ("taskmanager-2", 50000)):
+        server = COMPOSE["services"]["job-server"]
+        how = {"pod": "job-server", "binds": staged, "entrypoint": server["entrypoint"]}
+        started.start("job-server", "m3h-flink", *server["command"], **how)
+        for name, port in (("job-server", 8099), ("taskmanager-1", 50000), ("taskmanager-2", 50000)):
             started.wait(name, port)
         yield started
-
-
-def inside(process: "subprocess.Popen[bytes]") -> int:
-    """The process that is number 1 in the container."""
-    (first,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return int(first)
 
 
 def test_two_task_managers_of_images_build_and_refresh_what_we_do(images: Mapping[str, Image], tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from google.protobuf import struct_pb2
 
 from tests.commands import files_of, run
 from tests.conftest import Built
-from tests.docker.containers import Image, free
+from tests.docker.containers import Image, end, free
 from tests.docker.sample import build_words, copy_inputs
 
 pytestmark = pytest.mark.slow
@@ -145,6 +145,5 @@ def test_the_worker_answers_beams_boot_protocol(images: Mapping[str, Image], tmp
     try:
         assert runner.come.result(timeout=300) == "7-1", (tmp_path / "log").read_text()
     finally:
-        worker.kill()
-        worker.wait()
+        end(worker)
         server.stop(None)
