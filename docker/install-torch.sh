@@ -13,7 +13,7 @@ case "$TORCH" in
         if [ -e "$(echo /opt/m3h/lib/python3*/site-packages/torch/lib/libtorch_cuda.so)" ]; then
             apt-get update -qq && apt-get install -y -qq --no-install-recommends binutils
             /opt/m3h/bin/python docker/without_cuda.py
-            apt-get purge -y -qq --auto-remove binutils && rm -rf /var/lib/apt/lists/*
+            apt-get purge -y -qq --auto-remove binutils && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
         fi
         ;;
     *)

@@ -33,8 +33,9 @@ Symbols = Mapping[str, Set[str]]
 def stand_ins(folder: Path) -> dict[str, Symbols]:
     """What torch's libraries in a folder look for outside it, by the name of CUDA's library that would have it."""
     files = sorted(folder.glob("*.so*"))
-    names, libraries, missing, present = {path.name for path in files}, set(), set(), set()
-    library_of = {}
+    names = {path.name for path in files}
+    libraries, missing, present = set[str](), set[str](), set[str]()
+    library_of = dict[str, str]()
     for path in files:
         libraries |= set(re.findall(r"\(NEEDED\).*\[(.+)\]", _readelf("--dynamic", path)))
         for block in _readelf("--version-info", path).split("  Version: ")[1:]:
@@ -49,7 +50,7 @@ def stand_ins(folder: Path) -> dict[str, Symbols]:
     }
     anywhere = next(iter(wanted))  # a symbol without a version may lie in any library
     for symbol, _, version in (name.partition("@") for name in missing - present):
-        if version and library_of.get(version) in wanted:
+        if library_of.get(version, "") in wanted:
             wanted[library_of[version]][version].add(symbol)
         elif not version and SYMBOL.match(symbol):
             wanted[anywhere][""].add(symbol)

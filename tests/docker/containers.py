@@ -122,16 +122,17 @@ def answers(pod: str, port: int, host: str = "localhost") -> bool:
     return subprocess.run(line, capture_output=True, check=False).returncode == 0
 
 
-def inside(process: "subprocess.Popen[bytes]") -> int:
-    """The process that is number 1 in the container that a process runs."""
-    (first,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return int(first)
+def inside(process: "subprocess.Popen[bytes]") -> list[int]:
+    """The process that is number 1 in the container that a process runs; none where it has not come so far."""
+    return [int(word) for word in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
     """Kill a container, if it runs still."""
     if process.poll() is None:
-        os.kill(inside(process), signal.SIGKILL)
+        for first in inside(process):
+            os.kill(first, signal.SIGKILL)
+        process.kill()
         process.wait()
 
 

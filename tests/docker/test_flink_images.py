@@ -119,7 +119,7 @@ def check_health_and_end(started: Cluster) -> None:
     """Each container's health check passes, and its image's signal ends it."""
     for name, process in started.running.items():
         config = started.images["m3h-worker" if name.startswith("pool") else "m3h-flink"].config
-        first = inside(process)
+        (first,) = inside(process)
         entered = ["nsenter", f"--target={first}", "--mount", "--pid", "--net", "--root", "--wd"]
         environment = dict(entry.split("=", 1) for entry in config["Env"])
         health = [*entered, *config["Healthcheck"]["Test"][1:]]
