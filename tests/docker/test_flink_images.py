@@ -120,7 +120,7 @@ def check_health_and_end(started: Cluster) -> None:
     for name, process in started.running.items():
         config = started.images["m3h-worker" if name.startswith("pool") else "m3h-flink"].config
         (first,) = inside(process)
-        entered = ["nsenter", f"--target={first}", "--mount", "--pid", "--net", "--root", "--wd"]
+        entered = ["nsenter", f"--target={first}", "--mount", "--pid", "--net", "--uts", "--root", "--wd"]
         environment = dict(entry.split("=", 1) for entry in config["Env"])
         health = [*entered, *config["Healthcheck"]["Test"][1:]]
         checked = subprocess.run(health, capture_output=True, text=True, env=environment, check=False)
