@@ -3,7 +3,15 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+UV := $(BIN)/uv
 DEMO := demo
+
+# uv installs: a third of pip's processor time, and it shows what it does. It is told of pip's own index, where one is set.
+# make setup TORCH=cpu takes PyTorch's wheels for processors alone from PyTorch's index, gigabytes less; TORCH=cu128 those
+# of one CUDA version. TORCH is what uv calls --torch-backend.
+TORCH ?=
+UV_INSTALL := index=$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}; \
+  $(UV) pip install $${index:+--default-index "$$index"} $(if $(TORCH),--torch-backend $(TORCH))
 
 .PHONY: setup demo test test-long check docs clean
 .DELETE_ON_ERROR:
@@ -14,7 +22,8 @@ $(VENV)/.ready: setup.py constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 10) <= v < (3, 15))' || \
 	  { echo "error: m3h needs Python 3.10 to 3.14; name one with make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,train,dev]'
+	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(UV_INSTALL) --python $(BIN)/python -c constraints.txt -e '.[pipeline,train,dev]'
 	$(BIN)/python -m tests.checkout_folder
 	@touch $@
 
@@ -88,26 +97,23 @@ LOWEST_PYTHON ?= 3.10
 NEWER_PYTHON ?= 3.13
 PYENV := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.*/bin)
 EMPTY :=
-UV := PATH="$$PATH:$(subst $(EMPTY) $(EMPTY),:,$(PYENV))" $(BIN)/uv
+PYTHONS := $(subst $(EMPTY) $(EMPTY),:,$(PYENV))
 
 # (folder, Python, variable): an environment with nothing in it, or one line that says which Python is missing.
 define python_of
-	@$(UV) venv --quiet --clear --seed --python $(2) $(1) 2>$(1).log || \
+	@PATH="$$PATH:$(PYTHONS)" $(UV) venv --quiet --clear --seed --python $(2) $(1) 2>$(1).log || \
 	  { echo "error: no Python $(2): install it, or name one with make $(MAKECMDGOALS) $(3)=PATH"; exit 1; }
 endef
 
 $(LOWEST)/.ready: setup.py | setup
 	$(call python_of,$(LOWEST),$(LOWEST_PYTHON),LOWEST_PYTHON)
-	$(UV) pip compile --quiet --resolution lowest-direct --python $(LOWEST)/bin/python \
-	  --extra pipeline --extra train --extra dev setup.py --output-file $(LOWEST).txt
-	$(UV) pip install --quiet --python $(LOWEST)/bin/python --requirements $(LOWEST).txt
-	$(UV) pip install --quiet --python $(LOWEST)/bin/python --no-deps --editable .
+	$(UV_INSTALL) --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e '.[pipeline,train,dev]'
 	$(LOWEST)/bin/python -m tests.checkout_folder
 	@touch $@
 
 $(NEWER)/.ready: setup.py constraints.txt | setup
 	$(call python_of,$(NEWER),$(NEWER_PYTHON),NEWER_PYTHON)
-	$(UV) pip install --quiet --python $(NEWER)/bin/python --constraints constraints.txt --editable '.[pipeline,train,dev]'
+	$(UV_INSTALL) --quiet --python $(NEWER)/bin/python -c constraints.txt -e '.[pipeline,train,dev]'
 	$(NEWER)/bin/python -m tests.checkout_folder
 	@touch $@
 
