@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 DEMO := demo
 
-# uv installs: a third of pip's processor time, and it shows what it does. It is told of pip's own index, where one is set.
+# uv installs: a third of pip's processor time, and it shows what it does. It looks where PIP_INDEX_URL says, as pip does.
 # make setup TORCH=cpu takes PyTorch's wheels for processors alone from PyTorch's index, gigabytes less; TORCH=cu128 those
 # of one CUDA version. TORCH is what uv calls --torch-backend.
 TORCH ?=
-UV_INSTALL := index=$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}; \
-  $(UV) pip install $${index:+--default-index "$$index"} $(if $(TORCH),--torch-backend $(TORCH))
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
 
 .PHONY: setup demo test test-long check docs clean
 .DELETE_ON_ERROR:
@@ -23,7 +24,7 @@ $(VENV)/.ready: setup.py constraints.txt pyproject.toml
 	  { echo "error: m3h needs Python 3.10 to 3.14; name one with make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(UV_INSTALL) --python $(BIN)/python -c constraints.txt -e '.[pipeline,train,dev]'
+	$(UV) pip install --python $(BIN)/python $(if $(TORCH),--torch-backend $(TORCH)) -c constraints.txt -e '.[pipeline,train,dev]'
 	$(BIN)/python -m tests.checkout_folder
 	@touch $@
 
@@ -97,23 +98,26 @@ LOWEST_PYTHON ?= 3.10
 NEWER_PYTHON ?= 3.13
 PYENV := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.*/bin)
 EMPTY :=
-PYTHONS := $(subst $(EMPTY) $(EMPTY),:,$(PYENV))
+FINDS_PYENV := PATH="$$PATH:$(subst $(EMPTY) $(EMPTY),:,$(PYENV))"
 
 # (folder, Python, variable): an environment with nothing in it, or one line that says which Python is missing.
 define python_of
-	@PATH="$$PATH:$(PYTHONS)" $(UV) venv --quiet --clear --seed --python $(2) $(1) 2>$(1).log || \
+	@$(FINDS_PYENV) $(UV) venv --quiet --clear --seed --python $(2) $(1) 2>$(1).log || \
 	  { echo "error: no Python $(2): install it, or name one with make $(MAKECMDGOALS) $(3)=PATH"; exit 1; }
 endef
 
 $(LOWEST)/.ready: setup.py | setup
 	$(call python_of,$(LOWEST),$(LOWEST_PYTHON),LOWEST_PYTHON)
-	$(UV_INSTALL) --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e '.[pipeline,train,dev]'
+	$(UV) pip compile --quiet --resolution lowest-direct --python $(LOWEST)/bin/python \
+	  --extra pipeline --extra train --extra dev setup.py --output-file $(LOWEST).txt
+	$(UV) pip install --quiet --python $(LOWEST)/bin/python --requirements $(LOWEST).txt
+	$(UV) pip install --quiet --python $(LOWEST)/bin/python --no-deps --editable .
 	$(LOWEST)/bin/python -m tests.checkout_folder
 	@touch $@
 
 $(NEWER)/.ready: setup.py constraints.txt | setup
 	$(call python_of,$(NEWER),$(NEWER_PYTHON),NEWER_PYTHON)
-	$(UV_INSTALL) --quiet --python $(NEWER)/bin/python -c constraints.txt -e '.[pipeline,train,dev]'
+	$(UV) pip install --quiet --python $(NEWER)/bin/python --constraints constraints.txt --editable '.[pipeline,train,dev]'
 	$(NEWER)/bin/python -m tests.checkout_folder
 	@touch $@
 

@@ -151,7 +151,7 @@ def picture_vectors(dataset: Dataset, feature: str) -> tuple[list[str], np.ndarr
     vectors = []
     for image in images:
         row = found.rows[image]
-        real = cells_pgc[row] if number is None else cells_pgc[row, : max(1, int(number[row]))]
+        real = cells_pgc[row] if number is None else cells_pgc[row][: max(1, int(number[row]))]
         vectors.append(real.astype(np.float32).mean(0))
     return images, np.array(vectors, np.float32).reshape(len(images), cells_pgc.shape[-1])
 

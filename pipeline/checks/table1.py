@@ -19,16 +19,15 @@ from functools import lru_cache
 from statistics import mean, median
 from typing import Any
 
-from nltk.stem.porter import PorterStemmer
-
 from m3h.pipeline.progress.monitor import tracked
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.manifest import KEPT_BY_RULE
 from m3h.schemas.posts import SPLITS
+from m3h.schemas.programs import import_alone
 from m3h.schemas.tables import format_table
 
 TOP_ATTRIBUTES = 10
-_stem = lru_cache(maxsize=None)(PorterStemmer().stem)
+_stem = lru_cache(maxsize=None)(import_alone("nltk.stem.porter").PorterStemmer().stem)
 _Post = dict[str, Any]
 
 

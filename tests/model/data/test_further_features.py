@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +234,9 @@ def test_baselines_look_at_the_cells_of_all_features(dataset: Dataset, tmp_path:
     posts = run.reader(dataset).split("test")
     run.encode(posts)
     before = run.model(run.encode(posts).posts_batch(np.arange(3))).logit_bn
-    posts.pictures.cells["colour"].features.zero_()
+    colour = posts.pictures.cells["colour"]
+    black = replace(colour, features=torch.zeros(colour.features.shape, dtype=colour.dtype))
+    posts = replace(posts, pictures=replace(posts.pictures, cells={**posts.pictures.cells, "colour": black}))
     assert not torch.equal(before, run.model(run.encode(posts).posts_batch(np.arange(3))).logit_bn)
 
 
