@@ -27,6 +27,7 @@ MOST = 48
 
 _SCALES = 2.0 * 2 ** (np.arange(9) / 2)  # standard deviations in pixels
 _FINE, _SMALLER = 5, 4  # after so many of them a picture is so many times smaller: it has no detail left to lose
+_MARGIN = 8 * _SMALLER  # pixels around the smaller picture, so that it goes on beyond its edges as the whole does
 _LEAST_CONTRAST = 0.01  # of 0 to 1: a flat picture has no keypoints at all
 _PATCH_SCALES = 5.0  # half a patch's side, in scales
 _SAMPLES = 16  # of a patch's side
@@ -74,12 +75,15 @@ def _blurred(grey_hw: NDArray[np.float32]) -> NDArray[np.float32]:
         blurred_hw = gaussian_filter(blurred_hw, np.sqrt(scale**2 - before**2), mode="nearest")
         levels.append(blurred_hw)
         before = scale
-    small = (-(-width // _SMALLER), -(-height // _SMALLER))
-    blurred_hw = np.asarray(Image.fromarray(blurred_hw).resize(small, Image.Resampling.BOX))
+    sides = [(_MARGIN, _MARGIN + -side % _SMALLER) for side in grey_hw.shape]
+    padded_hw = np.pad(blurred_hw, sides, mode="edge")
+    tall, wide = padded_hw.shape
+    blurred_hw = padded_hw.reshape(tall // _SMALLER, _SMALLER, wide // _SMALLER, _SMALLER).mean(axis=(1, 3))
     before = np.sqrt((before / _SMALLER) ** 2 + (1 - 1 / _SMALLER**2) / 12)  # the mean over a square blurs a little
     for scale in _SCALES[_FINE:] / _SMALLER:
         blurred_hw = gaussian_filter(blurred_hw, np.sqrt(scale**2 - before**2), mode="nearest")
-        levels.append(np.asarray(Image.fromarray(blurred_hw).resize((width, height), Image.Resampling.BICUBIC)))
+        large_hw = np.asarray(Image.fromarray(blurred_hw).resize((wide, tall), Image.Resampling.BICUBIC))
+        levels.append(large_hw[_MARGIN:, _MARGIN:][:height, :width])
         before = scale
     return np.stack(levels)
 

@@ -20,13 +20,13 @@ TEXTS = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 OPEN = regex.compile("")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(TEXTS)
 def test_links_word_by_word_are_those_of_the_whole_text(text: str) -> None:
     assert list(links.links(text)) == list(links._in_word(text, 0, len(text)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(TEXTS)
 def test_nothing_is_masked_behind_a_door_that_stayed_shut(text: str) -> None:
     masked = pii.mask(text)

@@ -45,7 +45,7 @@ def ekphrasis() -> Any:
     return processor.pre_process_doc
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
 def test_words_one_by_one_are_those_of_the_whole_text(text: str) -> None:
     assert ours()(text) == ekphrasis()(text)
