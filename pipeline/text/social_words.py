@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ekphrasis.classes.spellcorrect import SpellCorrector
 
 warnings.filterwarnings("ignore", category=FutureWarning, module="ekphrasis")  # its old regular expressions
+warnings.filterwarnings("ignore", category=SyntaxWarning, module=r".*\bekphrasis\b")  # of a file that is compiled first
 
 _KINDS = ("url", "email", "phone", "user", "time", "date", "percent", "money", "number")
 """What becomes `<url>`, `<email>` …, in this order."""
