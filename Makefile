@@ -3,7 +3,16 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+UV := $(BIN)/uv
 DEMO := demo
+
+# uv installs: a third of pip's processor time, and it shows what it does. It looks where PIP_INDEX_URL says, as pip does.
+# make setup TORCH=cpu takes PyTorch's wheels for processors alone from PyTorch's index, gigabytes less; TORCH=cu128 those
+# of one CUDA version. TORCH is what uv calls --torch-backend.
+TORCH ?=
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
 
 .PHONY: setup demo test test-long check docs clean
 .DELETE_ON_ERROR:
@@ -14,7 +23,8 @@ $(VENV)/.ready: setup.py constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 10) <= v < (3, 15))' || \
 	  { echo "error: m3h needs Python 3.10 to 3.14; name one with make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,train,dev]'
+	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(UV) pip install --python $(BIN)/python $(if $(TORCH),--torch-backend $(TORCH)) -c constraints.txt -e '.[pipeline,train,dev]'
 	$(BIN)/python -m tests.checkout_folder
 	@touch $@
 
@@ -77,26 +87,55 @@ coverage: check detectron2
 
 test-long: detectron2 flink chromium
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(MAKE) versions
 
-# The fast tests with the lowest version of every package that setup.py names, on the oldest Python. LOWEST_PYTHON: a version
-# that uv finds or fetches, or the path of a Python. The folder of
-# detectron2 belongs to the Python of setup.
+# Two more environments: the lowest version of every package that setup.py names, on the oldest Python; and the versions of
+# constraints.txt, on a newer Python than most have. LOWEST_PYTHON, NEWER_PYTHON: a version, which is looked for on the path
+# and among pyenv's and which uv fetches where there is none; or the path of a Python.
 LOWEST := $(VENV)/lowest
+NEWER := $(VENV)/newer
 LOWEST_PYTHON ?= 3.10
-LOWEST_TESTS ?= tests/schemas tests/model tests/pipeline/test_export.py \
-  $(addprefix tests/pipeline/,text engine extractors images cleaning checks)
-UV := $(BIN)/uv
+NEWER_PYTHON ?= 3.13
+PYENV := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.*/bin)
+EMPTY :=
+FINDS_PYENV := PATH="$$PATH:$(subst $(EMPTY) $(EMPTY),:,$(PYENV))"
 
-.PHONY: lowest
-lowest: setup
-	$(UV) venv --quiet --clear --python $(LOWEST_PYTHON) $(LOWEST)
+# (folder, Python, variable): an environment with nothing in it, or one line that says which Python is missing.
+define python_of
+	@$(FINDS_PYENV) $(UV) venv --quiet --clear --seed --python $(2) $(1) 2>$(1).log || \
+	  { echo "error: no Python $(2): install it, or name one with make $(MAKECMDGOALS) $(3)=PATH"; exit 1; }
+endef
+
+$(LOWEST)/.ready: setup.py | setup
+	$(call python_of,$(LOWEST),$(LOWEST_PYTHON),LOWEST_PYTHON)
 	$(UV) pip compile --quiet --resolution lowest-direct --python $(LOWEST)/bin/python \
 	  --extra pipeline --extra train --extra dev setup.py --output-file $(LOWEST).txt
 	$(UV) pip install --quiet --python $(LOWEST)/bin/python --requirements $(LOWEST).txt
 	$(UV) pip install --quiet --python $(LOWEST)/bin/python --no-deps --editable .
 	$(LOWEST)/bin/python -m tests.checkout_folder
-	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' $(LOWEST_TESTS) \
-	  --ignore tests/pipeline/extractors/detectron
+	@touch $@
+
+$(NEWER)/.ready: setup.py constraints.txt | setup
+	$(call python_of,$(NEWER),$(NEWER_PYTHON),NEWER_PYTHON)
+	$(UV) pip install --quiet --python $(NEWER)/bin/python --constraints constraints.txt --editable '.[pipeline,train,dev]'
+	$(NEWER)/bin/python -m tests.checkout_folder
+	@touch $@
+
+# On both: a test file for each package that a user's installation may have.
+VERSIONS_TESTS := $(shell grep -o '^tests/[^ ]*' tests/versions.txt)
+
+.PHONY: versions
+versions: $(LOWEST)/.ready $(NEWER)/.ready
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' $(VERSIONS_TESTS)
+	$(NEWER)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' $(VERSIONS_TESTS)
+
+# More tests with the lowest versions.
+LOWEST_TESTS ?= tests/schemas tests/model tests/pipeline/test_export.py \
+  $(addprefix tests/pipeline/,text engine extractors images cleaning checks)
+
+.PHONY: lowest
+lowest: $(LOWEST)/.ready
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' $(LOWEST_TESTS)
 
 # What can be published, in dist/: made, checked, installed and tried. Nothing is uploaded.
 .PHONY: release

@@ -143,7 +143,8 @@ def answers(dataset: Path, feature: str) -> list[Any] | None:
     if feature == "ocr":
         return [row["words"] for row in data.table("ocr").to_pylist()]
     if feature == "vgg_grid":
-        return [grid.T.reshape(512, 7, 7) for grid in data.tensors("vgg_grid").arrays["features"]]
+        grids = data.tensors("vgg_grid").arrays["features"]
+        return [grids[row].T.reshape(512, 7, 7) for row in range(len(grids))]
     return None
 
 

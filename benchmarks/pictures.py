@@ -42,8 +42,8 @@ def altered_dataset(dataset: Dataset, feature: str, folder: Path, alter: Alter) 
         return Dataset(folder)
     found = dataset.tensors(feature)
     rng = np.random.default_rng(0)
-    values = found.arrays["features"].astype(np.float32)
-    arrays = {**found.arrays, "features": alter(values, rng).astype(found.arrays["features"].dtype)}
+    arrays = {name: np.array(array) for name, array in found.arrays.items()}
+    arrays["features"] = alter(arrays["features"].astype(np.float32), rng).astype(arrays["features"].dtype)
     spec = FeatureSpec(feature, tuple(ArraySpec(n, a.shape[1:], str(a.dtype)) for n, a in sorted(arrays.items())))
     temp = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(temp, ignore_errors=True)

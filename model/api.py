@@ -122,7 +122,7 @@ class Predictor:
         run = self.run
         encoded = run.encode(posts)
         ranked = predict(run.model, encoded, run.vocabularies, config=run.config, progress=progress)
-        return attributed(run.model, encoded, run.vocabularies, config=run.config, ranked=ranked)
+        return attributed(run.model, encoded, run.vocabularies, config=run.config, ranked=ranked, progress=progress)
 
     def posts_of_texts(
         self, texts: Sequence[str], ocr: Sequence[str] | None = None, alt: Sequence[str] | None = None

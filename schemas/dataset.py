@@ -18,21 +18,23 @@ from m3h.schemas.inside import file_in, folder_in, picture_file, refuse_strange
 from m3h.schemas.manifest import Manifest
 from m3h.schemas.parquet import read_parquet
 from m3h.schemas.posts import DROPPED_SCHEMA, FOUND_SCHEMA, IMAGE_SCHEMA, POST_SCHEMA
-from m3h.schemas.shards import KEY, read_table_shard, read_tensor_shard, shard_keys
+from m3h.schemas.reading.known_files import is_known, remember
+from m3h.schemas.reading.stacked import StackedArray
+from m3h.schemas.shards import KEY, map_tensor_shard, read_table_shard
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class TensorFeature:
-    """A tensor feature in memory.
+    """A tensor feature of all pictures.
 
     rows: image sha256 -> index on axis 0.
-    arrays: name -> array of shape (images, *shape), of the stored dtype (float16 by default).
+    arrays: name -> array of shape (images, *shape), of the stored dtype (float16 by default), read where it lies.
     """
 
     rows: dict[str, int]
-    arrays: dict[str, np.ndarray]
+    arrays: dict[str, StackedArray]
 
 
 RETIRED = ".build-retired"
@@ -68,15 +70,35 @@ def _stamp(path: Path) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def whole_file(folder: Path, name: str, sha256: str) -> Whole | None:
-    """The file of a dataset with this name and hash, or the one that was kept when it went. None where neither is."""
+def whole_file(folder: Path, name: str, sha256: str, *, remembered: bool = False) -> Whole | None:
+    """The file of a dataset with this name and hash, or the one that was kept when it went. None where neither is.
+
+    Args:
+        folder: The dataset.
+        name: Of the file.
+        sha256: Its hash.
+        remembered: Whether a large file that was compared before, and has not changed since, is not compared again.
+    """
     for place in (name, retired_name(name, sha256)):
         path = file_in(folder, place)
         found = Whole(path, _stamp(path))
         with suppress(FileNotFoundError):
-            if sha256_file(path) == sha256:
+            if remembered:
+                if _is_whole(path, sha256):
+                    return found
+            elif sha256_file(path) == sha256:
                 return found
     return None
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    before = path.stat(follow_symlinks=False)
+    if is_known(path, sha256, before):
+        return True
+    if sha256_file(path) != sha256:
+        return False
+    remember(path, sha256, before)
+    return True
 
 
 def read_whole(find: Callable[[], Sequence[Whole]], reader: Callable[[list[Path]], T]) -> T:
@@ -131,13 +153,13 @@ class Dataset:
         """
         return self.read_all([name], lambda paths: reader(paths[0]))
 
-    def read_all(self, names: Sequence[str], reader: Callable[[list[Path]], T]) -> T:
-        """As `read`, of several files together."""
-        return read_whole(lambda: [self._found(name) for name in names], reader)
+    def read_all(self, names: Sequence[str], reader: Callable[[list[Path]], T], *, remembered: bool = False) -> T:
+        """As `read`, of several files together. remembered: as in `whole_file`."""
+        return read_whole(lambda: [self._found(name, remembered) for name in names], reader)
 
-    def _found(self, name: str) -> Whole:
+    def _found(self, name: str, remembered: bool = False) -> Whole:
         sha256 = self._sha256(name)
-        if whole := whole_file(self.folder, name, sha256):
+        if whole := whole_file(self.folder, name, sha256, remembered=remembered):
             return whole
         raise self._fault(name, sha256)
 
@@ -251,7 +273,9 @@ class Dataset:
         return self.names(f"features/{name}/{self.fingerprint(name)}/shard-")
 
     def tensors(self, name: str, arrays: Collection[str] | None = None) -> TensorFeature:
-        """A tensor feature, all shards together.
+        """A tensor feature, all shards together. Its rows stay in their files until they are asked for.
+
+        A shard that was compared with its sha256 before, and has not changed since, is not compared again.
 
         Args:
             name: The feature.
@@ -260,7 +284,7 @@ class Dataset:
         names = self._shard_names(name)
         if not names:
             return TensorFeature({}, self._no_arrays(name))
-        return self.read_all(names, lambda paths: _joined_tensors(paths, arrays))
+        return self.read_all(names, lambda paths: _joined_tensors(paths, arrays), remembered=True)
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """A table feature (ocr, attributes), all shards together, keyed by `image_sha256`.
@@ -273,13 +297,12 @@ class Dataset:
         tables = self.read_all(names, lambda paths: [read_table_shard(path, columns) for path in paths])
         return pa.concat_tables(tables) if tables else self._no_rows(name)
 
-    def _no_arrays(self, name: str) -> dict[str, np.ndarray]:
+    def _no_arrays(self, name: str) -> dict[str, StackedArray]:
         """A tensor feature without any pictures: the arrays that feature.json names, of no images."""
         described = self.described(name)
         with validating(folder_in(self.folder, f"features/{name}")):
-            return {
-                array["name"]: np.empty((0, *array["shape"]), array["dtype"]) for array in described["spec"]["arrays"]
-            }
+            arrays = described["spec"]["arrays"]
+            return {of["name"]: StackedArray([np.empty((0, *of["shape"]), of["dtype"])]) for of in arrays}
 
     def _no_rows(self, name: str) -> pa.Table:
         """A table feature without any pictures: an empty table of the columns that feature.json names."""
@@ -290,14 +313,14 @@ class Dataset:
 
 def _joined_tensors(shards: Sequence[Path], wanted: Collection[str] | None) -> TensorFeature:
     rows: dict[str, int] = {}
-    arrays: dict[str, np.ndarray] = {}
-    total = sum(len(shard_keys(path)) for path in shards)
+    parts: dict[str, list[np.ndarray]] = {}
     for shard in shards:
-        keys, parts = read_tensor_shard(shard, wanted)
-        for array, values in parts.items():  # copied into place shard by shard: never twice in memory
-            if array in arrays and arrays[array].shape[1:] != values.shape[1:]:
-                raise IntegrityError(f"{shard}: {array} is {values.shape[1:]} an image, in other shards it is not.")
-            whole = arrays.setdefault(array, np.empty((total, *values.shape[1:]), values.dtype))
-            whole[len(rows) : len(rows) + len(keys)] = values
+        keys, arrays = map_tensor_shard(shard, wanted)
+        for name, values in arrays.items():
+            first = parts.setdefault(name, [values])[0]
+            if (first.shape[1:], first.dtype) != (values.shape[1:], values.dtype):
+                raise IntegrityError(f"{shard}: {name} is {values.shape[1:]} an image, in other shards it is not.")
+            if first is not values:
+                parts[name].append(values)
         rows.update({key: len(rows) + i for i, key in enumerate(keys)})
-    return TensorFeature(rows, arrays)
+    return TensorFeature(rows, {name: StackedArray(found) for name, found in parts.items()})

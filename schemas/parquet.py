@@ -15,6 +15,7 @@ ALWAYS_ALLOWED = 256 << 20
 """Bytes that the rows of any file may take in memory, however small the file is."""
 
 _ROWS = 1000  # read at a time; fewer where the values of a column may be long
+_STEPS = 4  # at least so many reads fill what a file may take: one read must not go far beyond it
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -37,7 +38,7 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
             if missing := [name for name in columns or () if name not in schema.names]:
                 raise IntegrityError(f"{path}: it has no column {missing[0]}.")
             batches, size = [], 0
-            for batch in file.iter_batches(max(1, min(_ROWS, limit // max(chunk, 1))), columns=columns):
+            for batch in file.iter_batches(max(1, min(_ROWS, limit // (_STEPS * max(chunk, 1)))), columns=columns):
                 size += batch.nbytes
                 if size > limit:
                     raise _too_large(path, limit)

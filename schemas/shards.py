@@ -106,6 +106,25 @@ def read_tensor_shard(path: Path, arrays: Collection[str] | None = None) -> tupl
         return _keys(file), {name: file[name][:] for name in names}
 
 
+def map_tensor_shard(path: Path, arrays: Collection[str] | None = None) -> tuple[list[str], dict[str, np.ndarray]]:
+    """As `read_tensor_shard`, but the numbers stay in the file, which is mapped: each is read when it is looked at.
+
+    The arrays cannot be written. They stay readable when the file is removed, as long as it lies on this machine.
+    """
+    with _opened(path) as file:
+        names = [name for name in file if name != KEY and (arrays is None or name in arrays)]
+        return _keys(file), {name: _mapped(path, file[name]) for name in names}
+
+
+def _mapped(path: Path, array: h5py.Dataset) -> np.ndarray:
+    if not array.nbytes:
+        return np.empty(array.shape, array.dtype)
+    offset = array.id.get_offset()
+    if offset is None or offset + array.nbytes > path.stat().st_size:
+        raise ValueError(f"{array.name} lies beyond its end")  # looking at it would end the process
+    return np.memmap(path, array.dtype, "r", offset, array.shape)
+
+
 def _refuse_tricks(path: Path, file: h5py.File) -> None:
     """Check that each array is stored in this file itself, number by number, as `_write_hdf5` writes it.
 

@@ -1,4 +1,4 @@
-"""detectron2's Python code in a folder of its own, `.venv/detectron2`: for our tests only, never for users.
+"""detectron2's Python code in a folder of its own, `.venv/detectron2-3.11`: for our tests only, never for users.
 
 detectron2 itself is on no package index: who uses it builds it from source (docs/detectron2.md). sal-detectron2 carries
 upstream's Python of mid-2024 in a wheel that is marked for CPython 3.10; what we test needs none of its compiled part,
@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 
 HOME = Path(__file__).parent.parent / ".venv"
-FOLDER = HOME / "detectron2"
+FOLDER = HOME / f"detectron2-{sys.version_info.major}.{sys.version_info.minor}"
+"""One for each Python that runs the tests: some of what detectron2 needs is compiled."""
 NEEDS = Path(__file__).with_name("detectron2.txt")
 DETECTRON2 = "sal-detectron2==0.7.2"
 ANY_PYTHON = ("--python-version", "3.10", "--implementation", "cp", "--only-binary=:all:")
@@ -22,7 +23,7 @@ ANY_PYTHON = ("--python-version", "3.10", "--implementation", "cp", "--only-bina
 
 def install() -> Path:
     """The folder to put on the path, made if it does not stand as we want it; processes wait for each other."""
-    wanted = f"Python {sys.version_info.major}.{sys.version_info.minor}\n{DETECTRON2}\n{NEEDS.read_text()}"
+    wanted = f"{DETECTRON2}\n{NEEDS.read_text()}"
     stamp = FOLDER / ".ready"
     HOME.mkdir(exist_ok=True)
     with open(HOME / "detectron2.lock", "w") as lock:

@@ -8,7 +8,7 @@ import typer
 
 from m3h.model.commands.figures import FIGURES, Asked, Report
 from m3h.model.commands.options import AsJson, RunFolder
-from m3h.model.commands.training import show_progress
+from m3h.model.commands.progress import show_progress
 from m3h.model.scoring.definitions import DEFINITION
 from m3h.model.study.published import FULL, SCORES, TABLE_2, TABLE_3, TABLE_4, TABLE_4_SUBSETS, Row
 from m3h.schemas.console import say

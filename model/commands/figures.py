@@ -113,7 +113,7 @@ def _predictions(rows: Sequence[Row], setting: "Setting") -> "tuple[dict[str, li
         if isinstance(runs, str):
             left_out.append(f"{row.label} left out: {runs}")
         else:
-            found[row.label] = load_or_predict(runs[0], None, "test")
+            found[row.label] = load_or_predict(runs[0], None, "test", progress=setting.progress)
     return found, left_out
 
 

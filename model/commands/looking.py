@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from m3h.model.commands.options import AsJson, Definition, RunFolder, check_definition
+from m3h.model.commands.progress import show_progress
 from m3h.model.scoring.definitions import DEFINITION
 from m3h.schemas.console import say
 
@@ -66,7 +67,7 @@ def report(
     from m3h.model.report.folder import report as write
 
     wanted = Wanted(split, check_definition(definition), dataset, class_names, os.cpu_count() or 1)
-    made = write(runs or [], out, wanted)
+    made = write(runs or [], out, wanted, show_progress)
     text = (
         f"{_many(made.runs, 'run')} in {_many(made.groups, 'group')}, {made.posts:,} posts, "
         f"{made.pictures:,} pictures, {made.bytes / 1e6:,.1f} MB\nopen {made.page} in a browser"

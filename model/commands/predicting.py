@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from m3h.model.commands.options import AsJson, DatasetSettings, LikeDataset, RunFolder
-from m3h.model.commands.training import show_progress
+from m3h.model.commands.progress import show_progress
 from m3h.schemas.console import say
 from m3h.schemas.errors import UsageError
 

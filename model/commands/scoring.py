@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from m3h.model.commands.options import AsJson, Definition, RunFolder, check_definition, scores_text
+from m3h.model.commands.progress import show_progress
 from m3h.model.scoring.definitions import DEFINITION
 from m3h.schemas.console import say
 from m3h.schemas.errors import UsageError
@@ -70,17 +71,19 @@ def evaluate(
         robustness: score the run with each input altered.
         as_json: print JSON.
     """
-    from m3h.model.runs.evaluate import evaluate_run
+    from m3h.model.runs.evaluate import Changes, evaluate_run
 
     checked, ways = check_definition(definition), {"without": without, "shuffle": shuffle, "noise": noise}
-    changes = {way: names for way, names in ways.items() if names}
+    changes = Changes(set_ or (), {way: names for way, names in ways.items() if names})
     if robustness:
-        if changes or set_ or against:
+        if changes or against:
             raise UsageError("--robustness: alters every input itself; leave --without, --shuffle, --noise, --set and "
                              "--against out.")  # fmt: skip
         _print_robustness(run, dataset, split, definition=checked, as_json=as_json)
         return
-    scores = evaluate_run(run, dataset, split, definition=checked, against=against, sets=set_ or (), ways=changes)
+    scores = evaluate_run(
+        *(run, dataset, split), definition=checked, against=against, changes=changes, progress=show_progress
+    )
     lines = [scores_text(scores, split, definition), *leak_free_lines(scores), "", *subset_lines(scores)]
     say(scores, as_json, "\n".join([*lines, *(["", *comparison_lines(scores)] if against else [])]))
 
@@ -97,7 +100,7 @@ def leak_free_lines(scores: dict[str, Any]) -> list[str]:
 def _print_robustness(run: Path, dataset: Path | None, split: str, *, definition: str, as_json: bool) -> None:
     from m3h.model.runs.robustness import robustness
 
-    found = robustness(run, dataset, split, definition=definition)
+    found = robustness(run, dataset, split, definition=definition, progress=show_progress)
     say(found, as_json, "\n".join([scores_text(found, split, definition), "", *robustness_lines(found)]))
 
 

@@ -1,18 +1,14 @@
 """`train`."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from m3h.model.commands.options import SHOWN, AsJson, scores_text
+from m3h.model.commands.progress import show_progress
 from m3h.model.scoring.definitions import DEFINITION
 from m3h.schemas.console import say
-
-if TYPE_CHECKING:
-    import numpy as np
-
 
 app = typer.Typer()
 
@@ -79,15 +75,6 @@ def train(
     summary = summarize_seeds(out, runs)
     shown = ", ".join(f"{label} {summary['mean'][n]:.4f} ± {summary['sd'][n]:.4f}" for n, label in SHOWN)
     say(summary, as_json, "\n".join([*texts, f"{summary['split']} over {len(runs)} seeds ({DEFINITION}): {shown}"]))
-
-
-def show_progress(batches: "list[np.ndarray]", title: str) -> "Iterable[np.ndarray]":
-    """A progress bar on stderr if it is a terminal."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(batches, title, console=console, transient=True) if console.is_terminal else batches
 
 
 def train_text(summary: dict[str, Any]) -> str:

@@ -121,4 +121,4 @@ def _noise(cells: Cells, number_n: np.ndarray, shape: tuple[int, ...], rng: np.r
     """Normal numbers of this shape, with the mean and the deviation of each channel in these pictures or posts."""
     mean_c, deviation_c = cells.statistics(number_n)
     normal = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
-    return (normal * deviation_c + mean_c).to(cells.features.dtype)
+    return (normal * deviation_c + mean_c).to(cells.dtype)

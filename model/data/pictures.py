@@ -13,6 +13,7 @@ from torch import Tensor
 from m3h.model.data.batch import Masked
 from m3h.schemas.dataset import Dataset, TensorFeature
 from m3h.schemas.errors import IntegrityError
+from m3h.schemas.reading.stacked import StackedArray
 
 BLOCK = 256
 """Pictures whose cells are turned into float32 at one time."""
@@ -22,14 +23,20 @@ BLOCK = 256
 class Cells:
     """Vectors of pictures: of grid cells, of objects, or one a picture.
 
-    features: (rows, G, c), float16 by default, on the GPU if it fits there. number: how many cells of each row are
-    real, the rest being padding; None where all are. row_p: the row of each picture, -1 where it has none, as have
-    pictures beyond its end; None where the picture's number is its row.
+    features: (rows, G, c), float16 by default, on the GPU if it fits there, else in the files of the dataset. number:
+    how many cells of each row are real, the rest being padding; None where all are. row_p: the row of each picture, -1
+    where it has none, as have pictures beyond its end; None where the picture's number is its row.
     """
 
-    features: Tensor
+    features: Tensor | StackedArray
     number: Tensor | None = None
     row_p: np.ndarray | None = None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the features as they are stored."""
+        features = self.features
+        return features.dtype if isinstance(features, Tensor) else torch.from_numpy(np.empty(0, features.dtype)).dtype
 
     @property
     def channels(self) -> int:
@@ -38,13 +45,21 @@ class Cells:
 
     def of(self, picture_b: np.ndarray, device: str | torch.device = "cpu") -> Masked:
         """(B, G, c) and (B, G): the cells of these pictures. A post without a picture, -1, has none."""
-        index_b = torch.from_numpy(self.rows(picture_b)).to(self.features.device)
-        cell_bgc = self.features[index_b.clamp_min(0)]
+        index_b = torch.from_numpy(self.rows(picture_b))
+        cell_bgc = self._rows(index_b.clamp_min(0))
+        index_b = index_b.to(cell_bgc.device)
         mask_bg = (index_b >= 0)[:, None].expand(cell_bgc.shape[:2])
         if self.number is not None:
             number_b = self.number.to(index_b.device)[index_b.clamp_min(0)]
             mask_bg = mask_bg & (torch.arange(cell_bgc.shape[1], device=index_b.device) < number_b[:, None])
         return Masked(cell_bgc.to(device), mask_bg.to(device))
+
+    def _rows(self, index_b: Tensor) -> Tensor:
+        if isinstance(self.features, Tensor):
+            return self.features.index_select(0, index_b.to(self.features.device))
+        cell_bgc = torch.empty((len(index_b), *self.features.shape[1:]), dtype=self.dtype)
+        self.features.take(index_b.numpy(), out=cell_bgc.numpy())
+        return cell_bgc
 
     def rows(self, picture_n: np.ndarray) -> np.ndarray:
         """(n,) the row of each picture in `features`, -1 where it has none."""
@@ -119,15 +134,16 @@ def read_cells(dataset: Dataset, feature: str) -> TensorFeature:
             f"{where}: expected features of (images, cells, width) or (images, width), found {shape}. "
             "Leave it out with drop_inputs, or fix its extractor."
         )
-    arrays = {"features": cells[:, None] if cells.ndim == 2 else cells}
+    arrays = {"features": cells.with_axis() if cells.ndim == 2 else cells}
     if number is not None and number.shape == cells.shape[:1] and number.dtype.kind in "iu":
         arrays["number"] = number
     if not found.rows:  # one row that no post shows, so that batches need not ask whether there is any
-        return TensorFeature({}, {name: np.zeros((1, *of.shape[1:]), of.dtype) for name, of in arrays.items()})
+        rows = {name: np.zeros((1, *of.shape[1:]), of.dtype) for name, of in arrays.items()}
+        return TensorFeature({}, {name: StackedArray([row]) for name, row in rows.items()})
     return TensorFeature(found.rows, arrays)
 
 
-def move_if_fits(grid: Tensor, device: torch.device) -> Tensor:
+def move_if_fits(grid: StackedArray, device: torch.device) -> Tensor | StackedArray:
     """The grid on the GPU if it takes at most half of the free memory there, else where it is."""
     fits = device.type == "cuda" and grid.nbytes <= torch.cuda.mem_get_info(device)[0] / 2
-    return grid.to(device) if fits else grid
+    return torch.from_numpy(np.array(grid)).to(device) if fits else grid

@@ -106,10 +106,10 @@ class Reader:
         )
 
     def _cells(self, found: TensorFeature, device: torch.device) -> Cells:
-        features, number = (found.arrays.get(name) for name in ("features", "number"))
+        features, number = found.arrays["features"], found.arrays.get("number")
         return Cells(
-            move_if_fits(torch.from_numpy(features), device),
-            None if number is None else torch.from_numpy(number),
+            move_if_fits(features, device),
+            None if number is None else torch.from_numpy(np.array(number)),
             np.array([found.rows.get(image, -1) for image in self.rows], np.int64),
         )
 

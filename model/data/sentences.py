@@ -49,7 +49,8 @@ class Pieces(Cells):
         """(B, L, c) and (B, L): the states of these posts. The post -1 has none."""
         index_bl, mask_bl = self.pieces.padded(np.maximum(picture_b, 0))
         mask_bl = mask_bl & (picture_b >= 0)[:, None]
-        return Masked(self.features[torch.from_numpy(index_bl)].to(device), torch.from_numpy(mask_bl).to(device))
+        state_blc = self._rows(torch.from_numpy(index_bl.ravel())).view(*index_bl.shape, self.channels)
+        return Masked(state_blc.to(device), torch.from_numpy(mask_bl).to(device))
 
 
 @dataclass(frozen=True)

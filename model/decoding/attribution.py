@@ -21,7 +21,7 @@ from m3h.model.data.batch import BOS_ID, EOS_ID, Batch
 from m3h.model.data.encoding import Encoded, target_ids
 from m3h.model.data.posts import Vocabularies
 from m3h.model.data.ragged import Ragged
-from m3h.model.decoding.predict import RankedPhrase
+from m3h.model.decoding.predict import Progress, RankedPhrase, in_silence
 from m3h.model.networks.decoder import Memory, StepOutput
 from m3h.model.networks.unified import KeyphraseModel
 from m3h.model.systems import get_system, resolve_ranking
@@ -46,9 +46,10 @@ def attributed(
     *,
     config: Config,
     ranked: Sequence[Sequence[RankedPhrase]],
+    progress: Progress = in_silence,
 ) -> list[list[Keyphrase]]:
     """The phrases of every post with their sources; arguments as in `attributions`."""
-    found = attributions(model, encoded, vocabularies, config=config, ranked=ranked)
+    found = attributions(model, encoded, vocabularies, config=config, ranked=ranked, progress=progress)
     return [
         [Keyphrase(p.phrase, p.score, source) for p, source in zip(*post, strict=True)]
         for post in zip(ranked, found, strict=True)
@@ -63,6 +64,7 @@ def attributions(
     *,
     config: Config,
     ranked: Sequence[Sequence[RankedPhrase]],
+    progress: Progress = in_silence,
 ) -> list[list[str]]:
     """The source of every phrase of every post: GENERATED, CLASSIFIER, or a part of the text.
 
@@ -72,6 +74,7 @@ def attributions(
         vocabularies: of the training posts.
         config: how the phrases were ranked.
         ranked: the phrases of each post.
+        progress: shows how far it is.
     """
     system = get_system(config.system)
     if not system.trainable:
@@ -85,8 +88,8 @@ def attributions(
     targets = Ragged.from_rows([target_ids(p.phrase, vocabularies.words, oov) for post, oov in posts for p in post])
     labels = np.array(vocabularies.labels.encode(p.phrase for post in ranked for p in post), np.int64)
     found: list[list[str]] = [[] for _ in ranked]
-    for start in range(0, len(rows), PHRASE_BATCH):
-        part = np.arange(start, min(start + PHRASE_BATCH, len(rows)))
+    parts = [np.arange(start, min(start + PHRASE_BATCH, len(rows))) for start in range(0, len(rows), PHRASE_BATCH)]
+    for part in progress(parts, "attributing"):
         batch, target = encoded.posts_batch(rows[part]), targets.padded(part)
         target_bt, mask_bt = (torch.from_numpy(array).to(batch.source_bl.device) for array in target)
         parts_btp = word_contributions(model, batch, target_bt, end_bp=encoded.part_ends(rows[part]))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from m3h.model.decoding.predict import Progress, in_silence
 from m3h.model.report import figures
 from m3h.model.report.charts import charts
 from m3h.model.report.gallery import POST_BITS, RUN_BITS, write_posts, write_run
@@ -46,13 +47,14 @@ class Wanted:
     workers: int = 1
 
 
-def report(folders: Sequence[Path], out: Path | None, wanted: Wanted) -> RunReport:
+def report(folders: Sequence[Path], out: Path | None, wanted: Wanted, progress: Progress = in_silence) -> RunReport:
     """Write the report of finished runs.
 
     Args:
         folders: of the runs, which were scored on the same posts.
         out: the report's folder. An earlier report there is replaced. None for a folder beside the first run.
         wanted: what it shows.
+        progress: shows how far a prediction is.
 
     Raises:
         UsageError: there is no finished run, the runs have other posts, a library is missing, or other files than a
@@ -64,7 +66,7 @@ def report(folders: Sequence[Path], out: Path | None, wanted: Wanted) -> RunRepo
     altair()
     data, first = dataset_of(folders[0], wanted.dataset), folders[0].resolve()
     place = prepare(out or first.with_name(f"{first.name}-report"), data.folder)
-    runs = [read_run(folder, wanted.dataset, wanted.split) for folder in folders]
+    runs = [read_run(folder, wanted.dataset, wanted.split, progress) for folder in folders]
     groups = grouped(runs)
     if len(groups) > 1:
         scipy_stats()

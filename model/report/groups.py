@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from m3h.model.config import Config
+from m3h.model.decoding.predict import Progress, in_silence
 from m3h.model.runs.evaluate import open_run, predict_records, predictions_file, read_frequencies
 from m3h.model.runs.robustness import Robustness, read_robustness
 from m3h.model.runs.run import SCORES, RunMetadata, is_finished, manifest_sha256, read_description
@@ -87,7 +88,7 @@ def dataset_of(folder: Path, dataset_folder: Path | None) -> Dataset:
     return Dataset(dataset_folder or read_description(folder)[1].dataset)
 
 
-def read_run(folder: Path, dataset_folder: Path | None, split: str) -> FinishedRun:
+def read_run(folder: Path, dataset_folder: Path | None, split: str, progress: Progress = in_silence) -> FinishedRun:
     """A finished run with its predictions, which say where each phrase comes from. New predictions are stored.
 
     Raises UsageError: there is no finished run, or the split has no posts. Raises IntegrityError: a file is damaged.
@@ -96,6 +97,7 @@ def read_run(folder: Path, dataset_folder: Path | None, split: str) -> FinishedR
         folder: the run.
         dataset_folder: where the posts are; None for the dataset that the run was trained on.
         split: train, valid, test or all.
+        progress: shows how far a prediction is.
     """
     dataset = dataset_of(folder, dataset_folder)
     config, metadata = read_description(folder)
@@ -103,20 +105,22 @@ def read_run(folder: Path, dataset_folder: Path | None, split: str) -> FinishedR
     stored = predictions_file(folder, split)
     records = read_records(stored) if is_own and stored.is_file() else []
     if not records or any(one.attribution is None for record in records for one in record.predictions):
-        records = _predicted(folder, dataset, split, records)
+        records = _predicted(folder, dataset, split, records=records, progress=progress)
         if is_own:
             write_records(stored, records)
     return FinishedRun(folder, config, metadata, split, records)
 
 
-def _predicted(folder: Path, dataset: Dataset, split: str, records: list[Record]) -> list[Record]:
+def _predicted(
+    folder: Path, dataset: Dataset, split: str, *, records: list[Record], progress: Progress
+) -> list[Record]:
     """New predictions; of those that are there, where the phrases come from, if the dataset still has these posts."""
     run = open_run(folder)
     posts = run.reader(dataset).split(split)
     if records and [record.post_id for record in records] != posts.ids:
         return records
     logger.info(f"{folder}: {'where the phrases come from' if records else 'predicting'} ({split})")
-    return predict_records(run, posts, records or None)
+    return predict_records(run, posts, records or None, progress=progress)
 
 
 def grouped(runs: Sequence[FinishedRun]) -> list[Group]:

@@ -1,7 +1,7 @@
 """A finished run on a split: predictions, scores, scores of subsets, and a comparison with another run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from m3h.model.config import Config, changed_search
 from m3h.model.data.altered import alter
 from m3h.model.data.posts import Posts
 from m3h.model.decoding.attribution import attributed
-from m3h.model.decoding.predict import RankedPhrase, predict
+from m3h.model.decoding.predict import Progress, RankedPhrase, in_silence, predict
 from m3h.model.runs.run import Run, is_finished, load_run
 from m3h.model.runs.unseen import unseen_records
 from m3h.model.scoring.metrics import score
@@ -25,7 +25,24 @@ from m3h.schemas.errors import UsageError, unknown_name
 from m3h.schemas.files import read_json, validating
 
 Ways = Mapping[str, Sequence[str]]
-NOTHING: Ways = {}
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is changed about a finished run before it predicts.
+
+    sets: FIELD=VALUE of its search, see `changed_search`. ways: `without`, `shuffle` or `noise` -> the inputs that it
+    is done to, see `data.altered`. Each is named by itself, by its feature, or by the modality of several.
+    """
+
+    sets: Sequence[str] = ()
+    ways: Ways = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.sets or any(self.ways.values()))
+
+
+UNCHANGED = Changes()
 
 
 def score_records(records: Sequence[Record], definition: str) -> dict[str, Any]:
@@ -42,8 +59,8 @@ def evaluate_run(
     *,
     definition: str,
     against: Path | None = None,
-    sets: Sequence[str] = (),
-    ways: Ways = NOTHING,
+    changes: Changes = UNCHANGED,
+    progress: Progress = in_silence,
 ) -> dict[str, Any]:
     """The scores of a finished run on a split: `score_records`, `subsets` of the split, and those without leaks.
 
@@ -58,21 +75,22 @@ def evaluate_run(
         split: train, valid, test or all.
         definition: of the scores.
         against: another run, which adds a `comparison`.
-        sets: FIELD=VALUE of the search of this run, see `changed_search`. The other run stays as it is.
-        ways: what is done to the inputs of this run, see `load_or_predict`.
+        changes: of this run. The other run stays as it is.
+        progress: shows how far a prediction is.
     """
     if against:
         scipy_stats()  # before anything is predicted
-    records = load_or_predict(folder, dataset_folder, split, sets=sets, ways=ways)
+    records = load_or_predict(folder, dataset_folder, split, changes=changes, progress=progress)
     scores: dict[str, Any] = {"run": str(folder), "split": split, "definition": definition}
-    scores |= {way: list(names) for way, names in ways.items() if names}
+    scores |= {way: list(names) for way, names in changes.ways.items() if names}
     scores |= {**score_records(records, definition)}
     scores["subsets"] = subset_scores(records, read_frequencies(folder), definition)
     if (unseen := unseen_records(folder, dataset_folder, records)) is not None:
         scores["leak_free"] = score_records(unseen, definition)
     if against:
         scores["against"] = str(against)
-        scores["comparison"] = compare(records, load_or_predict(against, dataset_folder, split), definition)
+        others = load_or_predict(against, dataset_folder, split, progress=progress)
+        scores["comparison"] = compare(records, others, definition)
     return scores
 
 
@@ -87,7 +105,12 @@ def read_frequencies(folder: Path) -> dict[str, int]:
 
 
 def load_or_predict(
-    folder: Path, dataset_folder: Path | None, split: str, *, sets: Sequence[str] = (), ways: Ways = NOTHING
+    folder: Path,
+    dataset_folder: Path | None,
+    split: str,
+    *,
+    changes: Changes = UNCHANGED,
+    progress: Progress = in_silence,
 ) -> list[Record]:
     """The predictions of a finished run: those in its folder, or new ones.
 
@@ -99,21 +122,20 @@ def load_or_predict(
         folder: the run.
         dataset_folder: another dataset; None for the one it was trained on.
         split: train, valid, test or all.
-        sets: FIELD=VALUE of the search.
-        ways: `without`, `shuffle` or `noise` -> the inputs that it is done to, see `data.altered`. Each is named by
-            itself, by its feature, or by the modality of several.
+        changes: of the run.
+        progress: shows how far a prediction is.
     """
-    file, is_changed = predictions_file(folder, split), bool(sets or any(ways.values()))
-    if dataset_folder is None and is_finished(folder) and file.exists() and not is_changed:
+    file = predictions_file(folder, split)
+    if dataset_folder is None and is_finished(folder) and file.exists() and not changes:
         return read_records(file)
-    run = open_run(folder, sets)
+    run = open_run(folder, changes.sets)
     posts = run.reader(Dataset(dataset_folder or run.metadata.dataset)).split(split)
-    if dataset_folder is None and not is_changed:
-        return predict_split(run, split, posts)
-    return predict_altered(run, posts, ways)
+    if dataset_folder is None and not changes:
+        return predict_split(run, split, posts, progress)
+    return predict_altered(run, posts, changes.ways, progress=progress)
 
 
-def predict_altered(run: Run, posts: Posts, ways: Ways) -> list[Record]:
+def predict_altered(run: Run, posts: Posts, ways: Ways, *, progress: Progress = in_silence) -> list[Record]:
     """The predictions of a run whose inputs are altered. Text and words of the records are those of the posts.
 
     Raises UsageError: the run does not read an input, or two things are to be done to one.
@@ -121,7 +143,8 @@ def predict_altered(run: Run, posts: Posts, ways: Ways) -> list[Record]:
     Args:
         run: a trained run.
         posts: of one split.
-        ways: as in `load_or_predict`.
+        ways: as in `Changes`.
+        progress: shows how far it is.
     """
     named = {way: [known for name in names for known in named_inputs(run, name)] for way, names in ways.items()}
     every = [name for names in named.values() for name in names]
@@ -129,7 +152,7 @@ def predict_altered(run: Run, posts: Posts, ways: Ways) -> list[Record]:
         raise UsageError(f"the input {twice} is named twice; one thing can be done to it at a time.")
     readable = run.with_sentences(posts) if TEXT_ENCODER in every else posts
     encoded = run.encode(alter(readable, named) if every else posts)
-    return make_records(posts, predict(run.model, encoded, run.vocabularies, config=run.config))
+    return make_records(posts, predict(run.model, encoded, run.vocabularies, config=run.config, progress=progress))
 
 
 def named_inputs(run: Run, name: str) -> list[str]:
@@ -161,32 +184,36 @@ def open_run(folder: Path, sets: Sequence[str] = ()) -> Run:
     return run
 
 
-def predict_split(run: Run, name: str, posts: Posts) -> list[Record]:
+def predict_split(run: Run, name: str, posts: Posts, progress: Progress = in_silence) -> list[Record]:
     """Predict these posts and store the predictions in the run folder.
 
     Args:
         run: a trained run.
         name: of the file, such as `test`.
         posts: of the split.
+        progress: shows how far it is.
     """
-    records = predict_records(run, posts)
+    records = predict_records(run, posts, progress=progress)
     write_records(predictions_file(run.folder, name), records)
     return records
 
 
-def predict_records(run: Run, posts: Posts, known: Sequence[Record] | None = None) -> list[Record]:
+def predict_records(
+    run: Run, posts: Posts, known: Sequence[Record] | None = None, *, progress: Progress = in_silence
+) -> list[Record]:
     """Predictions of these posts that say where each phrase comes from.
 
     Args:
         run: a trained run.
         posts: of one split.
         known: its predictions of these posts, to which only that is added; None predicts.
+        progress: shows how far it is.
     """
     encoded = run.encode(posts)
     ranked: Sequence[Sequence[RankedPhrase]] = [
         [RankedPhrase(one.phrase, one.score or 0.0) for one in record.predictions] for record in known or ()
-    ] or predict(run.model, encoded, run.vocabularies, config=run.config)
-    found = attributed(run.model, encoded, run.vocabularies, config=run.config, ranked=ranked)
+    ] or predict(run.model, encoded, run.vocabularies, config=run.config, progress=progress)
+    found = attributed(run.model, encoded, run.vocabularies, config=run.config, ranked=ranked, progress=progress)
     return make_records(posts, found)
 
 

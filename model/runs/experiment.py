@@ -100,7 +100,7 @@ def train_run(
                 )
                 best = trainer.run(lambda epoch: logger.info(epoch.as_text()))
         if world.is_main:
-            _finish(run, best, train, selection=selection, reader=reader if reads_test else None)
+            _finish(*(run, best, train), selection=selection, reader=reader if reads_test else None, progress=progress)
             checkpoints.remove()
         world.barrier()
     return finished_run(folder)
@@ -110,7 +110,9 @@ def _open_log(run: Run) -> RunLog:
     return RunLog(run.folder / "log.jsonl", {"run": asdict(run.metadata)}, run.config.tensorboard)
 
 
-def _finish(run: Run, best: Epoch | None, train: Posts, *, selection: Posts, reader: Reader | None) -> None:
+def _finish(
+    run: Run, best: Epoch | None, train: Posts, *, selection: Posts, reader: Reader | None, progress: Progress
+) -> None:
     """Store the weights, and score them on the selection posts and on test.
 
     best: the epoch of the weights; None for a system without training. reader: of the test split; None leaves it
@@ -124,7 +126,7 @@ def _finish(run: Run, best: Epoch | None, train: Posts, *, selection: Posts, rea
     splits = {"select": (config.select.replace(":", "-"), selection)}
     if reader and reader.has_split("test") and config.train_split != "test":
         splits["test"] = ("test", reader.split("test"))
-    scores = {part: score_records(predict_split(run, *split), DEFINITION) for part, split in splits.items()}
+    scores = {part: score_records(predict_split(run, *split, progress), DEFINITION) for part, split in splits.items()}
     summary = {
         "system": config.system,
         "seed": config.seed,

@@ -11,6 +11,7 @@ from typing import Any
 
 from m3h.model.data.altered import WAYS
 from m3h.model.data.posts import Posts
+from m3h.model.decoding.predict import Progress, in_silence
 from m3h.model.runs.evaluate import load_or_predict, open_run, predict_altered, score_records
 from m3h.model.runs.run import Run
 from m3h.model.scoring.predictions import Record
@@ -25,7 +26,9 @@ PICTURE = "all of the picture"
 SCORE = ("f1", 1)
 
 
-def robustness(folder: Path, dataset_folder: Path | None, split: str, *, definition: str) -> dict[str, Any]:
+def robustness(
+    folder: Path, dataset_folder: Path | None, split: str, *, definition: str, progress: Progress = in_silence
+) -> dict[str, Any]:
     """The scores of a finished run with each of its inputs altered in each way.
 
     `rows` has one entry for each input and way: the scores of `all`, `present` and `absent`, the `difference` of F1@1
@@ -38,8 +41,9 @@ def robustness(folder: Path, dataset_folder: Path | None, split: str, *, definit
         dataset_folder: another dataset; None for the one it was trained on.
         split: train, valid, test or all.
         definition: of the scores.
+        progress: shows how far a prediction is.
     """
-    plain = load_or_predict(folder, dataset_folder, split)
+    plain = load_or_predict(folder, dataset_folder, split, progress=progress)
     run = open_run(folder)
     posts = run.reader(Dataset(dataset_folder or run.metadata.dataset)).split(split)
     found = {
@@ -47,7 +51,7 @@ def robustness(folder: Path, dataset_folder: Path | None, split: str, *, definit
         **score_records(plain, definition),
         "rows": [
             {"input": name, "way": way, **_scored(records, plain, definition)}
-            for name, way, records in _altered(run, posts)
+            for name, way, records in _altered(run, posts, progress)
         ],
     }
     if dataset_folder is None:
@@ -55,7 +59,7 @@ def robustness(folder: Path, dataset_folder: Path | None, split: str, *, definit
     return found
 
 
-def _altered(run: Run, posts: Posts) -> Iterator[tuple[str, str, list[Record]]]:
+def _altered(run: Run, posts: Posts, progress: Progress) -> Iterator[tuple[str, str, list[Record]]]:
     inputs = {name: [name] for name in run.metadata.inputs}
     of_picture = [name for name in inputs if name not in ("text", TEXT_ENCODER)]
     if len(of_picture) > 1:
@@ -63,7 +67,7 @@ def _altered(run: Run, posts: Posts) -> Iterator[tuple[str, str, list[Record]]]:
     for name, altered in inputs.items():
         for way in WAYS:
             logger.info(f"{run.folder}: {name}, {way}")
-            yield name, way, predict_altered(run, posts, {way: altered})
+            yield name, way, predict_altered(run, posts, {way: altered}, progress=progress)
 
 
 def _scored(records: Sequence[Record], plain: Sequence[Record], definition: str) -> dict[str, Any]:

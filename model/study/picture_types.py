@@ -19,7 +19,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from m3h.model.data.inputs import modalities_of
 from m3h.model.data.pictures import read_cells
+from m3h.model.systems import input_name
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import IntegrityError, UsageError
 from m3h.schemas.files import publish
@@ -149,7 +151,7 @@ def picture_vectors(dataset: Dataset, feature: str) -> tuple[list[str], np.ndarr
     vectors = []
     for image in images:
         row = found.rows[image]
-        real = cells_pgc[row] if number is None else cells_pgc[row, : max(1, int(number[row]))]
+        real = cells_pgc[row] if number is None else cells_pgc[row][: max(1, int(number[row]))]
         vectors.append(real.astype(np.float32).mean(0))
     return images, np.array(vectors, np.float32).reshape(len(images), cells_pgc.shape[-1])
 
@@ -163,11 +165,13 @@ def model_for(dataset: Dataset, feature: str, labels: Path | None) -> TypeModel:
         labels: a CSV file with the columns image_sha256 and type. None for the classifier that comes with m3h.
 
     Raises:
-        UsageError: the dataset has no such feature, the classifier is for another version of it, or too few of the
-            labelled pictures are in the dataset.
+        UsageError: the dataset has no such feature, it has no vectors, the classifier is for another version of it, or
+            too few of the labelled pictures are in the dataset.
         IntegrityError: the file of labels cannot be read.
     """
     dataset.fingerprint(feature)
+    if "vision" not in modalities_of(dataset, [input_name(feature)]).values():
+        raise UsageError(f"--feature {feature}: has no vectors of pictures. Name a feature that has, as `backbone`.")
     parts = stored_parts(dataset.manifest.features[feature].current_version.parts)
     if labels is None:
         shipped = TypeModel.shipped()

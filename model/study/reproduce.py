@@ -107,7 +107,11 @@ def subset_table(rows: Sequence[Row], groups: Sequence[str], setting: Setting) -
             table.append({"label": row.label, "left_out": runs})
             continue
         scored = [
-            subset_scores(load_or_predict(run, None, "test"), read_json(run / "keyphrases.json"), DEFINITION)
+            subset_scores(
+                load_or_predict(run, None, "test", progress=setting.progress),
+                read_json(run / "keyphrases.json"),
+                DEFINITION,
+            )
             for run in runs
         ]
         subsets: dict[str, dict[str, Any]] = {

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from m3h.pipeline.progress.monitor import watched
 from m3h.pipeline.readers.description import Description, described
 from m3h.pipeline.readers.dumps import DumpFile, read_dump
 from m3h.pipeline.readers.usable import complaint
@@ -120,8 +121,9 @@ def inspect_dump(dump: DumpFile, rules: ReadRules) -> Inspection:
         rules: How it is read.
     """
     found = Inspection(dump.name)
-    for record in read_dump(dump, rules):
-        found.add(record)
+    with watched("records", None, lambda: found.records):
+        for record in read_dump(dump, rules):
+            found.add(record)
     found.complaint = "" if found.posts else complaint(dump, rules)
     found.description = described(dump, rules, found.records)
     return found

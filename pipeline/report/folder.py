@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from m3h.pipeline.checks.table1 import COLUMNS
-from m3h.pipeline.progress.monitor import watched
+from m3h.pipeline.progress.monitor import tracked, watched
 from m3h.pipeline.report import charts, gallery
 from m3h.pipeline.report.figures import Figures, labels
 from m3h.pipeline.report.sharing import clusters, leaks
@@ -56,9 +56,13 @@ def report(dataset: Path, out: Path | None = None, *, workers: int, names: Path 
     with watched("thumbnails", len(images), lambda: thumbnails.done):
         sizes = thumbnails.make(images, workers)
     clear_records(place)
-    gallery.write_posts(place / DATA, data, pictures, sizes)
-    gallery.write_dropped(place / DATA, data, sizes)
-    _write_page(place, data, pictures, posts, sizes=sizes)
+    steps = (
+        lambda: gallery.write_posts(place / DATA, data, pictures, sizes),
+        lambda: gallery.write_dropped(place / DATA, data, sizes),
+        lambda: _write_page(place, data, pictures, posts, sizes=sizes),
+    )
+    for step in tracked("page", steps):
+        step()
     return Report(place / PAGE, len(posts), data.dropped.num_rows, len(sizes), size_of(place))
 
 

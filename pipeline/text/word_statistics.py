@@ -16,6 +16,7 @@ from pathlib import Path
 from m3h.schemas.errors import UsageError
 
 warnings.filterwarnings("ignore", category=FutureWarning, module="ekphrasis")  # its old regular expressions
+warnings.filterwarnings("ignore", category=SyntaxWarning, module=r".*\bekphrasis\b")  # of a file that is compiled first
 
 _INSTALLED = {1: "unigrams.txt", 2: "bigrams.txt"}
 _OWN = {1: "counts_1grams.txt", 2: "counts_2grams.txt"}

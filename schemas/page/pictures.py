@@ -105,9 +105,9 @@ def _objects(data: Dataset, name: str, names: Sequence[str]) -> Iterator[tuple[s
     boxes, classes, scores, number = (found.arrays[array] for array in _BOXES)
     for image, row in found.rows.items():
         shown = range(min(int(number[row]), MOST_OBJECTS))
-        named = [_name(names, int(classes[row, i])) for i in shown]
+        named = [_name(names, int(classes[row][i])) for i in shown]
         sides = boxes[row].astype(int).tolist()
-        yield image, [[named[i], *sides[i], round(float(scores[row, i]), 3)] for i in shown]
+        yield image, [[named[i], *sides[i], round(float(scores[row][i]), 3)] for i in shown]
 
 
 def _name(names: Sequence[str], number: int) -> str:

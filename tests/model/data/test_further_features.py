@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from m3h.model.decoding.predict import phrases, predict
 from m3h.model.networks.encoder import VisionEncoder
 from m3h.model.ranking.compared_vectors import ComparedVectors
 from m3h.model.ranking.kernel_ridge import KernelRidge
-from m3h.model.runs.evaluate import evaluate_run, open_run, predictions_file
+from m3h.model.runs.evaluate import Changes, evaluate_run, open_run, predictions_file
 from m3h.model.runs.experiment import readable_inputs, train_run
 from m3h.model.runs.run import Run
 from m3h.model.scoring.predictions import read_records
@@ -140,7 +141,7 @@ def test_words_of_one_s_own_follow_the_text_as_far_as_the_vocabulary_knows_them(
 
 def test_a_run_is_scored_as_if_an_input_were_missing(run: Run) -> None:
     def score(*without: str) -> float:
-        scores = evaluate_run(run.folder, None, "test", definition="cmkp", ways={"without": without})
+        scores = evaluate_run(run.folder, None, "test", definition="cmkp", changes=Changes(ways={"without": without}))
         return float(scores["all"]["f1@1"])
 
     assert score("vgg_grid", "objects") > 0.8
@@ -233,7 +234,9 @@ def test_baselines_look_at_the_cells_of_all_features(dataset: Dataset, tmp_path:
     posts = run.reader(dataset).split("test")
     run.encode(posts)
     before = run.model(run.encode(posts).posts_batch(np.arange(3))).logit_bn
-    posts.pictures.cells["colour"].features.zero_()
+    colour = posts.pictures.cells["colour"]
+    black = replace(colour, features=torch.zeros(colour.features.shape, dtype=colour.dtype))
+    posts = replace(posts, pictures=replace(posts.pictures, cells={**posts.pictures.cells, "colour": black}))
     assert not torch.equal(before, run.model(run.encode(posts).posts_batch(np.arange(3))).logit_bn)
 
 

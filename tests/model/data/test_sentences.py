@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import BoW
 
 from m3h.model.api import load
 from m3h.model.config import Config
@@ -17,13 +16,18 @@ from m3h.model.data.posts import Reader
 from m3h.model.data.sentences import SentenceEncoder, cache_folder
 from m3h.model.data.tensor_files import save_tensors
 from m3h.model.networks.attention import M3HAttention
-from m3h.model.runs.evaluate import evaluate_run, open_run
+from m3h.model.runs.evaluate import Changes, evaluate_run, open_run
 from m3h.model.runs.experiment import train_run
 from m3h.model.runs.run import Run
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from m3h.schemas.files import publish_json, read_json
 from tests.model.fakes import fake_post, write_dataset
+
+try:
+    from sentence_transformers.sentence_transformer.modules import BoW
+except ImportError:  # where earlier versions have it
+    from sentence_transformers.models import BoW
 
 TRAIN = {
     "pets": ("my dog barks at the mailman", "a kitten sleeps on her sofa", "our hamster runs in its wheel"),
@@ -92,7 +96,9 @@ def test_a_network_attends_to_the_states_and_learns_from_them(network: Run) -> N
     assert network.model.fusion.pairs == [("text_encoder", "text"), ("text", "text_encoder")]
     assert topic_of(network) == list(TEST)
     whole = evaluate_run(network.folder, None, "test", definition="cmkp")
-    without = evaluate_run(network.folder, None, "test", definition="cmkp", ways={"without": ["text_encoder"]})
+    without = evaluate_run(
+        network.folder, None, "test", definition="cmkp", changes=Changes(ways={"without": ["text_encoder"]})
+    )
     assert whole["all"]["f1@1"] == 1.0 > without["all"]["f1@1"]
 
 

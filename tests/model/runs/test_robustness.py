@@ -2,14 +2,15 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from m3h.model.cli import main
 from m3h.model.config import Config
-from m3h.model.runs.evaluate import open_run, predictions_file
+from m3h.model.runs.evaluate import Changes, evaluate_run, open_run, predictions_file
 from m3h.model.runs.experiment import prepare_folder, train_run
 from m3h.model.runs.run import RunMetadata
 from m3h.model.runs.unseen import unseen_posts
@@ -142,3 +143,22 @@ def test_what_cannot_be_altered_is_one_line(
 def test_a_dataset_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such dataset folder"):
         unseen_posts(Config(), RunMetadata(str(tmp_path / "x"), "", {}, ["text"]), None)
+
+
+def test_every_prediction_of_an_evaluation_is_shown_to_its_end(run: Path) -> None:
+    shown: list[tuple[str, int]] = []
+
+    def progress(batches: Iterable[np.ndarray], title: str) -> Iterator[np.ndarray]:
+        posts = 0
+        for rows in batches:
+            yield rows
+            posts += len(rows)
+        shown.append((title, posts))
+
+    evaluate_run(run, None, "test", definition="cmkp", changes=Changes(ways={"without": ["text"]}), progress=progress)
+    assert shown == [("predicting", 12)]
+    evaluate_run(run, None, "train", definition="cmkp", against=run, progress=progress)
+    assert shown[1:] == []  # its predictions of these posts are in its folder
+    predictions_file(run, "train").unlink()
+    evaluate_run(run, None, "train", definition="cmkp", progress=progress)
+    assert shown[1:] == [("predicting", 48)]

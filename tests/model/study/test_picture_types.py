@@ -87,3 +87,15 @@ def test_labels_that_do_not_fit_are_one_line(
     base = ["reproduce", "fig4", "--dataset", str(pictured), "--out", str(tmp_path), "--feature", "vgg_grid"]
     assert main([*base, *given]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_feature_without_vectors_is_one_line(
+    pictured: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("image_sha256,type\n")
+    given = ["--dataset", str(pictured), "--out", str(tmp_path), "--feature", "attributes", "--labels", str(labels)]
+    assert main(["reproduce", "fig4", *given]) == 2
+    assert capsys.readouterr().err == (
+        "error: --feature attributes: has no vectors of pictures. Name a feature that has, as `backbone`.\n"
+    )

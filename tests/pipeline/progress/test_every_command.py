@@ -11,7 +11,10 @@ from m3h.pipeline.export import export
 from m3h.pipeline.export.samples import ExportRequest
 from m3h.pipeline.progress import monitor
 from m3h.pipeline.progress.monitor import Look, tracked
+from m3h.pipeline.readers.find import find_dumps
 from m3h.pipeline.records.forget import forget
+from m3h.pipeline.records.inspection import inspect_dump
+from m3h.pipeline.rules import ReadRules
 from m3h.schemas.dataset import Dataset
 
 Shown = dict[str, tuple[int, int | None]]
@@ -67,6 +70,13 @@ def test_forget_shows_what_it_writes_and_what_it_searches(dataset: Path, shown: 
     assert searched == total
     assert searched >= files
     assert shown["rows"][0] > 0
+
+
+def test_inspect_counts_the_records_of_a_dump(shown: Shown, tmp_path: Path) -> None:
+    (tmp_path / "d.jsonl").write_text('{"id": 1, "text": "a", "image": "a.jpg"}\n' * 3 + "no json\n")
+    (dump,) = find_dumps([str(tmp_path / "d.jsonl")])
+    assert inspect_dump(dump, ReadRules()).records == 4
+    assert shown["records"] == (4, None)
 
 
 def test_an_item_counts_when_it_is_done(shown: Shown) -> None:

@@ -20,6 +20,7 @@ ROOMS = {
     "schemas/page/": "the folder of a report, which --out names; pictures by `picture_file`",
     "schemas/demo.py": "the folder that --out names",
     "schemas/config.py": "the file that --config names",
+    "schemas/reading/known_files.py": "the user's own folder of remembered checks",
     "pipeline/commands/": "files that the command line names",
     "pipeline/text/": "the user's word statistics and mapping, and our own files",
     "pipeline/checks/doctor.py": "the folder of torch's weights",
