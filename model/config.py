@@ -55,7 +55,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "sentence_weight": 0.8,
         "label_features": "all",
         "label_feature_width": 48,
-        "dropout": 0.2,
+        "dropout": 0.4,
         "learning_rate": 0.003,
     },
     "gen-cls-m3h+krr": {**OURS, "warmup_epochs": 3},

@@ -8,7 +8,7 @@ Axes: p posts, n labels, m candidates of all posts, B batch, C candidates of a p
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -279,7 +279,7 @@ class TrainingIndex:
             folder / TENSOR_FILE, {**self.ridge.as_tensors(), **self.pictures.as_tensors(), **counts, **further}
         )
         if self.further:
-            publish_json(folder / OCCURRENCES_FILE, asdict(self.further.occurrences))
+            publish_json(folder / OCCURRENCES_FILE, vars(self.further.occurrences))
 
     @classmethod
     def read(cls, folder: Path, labels: Vocabulary, options: IndexOptions) -> "TrainingIndex":

@@ -42,7 +42,7 @@ class Occurrences:
         longest = max((len(phrase) for phrase in gold), default=0)
         seen, marked = _neighbours(tokens), Counter[Key]()
         seen.update({key("word", stem) for stem in stems})
-        words = set()
+        words = set[str]()
         for start in range(len(stems)):
             for end in range(start + 1, min(start + LONGEST, len(stems)) + 1):
                 span = tuple(stems[start:end])

@@ -7,6 +7,7 @@ log.jsonl            the content of run.json as a header, then lines of steps an
 checkpoint/          what an unfinished run resumes from
 model.safetensors    the weights of the best epoch
 tfidf.json training_index.safetensors    the training index of a system that ranks labels by the training posts
+occurrences.json     how often words and labels stood in texts of training posts, of a system that reads it
 keyphrases.json      how many training posts have each keyphrase
 predictions/         SPLIT.jsonl, see `scoring.predictions`
 scores.json          written last: a run that has it is finished
