@@ -137,7 +137,7 @@ class Config(Settings):
     picture_weight: NonNegativeFloat = 0.4  # of similar pictures beside similar texts, where vision is read
     sentence_weight: NonNegativeFloat = 0.4  # of similar states of the sentence encoder, where there is one
     candidates: PositiveInt = 40  # labels with the best scores that get label features, besides those in the post
-    label_features: Literal["own", "all"] = "own"  # all: also those of `further_features`
+    label_features: Literal["own", "all"] = "own"  # all: also those of `ranking.label_clues`
     label_feature_width: NonNegativeInt = 32  # hidden units over label features; 0 ranks by the scores alone
 
     # training

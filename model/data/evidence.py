@@ -20,16 +20,16 @@ from m3h.model.data.posts import Posts
 from m3h.model.data.ragged import Ragged
 from m3h.model.data.tensor_files import load_tensors, save_tensors
 from m3h.model.ranking.compared_vectors import ComparedVectors
-from m3h.model.ranking.further_features import (
-    FURTHER_FEATURES,
-    FurtherMatcher,
+from m3h.model.ranking.kernel_ridge import BLOCK, KernelRidge
+from m3h.model.ranking.label_clues import (
+    LABEL_CLUES,
+    ClueMatcher,
     Nearest,
     PostClues,
     centred,
     cosines,
     mean_names,
 )
-from m3h.model.ranking.kernel_ridge import BLOCK, KernelRidge
 from m3h.model.ranking.label_features import LABEL_FEATURES, LabelMatcher, top_ids
 from m3h.model.ranking.occurrences import Occurrences, total
 from m3h.model.ranking.tfidf import TfidfVectorizer
@@ -82,7 +82,7 @@ class IndexOptions:
 
     penalty: the ridge penalty. top: how many labels are candidates by score alone. kinds: kinds of terms, see
     `TfidfVectorizer`. labels: inputs whose labels are terms too. weights: inputs whose vectors are compared -> the
-    weight of each beside texts. further: whether candidates have FURTHER_FEATURES too; then they are labels of other
+    weight of each beside texts. clues: whether candidates have LABEL_CLUES too; then they are labels of other
     posts alone, and the best by each cosine of names are among them.
     """
 
@@ -91,7 +91,7 @@ class IndexOptions:
     kinds: Sequence[str]
     labels: Sequence[str] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
-    further: bool = False
+    clues: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ class Own:
 
 
 @dataclass(frozen=True)
-class Further:
-    """What FURTHER_FEATURES need of the training posts.
+class Clues:
+    """What LABEL_CLUES need of the training posts.
 
     occurrences: counts over their texts. nearest: their labels. name_nv: (n, v) vectors of the labels' names, centred;
     of no width without a sentence encoder.
@@ -124,7 +124,7 @@ class Further:
         return {**{name: torch.from_numpy(array) for name, array in pairs.items()}, **names}
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor], occurrences: Occurrences, n_labels: int) -> "Further":
+    def from_tensors(cls, tensors: Mapping[str, Tensor], occurrences: Occurrences, n_labels: int) -> "Clues":
         """Inverse of `as_tensors`."""
         nearest = Nearest(tensors["labelled_posts"].numpy(), tensors["post_labels"].numpy(), n_labels)
         return cls(occurrences, nearest, tensors.get("label_names", torch.zeros(n_labels, 0)))
@@ -133,8 +133,8 @@ class Further:
 class TrainingIndex:
     """The training posts as they are kept to rank labels.
 
-    labels: the label vocabulary. count_n: how many training posts have each label. further: None where candidates have
-    no FURTHER_FEATURES.
+    labels: the label vocabulary. count_n: how many training posts have each label. clues: None where candidates have no
+    LABEL_CLUES.
     """
 
     def __init__(
@@ -145,12 +145,12 @@ class TrainingIndex:
         *,
         options: IndexOptions,
         pictures: ComparedVectors,
-        further: Further | None = None,
+        clues: Clues | None = None,
     ) -> None:
         self.ridge, self.count_n, self.options, self.pictures = ridge, count_n, options, pictures
-        self.matcher, self.further = LabelMatcher(labels.words, ridge.vectorizer.idf_of), further
-        if further is not None:
-            self.further_matcher = FurtherMatcher(labels.words, ridge.vectorizer.idf_of, further.occurrences)
+        self.matcher, self.clues = LabelMatcher(labels.words, ridge.vectorizer.idf_of), clues
+        if clues is not None:
+            self.clue_matcher = ClueMatcher(labels.words, ridge.vectorizer.idf_of, clues.occurrences)
 
     @classmethod
     def build(
@@ -184,9 +184,9 @@ class TrainingIndex:
             target_nt=mean_names(ids, centred_nv),
         )
         count_n = np.bincount([i for post in ids for i in post], minlength=len(labels))
-        own = Own(ids, _occurrences(posts, labels) if options.further else [])
-        further = Further(total(own.occurrences), _nearest(ids, len(labels)), centred_nv) if options.further else None
-        index = cls(ridge, labels, count_n, options=options, pictures=pictures, further=further)
+        own = Own(ids, _occurrences(posts, labels) if options.clues else [])
+        clues = Clues(total(own.occurrences), _nearest(ids, len(labels)), centred_nv) if options.clues else None
+        index = cls(ridge, labels, count_n, options=options, pictures=pictures, clues=clues)
         return index, index._evidence(posts, tokens, pooled, loo_score_pt=loo_score_pt, own=own)
 
     def evidence(self, posts: Posts, sources: Sequence[Sequence[str]]) -> Evidence:
@@ -214,12 +214,12 @@ class TrainingIndex:
         n = len(self.count_n)
         vector_pv, text_pv = self.pictures.transform(pooled, len(posts)), self._text_vectors(pooled, len(posts))
         scores, candidates = [np.zeros((0, n), np.float32)], []
-        features = [np.zeros((0, n_features(self.options.further)), np.float32)]
+        features = [np.zeros((0, n_features(self.options.clues)), np.float32)]
         for start in range(0, len(posts), BLOCK):
             part = slice(start, start + BLOCK)
             similarity_bp = self.ridge.similarity(tokens[part], vector_pv[part])
             found_bt = similarity_bp @ self.ridge.alpha_nl if loo_score_pt is None else loo_score_pt[part]
-            if self.further is not None:  # a rank among scores that are zero but for rounding would tell a post's own
+            if self.clues is not None:  # a rank among scores that are zero but for rounding would tell a post's own
                 found_bt = found_bt.round(decimals=ROUNDED)
             scores.append(found_bt[:, :n].numpy())
             names = self._cosines({"text": text_pv[part], "meaning": found_bt[:, n:]})
@@ -245,28 +245,28 @@ class TrainingIndex:
             count_n=count_n,
             top=top,
             also=[i for cosine_n in post.cosines.values() for i in top_ids(cosine_n, max(1, top // 4))],
-            known=self.further is not None,
+            known=self.clues is not None,
         )
-        if self.further is None:
+        if self.clues is None:
             return ids, feature_cf
-        return ids, np.concatenate([feature_cf, self.further_matcher.features(post, ids)], 1)
+        return ids, np.concatenate([feature_cf, self.clue_matcher.features(post, ids)], 1)
 
     def _nearest_n(self, similarity_p: np.ndarray, but: int | None) -> np.ndarray:
-        return self.further.nearest.similarities(similarity_p, but) if self.further else np.zeros(0, np.float32)
+        return self.clues.nearest.similarities(similarity_p, but) if self.clues else np.zeros(0, np.float32)
 
     def _text_vectors(self, pooled: Mapping[str, Masked], n: int) -> Tensor:
         """(n, v) mean states of texts less their mean over training posts; zeros where there are none."""
         mean_v = self.pictures.mean_c.get(TEXT_ENCODER)
-        if self.further is None or mean_v is None or TEXT_ENCODER not in pooled:
-            return torch.zeros(n, self.further.name_nv.size(1) if self.further else 0)
+        if self.clues is None or mean_v is None or TEXT_ENCODER not in pooled:
+            return torch.zeros(n, self.clues.name_nv.size(1) if self.clues else 0)
         mean_pv, has_p = pooled[TEXT_ENCODER]
         return (mean_pv - mean_v) * has_p[:, None]
 
     def _cosines(self, vectors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
         """Of the vectors by their names: the cosines with the names of all labels; {} without vectors of names."""
-        if self.further is None or not self.further.name_nv.size(1):
+        if self.clues is None or not self.clues.name_nv.size(1):
             return {}
-        return {name: cosines(vector_bv, self.further.name_nv) for name, vector_bv in vectors.items()}
+        return {name: cosines(vector_bv, self.clues.name_nv) for name, vector_bv in vectors.items()}
 
     def write(self, folder: Path) -> None:
         """tfidf.json and training_index.safetensors."""
@@ -274,12 +274,10 @@ class TrainingIndex:
         stored = {"terms": tfidf.terms, "idf": tfidf.idf, "max_idf": tfidf.max_idf, "kinds": tfidf.kinds}
         publish_json(folder / TFIDF_FILE, stored)
         counts = {"label_counts": torch.from_numpy(self.count_n)}
-        further = self.further.as_tensors() if self.further else {}
-        save_tensors(
-            folder / TENSOR_FILE, {**self.ridge.as_tensors(), **self.pictures.as_tensors(), **counts, **further}
-        )
-        if self.further:
-            publish_json(folder / OCCURRENCES_FILE, vars(self.further.occurrences))
+        clues = self.clues.as_tensors() if self.clues else {}
+        save_tensors(folder / TENSOR_FILE, {**self.ridge.as_tensors(), **self.pictures.as_tensors(), **counts, **clues})
+        if self.clues:
+            publish_json(folder / OCCURRENCES_FILE, vars(self.clues.occurrences))
 
     @classmethod
     def read(cls, folder: Path, labels: Vocabulary, options: IndexOptions) -> "TrainingIndex":
@@ -295,18 +293,18 @@ class TrainingIndex:
         tensors = load_tensors(folder / TENSOR_FILE)
         ridge = KernelRidge.from_tensors(TfidfVectorizer(**read_json(folder / TFIDF_FILE)), tensors)
         pictures = ComparedVectors.from_tensors(tensors, options.weights)
-        further = None
-        if options.further:
+        clues = None
+        if options.clues:
             stored = read_json(folder / OCCURRENCES_FILE)
             counts = Occurrences(*(Counter(stored[name]) for name in ("seen", "marked")))
-            further = Further.from_tensors(tensors, counts, len(labels))
+            clues = Clues.from_tensors(tensors, counts, len(labels))
         counts_n = tensors["label_counts"].numpy()
-        return cls(ridge, labels, counts_n, options=options, pictures=pictures, further=further)
+        return cls(ridge, labels, counts_n, options=options, pictures=pictures, clues=clues)
 
 
-def n_features(further: bool) -> int:
-    """How many features a candidate has. further: FURTHER_FEATURES too."""
-    return len(LABEL_FEATURES) + (len(FURTHER_FEATURES) if further else 0)
+def n_features(clues: bool) -> int:
+    """How many features a candidate has. clues: LABEL_CLUES too."""
+    return len(LABEL_FEATURES) + (len(LABEL_CLUES) if clues else 0)
 
 
 def _occurrences(posts: Posts, labels: Vocabulary) -> list[Occurrences]:

@@ -239,7 +239,7 @@ def with_training_index(run: Run, posts: Posts) -> tuple[Run, Evidence | None]:
     sources = build_sources(posts, words, config.max_source, inputs=run.metadata.inputs)
     readable = drop_unread_ocr(run.with_sentences(posts), run.metadata.inputs)
     options = _index_options(config, run.metadata)
-    names = run.text_encoder.vectors(labels.words) if options.further and run.text_encoder else None
+    names = run.text_encoder.vectors(labels.words) if options.clues and run.text_encoder else None
     index, evidence = TrainingIndex.build(readable, sources, labels, options=options, name_nv=names)
     ranker.fit_normalization(evidence.feature_mf)
     return replace(run, training_index=index), evidence
@@ -250,7 +250,7 @@ def _index_options(config: Config, metadata: RunMetadata) -> IndexOptions:
         *(config.ridge_penalty, config.candidates, config.tfidf_terms),
         labels=metadata.labels,
         weights=compared_weights(config, metadata.channels),
-        further=config.label_features == "all",
+        clues=config.label_features == "all",
     )
 
 

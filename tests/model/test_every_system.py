@@ -36,7 +36,7 @@ def random_model(name: str, seed: int = 0) -> KeyphraseModel:
     return model.eval()
 
 
-def random_posts(seed: int = 1, further: bool = False) -> Batch:
+def random_posts(seed: int = 1, clues: bool = False) -> Batch:
     """Some words twice, some outside the vocabulary; the second post has no image, the third no attributes."""
     torch.manual_seed(seed)
     posts, longest = len(LENGTHS), max(LENGTHS)
@@ -56,7 +56,7 @@ def random_posts(seed: int = 1, further: bool = False) -> Batch:
         torch.randn(posts, LABELS),
         torch.stack([torch.randperm(LABELS - 1)[:3] + 1 for _ in range(posts)]),
         torch.arange(3) < torch.tensor([3, 1, 2, 3, 3])[:, None],
-        torch.randn(posts, 3, n_features(further)),
+        torch.randn(posts, 3, n_features(clues)),
     )
 
 
@@ -82,7 +82,7 @@ def answers(encoding: Encoding) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_a_lone_post_is_understood_as_in_a_batch(name: str) -> None:
-    model, batch = random_model(name), random_posts(further=name == BEST)
+    model, batch = random_model(name), random_posts(clues=name == BEST)
     together = answers(model(batch))
     for b in range(len(LENGTHS)):
         for lone, part in zip(answers(model(alone(batch, b))), together, strict=True):
@@ -91,7 +91,7 @@ def test_a_lone_post_is_understood_as_in_a_batch(name: str) -> None:
 
 @pytest.mark.parametrize("name", GENERATING)
 def test_a_lone_post_is_searched_as_in_a_batch(name: str) -> None:
-    model, batch = random_model(name), random_posts(further=name == BEST)
+    model, batch = random_model(name), random_posts(clues=name == BEST)
     model.generator.vocabulary.bias.data[EOS_ID] += 2.0
     together = beam_search(model, batch, SearchOptions(beam=4, n_best=3, max_steps=4))
     for b in range(len(LENGTHS)):
@@ -103,7 +103,7 @@ def test_a_lone_post_is_searched_as_in_a_batch(name: str) -> None:
 
 @pytest.mark.parametrize("name", GENERATING)
 def test_a_lone_pair_is_as_likely_as_in_a_batch(name: str) -> None:
-    model, batch = random_model(name), random_posts(further=name == BEST)
+    model, batch = random_model(name), random_posts(clues=name == BEST)
     target_bt = torch.tensor([[7, EOS_ID, 0], [V + 1, 8, EOS_ID], [EOS_ID, 0, 0], [9, 9, EOS_ID], [V, EOS_ID, 0]])
     lengths = [2, 3, 1, 3, 2]
     mask_bt = torch.arange(3) < torch.tensor(lengths)[:, None]
@@ -116,7 +116,7 @@ def test_a_lone_pair_is_as_likely_as_in_a_batch(name: str) -> None:
 
 @pytest.mark.parametrize("name", GENERATING)
 def test_every_step_gives_a_distribution(name: str) -> None:
-    model, batch = random_model(name), random_posts(further=name == BEST)
+    model, batch = random_model(name), random_posts(clues=name == BEST)
     encoding = model(batch)
     memory = model.build_memory(batch, encoding)
     u_bte = model.generator.gru_inputs(model.embed(torch.full((len(LENGTHS), 1), BOS_ID)), memory)
@@ -128,7 +128,7 @@ def test_every_step_gives_a_distribution(name: str) -> None:
 
 @pytest.mark.parametrize("name", SEEING)
 def test_the_order_of_cells_and_attributes_changes_nothing(name: str) -> None:
-    model, batch = random_model(name), random_posts(further=name == BEST)
+    model, batch = random_model(name), random_posts(clues=name == BEST)
     flipped = {bank: Masked(*(part.flip(1) for part in masked)) for bank, masked in batch.pictures.items()}
     reversed_batch = replace(batch, pictures=flipped)
     for part, reversed_part in zip(answers(model(batch)), answers(model(reversed_batch)), strict=True):
@@ -157,7 +157,7 @@ def test_a_system_reads_its_inputs_and_no_others(name: str) -> None:
 
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_every_weight_learns(name: str) -> None:
-    model, batch = random_model(name).train(), random_posts(further=name == BEST)
+    model, batch = random_model(name).train(), random_posts(clues=name == BEST)
     encoding = model(batch)
     total = sum(part.sum() for part in answers(encoding)[1:]) if encoding.logit_bn is not None else 0.0
     total = total + sum(part.square().sum() for part in answers(encoding))

@@ -14,7 +14,7 @@ from m3h.model.data.evidence import Evidence, IndexOptions, TrainingIndex
 from m3h.model.data.posts import Posts
 from m3h.model.data.ragged import Ragged
 from m3h.model.networks.ranker import Ranker
-from m3h.model.ranking.further_features import FURTHER_FEATURES
+from m3h.model.ranking.label_clues import LABEL_CLUES
 from m3h.model.ranking.label_features import LABEL_FEATURES, LabelMatcher
 from m3h.model.runs.evaluate import open_run
 from m3h.model.runs.experiment import train_run
@@ -165,7 +165,7 @@ def test_a_training_post_s_own_keyphrases_never_reach_its_evidence(
     texts, given = [" ".join(words) for words, _ in rows], [phrases for _, phrases in rows]
     torch.manual_seed(seed)
     name_nv = torch.randn(len(NAMES), 3)
-    options = IndexOptions(0.3, 9, ["words", "bigrams"], further=True)
+    options = IndexOptions(0.3, 9, ["words", "bigrams"], clues=True)
     found = [
         TrainingIndex.build(
             *(posts, posts.tokens, Vocabulary(NAMES)),
@@ -176,13 +176,13 @@ def test_a_training_post_s_own_keyphrases_never_reach_its_evidence(
     ]
     assert found[0]["candidate_bc"].tolist() == found[1]["candidate_bc"].tolist()
     np.testing.assert_allclose(found[0]["score_bn"], found[1]["score_bn"], atol=1e-4)
-    exact = [i for i, name in enumerate((*LABEL_FEATURES, *FURTHER_FEATURES)) if "log rank" not in name]
+    exact = [i for i, name in enumerate((*LABEL_FEATURES, *LABEL_CLUES)) if "log rank" not in name]
     features = [one["label_feature_bcf"][..., exact] for one in found]  # ranks of equal scores hang on rounding
     np.testing.assert_allclose(*features, atol=1e-2)
 
 
-def test_an_index_with_further_features_is_read_as_it_was_written(tmp_path: Path) -> None:
-    options = IndexOptions(0.3, 2, ["words", "bigrams"], further=True)
+def test_an_index_with_clues_is_read_as_it_was_written(tmp_path: Path) -> None:
+    options = IndexOptions(0.3, 2, ["words", "bigrams"], clues=True)
     torch.manual_seed(0)
     names = torch.randn(len(NAMES), 4)
     index, _ = TrainingIndex.build(TRAINING, TRAINING.tokens, Vocabulary(NAMES), options=options, name_nv=names)
@@ -192,4 +192,4 @@ def test_an_index_with_further_features_is_read_as_it_was_written(tmp_path: Path
     found, again = (one.evidence(posts, posts.tokens).batch(np.arange(2)) for one in (index, read))
     for name, values in found.items():
         np.testing.assert_array_equal(values, again[name])
-    assert found["label_feature_bcf"].shape[2] == len(LABEL_FEATURES) + len(FURTHER_FEATURES)
+    assert found["label_feature_bcf"].shape[2] == len(LABEL_FEATURES) + len(LABEL_CLUES)

@@ -1,4 +1,4 @@
-"""Further features of labels: each by hand, and what a post says of itself is left out."""
+"""Clues to labels: each by hand, and what a post says of itself is left out."""
 
 import math
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from m3h.model.ranking.further_features import (
-    FURTHER_FEATURES,
-    FurtherMatcher,
+from m3h.model.ranking.label_clues import (
+    LABEL_CLUES,
+    ClueMatcher,
     Nearest,
     PostClues,
     centred,
@@ -37,13 +37,13 @@ TEXTS = (
 
 def features_of(text: str, ocr: str = "", own: Occurrences | None = None) -> dict[str, dict[str, float]]:
     """Label -> its features."""
-    matcher = FurtherMatcher(NAMES, lambda word: WEIGHTS.get(word, 4.0), total(TEXTS))
+    matcher = ClueMatcher(NAMES, lambda word: WEIGHTS.get(word, 4.0), total(TEXTS))
     cosines = {"text": np.array([0.0, 0.1, 0.2, -0.3], np.float32), "meaning": np.array([0.0, 0.9, 0.5, 0.1])}
     nearest = np.array([0.0, 0.7, 0.2, 0.1], np.float32)
     post = PostClues(text.split(), ocr.split(), SCORE, cosines, nearest, own or Occurrences())
     rows = matcher.features(post, np.array([1, 2, 3]))
-    assert rows.shape == (3, len(FURTHER_FEATURES))
-    named = [dict(zip(FURTHER_FEATURES, map(float, row), strict=True)) for row in rows]
+    assert rows.shape == (3, len(LABEL_CLUES))
+    named = [dict(zip(LABEL_CLUES, map(float, row), strict=True)) for row in rows]
     return dict(zip(NAMES[1:], named, strict=True))
 
 

@@ -1,6 +1,8 @@
-"""Further features of a label in a post: how near its name is in meaning, and what its words did in other texts.
+"""Clues to a label in a post: how near its name is in meaning, and what its words did in other texts.
 
-Axes: p posts, n labels, c candidate labels of a post, v numbers of a name's vector, g further features.
+They are features beyond those of `label_features`.
+
+Axes: p posts, n labels, c candidate labels of a post, v numbers of a name's vector, g clues.
 """
 
 import math
@@ -15,7 +17,7 @@ from torch.nn import functional as F
 from m3h.model.ranking.occurrences import Occurrences, key, neighbours_of
 from m3h.model.text.stemming import Phrase, stem, stem_phrase
 
-FURTHER_FEATURES = (
+LABEL_CLUES = (
     "log rank",  # log(1 + rank by the score of `KernelRidge`), 0 for the best label
     "text cosine",  # of the text and the label's name, by the sentence encoder
     "text log rank",  # log(1 + rank by this cosine)
@@ -37,7 +39,7 @@ FURTHER_FEATURES = (
 )
 """Names of the columns, in order. From "log texts" to "log share before word" they are zero where the label does not
 occur in the text."""
-IN_TEXT = (FURTHER_FEATURES.index("log texts"), FURTHER_FEATURES.index("words in text"))
+IN_TEXT = (LABEL_CLUES.index("log texts"), LABEL_CLUES.index("words in text"))
 MEANING = ("text", "meaning")
 SHORT = 1e-3
 """Below this length the direction of a vector is rounding."""
@@ -65,8 +67,8 @@ class PostClues:
     own: Occurrences = field(default_factory=Occurrences)
 
 
-class FurtherMatcher:
-    """Computes FURTHER_FEATURES of labels. idf: gives the idf of a word. occurrences: of the training posts."""
+class ClueMatcher:
+    """Computes LABEL_CLUES of labels. idf: gives the idf of a word. occurrences: of the training posts."""
 
     def __init__(self, labels: Sequence[str], idf: Callable[[str], float], occurrences: Occurrences) -> None:
         self.occurrences = occurrences
@@ -84,7 +86,7 @@ class FurtherMatcher:
             zeros = np.zeros(len(ids))
             columns += [zeros, zeros] if cosine_n is None else [cosine_n[ids], _log_rank(cosine_n, ids)]
         columns.append(post.nearest_n[ids])
-        word_cg = np.array(rows, np.float64).reshape(len(ids), len(FURTHER_FEATURES) - len(columns))
+        word_cg = np.array(rows, np.float64).reshape(len(ids), len(LABEL_CLUES) - len(columns))
         return np.concatenate([np.stack(columns, 1), word_cg], 1).astype(np.float32)
 
     def _words(self, known: "_Known", i: int) -> list[float]:
@@ -139,8 +141,8 @@ class _Known:
 def _log_rank(value_n: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """(c,) log(1 + the number of labels with a larger value)."""
     ascending_n = np.sort(value_n)
-    larger: np.ndarray = len(value_n) - np.searchsorted(ascending_n, value_n[ids], side="right")
-    return np.log1p(larger)
+    log_rank_c: np.ndarray = np.log1p(len(value_n) - np.searchsorted(ascending_n, value_n[ids], side="right"))
+    return log_rank_c
 
 
 class Nearest:
