@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from m3h.model.config import Config
+from m3h.model.data.evidence import n_features
 from m3h.model.networks.attention import AttentionSize, M3HAttention
 from m3h.model.networks.baselines import AlternatingAttention, BilinearAttention, PooledFusion, StackedAttention
 from m3h.model.networks.classifier import Aggregation, Classifier, ReleasedAggregation
@@ -78,7 +79,7 @@ def build_model(
             f"distillation_weight: {system.name} already ranks labels by the training posts. "
             "Set it to 0, or take another system."
         )
-    ranker = Ranker(config.label_feature_width, config.dropout) if system.uses_training_index else None
+    ranker = _ranker(config) if system.uses_training_index else None
     if system.uses_training_index and not system.generates:
         return KeyphraseModel(0, 0, Modules(ranker=ranker))
     banks = _banks(inputs, sizes)
@@ -105,6 +106,10 @@ def build_model(
         ranker=ranker,
     )
     return KeyphraseModel(sizes.words, e, modules, embedding_dropout=config.embedding_dropout)
+
+
+def _ranker(config: Config) -> Ranker:
+    return Ranker(config.label_feature_width, config.dropout, n_features(config.label_features == "all"))
 
 
 def _banks(inputs: Collection[str], sizes: Sizes) -> dict[str, Modality]:
