@@ -10,6 +10,7 @@ DEMO := demo
 # make setup TORCH=cpu takes PyTorch's wheels for processors alone from PyTorch's index, gigabytes less; TORCH=cu128 those
 # of one CUDA version. TORCH is what uv calls --torch-backend.
 TORCH ?=
+BACKEND := $(if $(TORCH),--torch-backend $(TORCH))
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
@@ -24,7 +25,7 @@ $(VENV)/.ready: setup.py constraints.txt pyproject.toml
 	  { echo "error: m3h needs Python 3.10 to 3.14; name one with make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(UV) pip install --python $(BIN)/python $(if $(TORCH),--torch-backend $(TORCH)) -c constraints.txt -e '.[pipeline,train,dev]'
+	$(UV) pip install --python $(BIN)/python $(BACKEND) -c constraints.txt -e '.[pipeline,train,dev]'
 	$(BIN)/python -m tests.checkout_folder
 	@touch $@
 
@@ -108,16 +109,13 @@ endef
 
 $(LOWEST)/.ready: setup.py | setup
 	$(call python_of,$(LOWEST),$(LOWEST_PYTHON),LOWEST_PYTHON)
-	$(UV) pip compile --quiet --resolution lowest-direct --python $(LOWEST)/bin/python \
-	  --extra pipeline --extra train --extra dev setup.py --output-file $(LOWEST).txt
-	$(UV) pip install --quiet --python $(LOWEST)/bin/python --requirements $(LOWEST).txt
-	$(UV) pip install --quiet --python $(LOWEST)/bin/python --no-deps --editable .
+	$(UV) pip install --quiet --python $(LOWEST)/bin/python $(BACKEND) --resolution lowest-direct -e '.[pipeline,train,dev]'
 	$(LOWEST)/bin/python -m tests.checkout_folder
 	@touch $@
 
 $(NEWER)/.ready: setup.py constraints.txt | setup
 	$(call python_of,$(NEWER),$(NEWER_PYTHON),NEWER_PYTHON)
-	$(UV) pip install --quiet --python $(NEWER)/bin/python --constraints constraints.txt --editable '.[pipeline,train,dev]'
+	$(UV) pip install --quiet --python $(NEWER)/bin/python $(BACKEND) -c constraints.txt -e '.[pipeline,train,dev]'
 	$(NEWER)/bin/python -m tests.checkout_folder
 	@touch $@
 

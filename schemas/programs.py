@@ -6,9 +6,11 @@ They are entry points of the group `m3h.programs`, so nothing here names a progr
 import functools
 import importlib.metadata
 import importlib.util
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import typer
@@ -125,3 +127,32 @@ def open_reader(asker: str, dataset: Path, features: Mapping[str, str], *, sets:
             program.extra.require(asker)
             return program.open_reader(dataset, features, sets)
     raise UsageError(f"{asker}: no program here reads posts. {_INSTALL}")
+
+
+def import_alone(name: str) -> ModuleType:
+    """A module of a package, without what the package itself imports.
+
+    Some packages import all they have when one of their modules is imported: nltk takes three seconds and 120 MB for a
+    stemmer of one file. Here the packages above the module are empty while it is imported, and forgotten afterwards, so
+    that whoever imports them later gets them whole.
+
+    Args:
+        name: The dotted name of the module. What it imports of its own package is imported in the same way.
+
+    Raises:
+        ModuleNotFoundError: The package or the module is not installed.
+    """
+    package, *rest = name.split(".")
+    spec = importlib.util.find_spec(package)
+    if package in sys.modules or spec is None or not spec.submodule_search_locations:
+        return importlib.import_module(name)
+    folder = Path(spec.submodule_search_locations[0])
+    for depth in range(len(rest)):
+        parent = ModuleType(".".join([package, *rest[:depth]]))
+        parent.__path__ = [str(folder.joinpath(*rest[:depth]))]
+        sys.modules[parent.__name__] = parent
+    try:
+        return importlib.import_module(name)
+    finally:
+        for loaded in [each for each in sys.modules if each == package or each.startswith(f"{package}.")]:
+            del sys.modules[loaded]

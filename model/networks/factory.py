@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from m3h.model.config import Config
 from m3h.model.data.evidence import n_features
@@ -230,12 +232,21 @@ class Parameters:
     second: int
 
 
+class _Undrawn(TorchFunctionMode):
+    """No first values are drawn. On the device `meta` there are none, but to draw them torch imports its compiler."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", "") == "torch.nn.init" or func in (Tensor.normal_, Tensor.uniform_):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
 def count_parameters(system: System, sizes: Sizes = PAPER_SIZES) -> Parameters:
     """The trained parameters of a system with its default configuration and all of its inputs."""
     if not system.trainable:
         return Parameters(0, 0)
     config = Config(system=system.name)
-    with torch.device("meta"):
+    with torch.device("meta"), _Undrawn():
         model = build_model(config, sizes, system.inputs)
     first = sum(weights.numel() for name, weights in model.named_parameters() if not name.startswith("aggregation."))
     if not system.aggregates:

@@ -278,6 +278,23 @@ def read_description(folder: Path) -> tuple[Config, RunMetadata]:
         return config, _metadata(read_json(path))
 
 
+def dataset_for(folder: Path, metadata: RunMetadata, given: Path | None) -> Dataset:
+    """The dataset whose posts a run is asked about.
+
+    Raises UsageError: there is no such dataset. Raises IntegrityError: its manifest is damaged.
+
+    Args:
+        folder: of the run.
+        metadata: of the run.
+        given: the dataset's folder; None for the one that the run was trained on.
+    """
+    if given is None and not Path(metadata.dataset).is_dir():
+        raise UsageError(
+            f"{folder} was trained on {metadata.dataset}: no such dataset folder. Name where it is now with --dataset."
+        )
+    return Dataset(given or metadata.dataset)
+
+
 def load_run(folder: Path) -> Run:
     """A finished run.
 

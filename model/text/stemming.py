@@ -2,9 +2,9 @@
 
 from functools import lru_cache
 
-from nltk.stem.porter import PorterStemmer
+from m3h.schemas.programs import import_alone
 
-_STEMMER = PorterStemmer()
+_STEMMER = import_alone("nltk.stem.porter").PorterStemmer()
 
 
 Phrase = tuple[str, ...]

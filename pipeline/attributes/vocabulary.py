@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from nltk.stem.porter import PorterStemmer
-
 from m3h.schemas.errors import UsageError
+from m3h.schemas.programs import import_alone
 
 WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)+|[^\W\d_]{2,}")
 """At least two letters, or groups of letters with hyphens between them."""
@@ -26,7 +25,7 @@ STOP_WORDS = frozenset(
 )
 """Words for positions, numbers or the picture itself. They do not describe what the picture shows."""
 
-stem = lru_cache(maxsize=None)(PorterStemmer().stem)
+stem = lru_cache(maxsize=None)(import_alone("nltk.stem.porter").PorterStemmer().stem)
 
 
 def words_of(caption: str) -> list[str]:

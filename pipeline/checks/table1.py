@@ -19,16 +19,15 @@ from functools import lru_cache
 from statistics import mean, median
 from typing import Any
 
-from nltk.stem.porter import PorterStemmer
-
 from m3h.pipeline.progress.monitor import tracked
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.manifest import KEPT_BY_RULE
 from m3h.schemas.posts import SPLITS
+from m3h.schemas.programs import import_alone
 from m3h.schemas.tables import format_table
 
 TOP_ATTRIBUTES = 10
-_stem = lru_cache(maxsize=None)(PorterStemmer().stem)
+_stem = lru_cache(maxsize=None)(import_alone("nltk.stem.porter").PorterStemmer().stem)
 _Post = dict[str, Any]
 
 
@@ -40,7 +39,7 @@ def statistics(dataset: Dataset) -> dict[str, Any]:
     """
     posts = dataset.posts.select(["split", "tokens", "keyphrases", "image_sha256"]).to_pylist()
     by_split = {split: [post for post in posts if post["split"] == split] for split in SPLITS}
-    found: dict[str, Any] = {split: table1(by_split[split]) for split in tracked("splits", SPLITS)}
+    found: dict[str, Any] = {split: table1(by_split[split]) for split in tracked("splits", SPLITS, alike=False)}
     counts = dataset.manifest.counts
     found |= {"ocr": None, "attributes": None, "unread_fields": counts["unread_fields"]}
     found[KEPT_BY_RULE] = counts.get(KEPT_BY_RULE)

@@ -4,7 +4,8 @@ There is one definition of each in the project, and this is it. Ours, for the re
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import regex
 
@@ -13,8 +14,7 @@ from m3h.pipeline.text.links import DIRECTIONS, LATIN, links
 URL, HASHTAG, MENTION, LIST, CASHTAG = "url", "hashtag", "mention", "list", "cashtag"
 
 
-@dataclass(frozen=True)
-class Entity:
+class Entity(NamedTuple):
     """`text[start:end]`, which is `value` with the sign before it, if it has one.
 
     kind: url, hashtag, mention, list (`@user/name`) or cashtag. start, end: in characters (Unicode code points).
@@ -45,8 +45,14 @@ _CASHTAG = regex.compile(
 
 def entities(text: str) -> list[Entity]:
     """All of them, first to last; of two that overlap, the earlier one."""
+    return list(_found(text))
+
+
+@lru_cache(maxsize=16)
+def _found(text: str) -> tuple[Entity, ...]:
+    """Masking, hashtags at the end and tokens ask for the entities of a text one after the other."""
     found = sorted([*urls(text), *_tags(text)], key=lambda entity: (entity.start, -entity.end))
-    return list(_apart(found))
+    return tuple(_apart(found))
 
 
 def urls(text: str) -> list[Entity]:
@@ -61,6 +67,8 @@ def hashtags(text: str) -> list[Entity]:
 
 def mentions(text: str) -> list[Entity]:
     """Accounts and lists of accounts; values as written, without `@`."""
+    if "@" not in text and "＠" not in text:
+        return []
     return [
         Entity(LIST if "/" in match.group(1) else MENTION, match.group(1), match.start(), match.end())
         for match in _MENTION.finditer(text)
@@ -69,11 +77,14 @@ def mentions(text: str) -> list[Entity]:
 
 def cashtags(text: str) -> list[Entity]:
     """Stock symbols; values as written, without `$`."""
+    if "$" not in text:
+        return []
     return [Entity(CASHTAG, match.group(1), match.start(), match.end()) for match in _CASHTAG.finditer(text)]
 
 
 def _tags(text: str) -> Iterator[Entity]:
-    yield from (Entity(HASHTAG, match.group(1), match.start(), match.end()) for match in _HASHTAG.finditer(text))
+    if "#" in text or "＃" in text:
+        yield from (Entity(HASHTAG, match.group(1), match.start(), match.end()) for match in _HASHTAG.finditer(text))
     yield from mentions(text)
     yield from cashtags(text)
 

@@ -18,6 +18,8 @@ _WRITTEN_OTHERWISE = regex.compile(
     r"|(?P<sign>(?![ \-])[\p{Cf}\p{Pd}\p{Zs}\u2212\ufe50-\ufe6b\uff01-\uff5e])",
     regex.IGNORECASE,
 )
+_PERHAPS = regex.compile(r"[&%\\\p{Cf}[\p{Pd}\p{Zs}--[ \-]]\u2212\ufe50-\ufe6b\uff01-\uff5e]", regex.V1)
+"""How each of these begins."""
 _JSON_SIGNS = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
 
 
@@ -36,7 +38,7 @@ def written(text: str) -> Reading:
 
 def read(text: str) -> Reading:
     """The text as people read it; equal to `written(text)` where nothing is written otherwise."""
-    found = list(_WRITTEN_OTHERWISE.finditer(text))
+    found = list(_WRITTEN_OTHERWISE.finditer(text)) if _PERHAPS.search(text) else []
     if not found:
         return written(text)
     parts: list[str] = []

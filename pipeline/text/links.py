@@ -1,7 +1,8 @@
 """Links in a text as Twitter finds them, with and without protocol, by the grammar that twitter-text 3 publishes.
 
 Every repetition is bounded or never gives back what it took, so that no text takes longer than its length deserves.
-The Python port twitter-text-parser finds the same links in real tweets, but can take minutes for one text made for it.
+No link holds a space, so only words with a dot between two other signs are looked at, and Twitter's own short links
+are known at sight.
 """
 
 from collections.abc import Iterator
@@ -34,6 +35,9 @@ _QUERY_PART = rf"\?[{_QUERY}]*(?<=[a-z0-9\-_&=#/])"
 _MAX_CHARACTERS = 4096
 _MAX_SHORT = 40
 
+_DOTTED_WORD = regex.compile(r"(?<![^\s\p{Z}])[^\s\p{Z}]*[^\s\p{Z}.]\.[^\s\p{Z}.][^\s\p{Z}]*")
+_SHORT_LINK = regex.compile(rf"https?://t\.co/[A-Za-z0-9]{{1,{_MAX_SHORT}}}")
+
 
 @lru_cache(maxsize=1)
 def _grammar() -> tuple[regex.Pattern[str], regex.Pattern[str], regex.Pattern[str]]:
@@ -54,8 +58,18 @@ def links(text: str) -> Iterator[tuple[int, int]]:
     """Start and end of every link, in order."""
     if "." not in text:
         return
+    for word in _DOTTED_WORD.finditer(text):
+        start, end = word.span()
+        if _SHORT_LINK.fullmatch(text, start, end):
+            yield start, end
+        else:
+            yield from _in_word(text, start, end)
+
+
+def _in_word(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Links within a word. The sign before it is seen: only the first word of a text is its beginning (`\\G`)."""
     link, ascii_domain, short = _grammar()
-    for found in link.finditer(text):
+    for found in link.finditer(text, max(0, start - 1), end):
         start, end = found.span()
         if not _encodable(found["domain"]) or end - start > _MAX_CHARACTERS:
             continue

@@ -19,6 +19,7 @@ _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'"})
 _INVISIBLE = regex.compile(r"[\p{Cf}--[\u200c\u200d]]|(?<!\p{M}|\p{L})[\u200c\u200d]|[\u200c\u200d](?!\p{L})", regex.V1)
 _LETTERS = regex.compile(r"[\p{L}\p{M}]+")
 
+_DIGIT = re.compile(r"\d")
 _LONG_NUMBER = re.compile(r"\d{20,}")
 _LONG_WORD = re.compile(r"[A-Za-z]{20,}")
 _LONG_CHAIN = re.compile(r"\S{100,}")
@@ -29,9 +30,12 @@ _MAX_RUNS = 8
 
 def plain(text: str) -> str:
     """`text` with plain letters and apostrophes, numbers apart from units, no invisible signs or ordinals' letters."""
-    text = _INVISIBLE.sub("", text[:MAX_CHARACTERS])
-    text = _LETTERS.sub(lambda word: unicodedata.normalize("NFKC", word.group()), text).translate(_APOSTROPHES)
-    text = _NUMBER_BEFORE_LETTERS.sub(" 0 ", _NUMBER_WORD.sub(" 0 ", _HEART.sub(" ", text)))
+    text = text[:MAX_CHARACTERS]
+    if not text.isascii():
+        text = _INVISIBLE.sub("", text)
+        text = _LETTERS.sub(lambda word: unicodedata.normalize("NFKC", word.group()), text).translate(_APOSTROPHES)
+    if _DIGIT.search(text):
+        text = _NUMBER_BEFORE_LETTERS.sub(" 0 ", _NUMBER_WORD.sub(" 0 ", _HEART.sub(" ", text)))
     text = _LONG_CHAIN.sub(lambda chain: _SIGN.sub(" ", chain.group()), text)
     text = _LONG_NUMBER.sub("0", text)
     return _LONG_WORD.sub(lambda word: _bounded(word.group()), text)

@@ -64,6 +64,14 @@ _NAMED_ACCOUNT = regex.compile(
 )
 _REST_OF_LINK = regex.compile(r"%[0-9a-f]{2}[^\s<>\"']*", regex.IGNORECASE)
 
+_HARMLESS = regex.compile(r"[A-Za-z\s#_,;!?'$*+=~^|<>\-]*+")
+"""A text of letters and these signs alone: each detail has an `@`, a dot, a colon, a bracket, a quote or a digit in it,
+or an escape that stands for one."""
+_AT_IN_BRACKETS = regex.compile(r"[\[({] ?at ?[\])}]", regex.IGNORECASE)
+_PERHAPS_PHONE = regex.compile(r"\+\d|00|(?:\d\D{0,8}+){9}")
+"""The beginning of a number with the code of its country, or as many digits as the shortest one without."""
+_PERHAPS_FIELD = regex.compile(r"""[=:]\s?["']?\+?\(?\d""")
+
 _PART = regex.compile(r"([/=?]|&(?!#|\w+;))")
 _KIND_OF_MEDIUM = regex.compile(r"(?:\d_)?")
 """How the media keys of Twitter's API begin (`3_…`), which stand where a picture has no path."""
@@ -80,7 +88,7 @@ class _Found(NamedTuple):
 
 def mask(text: str) -> str:
     """`text` without accounts, e-mail addresses and phone numbers. What is masked stays as it is if masked again."""
-    while (masked := _masked_once(text)) != text:
+    while not _HARMLESS.fullmatch(text) and (masked := _masked_once(text)) != text:
         text = masked  # a placeholder parts what was glued together
     return text
 
@@ -124,8 +132,10 @@ def _details(text: str) -> Iterator[_Found]:
         yield from _all(_EMAIL, text, "<email>")
     if "did:" in text or "at://" in text:
         yield from _all(ACCOUNT_NAMES, text, "<mention>")
-    yield from _all(_SPELLED_EMAIL, text, "<email>")
-    yield from _all(_NAMED_ACCOUNT, text, "<mention>", group="name")
+    if _AT_IN_BRACKETS.search(text):
+        yield from _all(_SPELLED_EMAIL, text, "<email>")
+    if '"' in text:
+        yield from _all(_NAMED_ACCOUNT, text, "<mention>", group="name")
     yield from _phones(text)
 
 
@@ -135,11 +145,11 @@ def _all(pattern: regex.Pattern[str], text: str, placeholder: str, *, group: int
 
 
 def _phones(text: str) -> Iterator[_Found]:
-    for match in _NAMED_PHONE.finditer(text):
+    for match in _NAMED_PHONE.finditer(text) if _PERHAPS_FIELD.search(text) else ():
         if end := _longest(match["number"], lambda number: any(_is_valid(number, region) for region in _REGIONS)):
             yield _Found(match.start("number"), match.start("number") + end, "<phone>")
     start = 0
-    while match := _PHONE.search(text, start):
+    while match := _PERHAPS_PHONE.search(text, start) and _PHONE.search(text, start):
         start = match.start() + 1  # what is no number may hold the beginning of one
         if end := _longest(match.group(), partial(_is_phone, region=match.lastgroup or "")):
             start = match.start() + end

@@ -102,12 +102,14 @@ class Segmenter:
         at: list[dict[str, list[Parted]]] = [{} for _ in range(end + 1)]
         at[0][""] = [(0.0, ())]
         for start in range(end):
+            telling = {before for before in at[start] if before == "a" or before in self._statistics}
             for stop in range(start + 1, min(end, start + _LONGEST_WORD) + 1) if at[start] else ():
                 if (boundary := boundaries[stop]) == -math.inf:
                     continue
                 word = letters[start:stop]
+                alone = self._word(word)
                 ways = [
-                    (score + self._behind(word, before) + boundary, (*words, word))
+                    (score + (self._behind(word, before) if before in telling else alone) + boundary, (*words, word))
                     for before, known in at[start].items()
                     for score, words in known
                 ]

@@ -4,7 +4,6 @@ import html
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import regex
@@ -15,7 +14,8 @@ from m3h.pipeline.text.hashtags import Keyphrases, read_mapping
 from m3h.pipeline.text.normalize import MAX_CHARACTERS, plain
 from m3h.pipeline.text.pii import is_personal, mask
 from m3h.pipeline.text.segmenter import Segmenter
-from m3h.pipeline.text.word_statistics import read_counts, statistics_files, statistics_identity
+from m3h.pipeline.text.social_words import SocialWords
+from m3h.pipeline.text.word_statistics import statistics_identity, word_statistics
 from m3h.schemas.files import sha256_file
 from m3h.schemas.posts import Post
 
@@ -25,7 +25,6 @@ TEXT_VERSION = 4
 TAGS = URL_TAG, MENTION_TAG, NUMBER_TAG = ("<url>", "<mention>", "<number>")
 _KNOWN = {"<user>": MENTION_TAG} | {tag: tag for tag in TAGS}
 _KNOWN.update({f"<{kind}>": NUMBER_TAG for kind in ("time", "date", "percent", "money", "phone")})
-_NORMALIZE = ["url", "email", "phone", "user", "time", "date", "percent", "money", "number"]
 _OF_ENTITY = {URL: URL_TAG, MENTION: MENTION_TAG, LIST: MENTION_TAG}
 _PLACEHOLDER = re.compile(r"<(?:url|user|mention|number|email|phone)>")
 
@@ -56,13 +55,13 @@ def text_identity(rules: TextRules) -> dict[str, Any]:
 
 
 class Tokenizer:
-    """ekphrasis, set up for the paper's tokens. One per process: loading its word statistics takes a second.
+    """ekphrasis, set up for the paper's tokens. One per process: it knows the words that it has seen.
 
     written (in all methods): how lower-cased hashtags are usually written, where that is known.
     """
 
     def __init__(self, rules: TextRules) -> None:
-        self._process = _preprocessor(rules.word_statistics)
+        self._process = SocialWords(word_statistics(rules.word_statistics))
         mapping = read_mapping(rules.hashtag_map) if rules.hashtag_map else {}
         self.keyphrase = Keyphrases(mapping, Segmenter(rules.word_statistics))
 
@@ -73,7 +72,9 @@ class Tokenizer:
         stays as the words of its keyphrase. A masked text has the tokens of the text.
         """
         text = html.unescape(html.unescape(text))[:MAX_CHARACTERS]
-        text = without_trailing_hashtags(mask(_CUT_LINK.sub("https://t.co", text)))
+        if "…" in text or "..." in text:
+            text = _CUT_LINK.sub("https://t.co", text)
+        text = without_trailing_hashtags(mask(text))
         parts, end = [], 0
         for entity in entities(text):
             phrase = self.keyphrase(entity.value, written) if entity.kind == HASHTAG else _OF_ENTITY.get(entity.kind)
@@ -109,6 +110,8 @@ def tokenizer_of(rules: TextRules) -> Tokenizer:
 
 def without_trailing_hashtags(text: str) -> str:
     """`text` less the hashtags it ends with; links and symbols among them do not make them a part of the sentence."""
+    if "#" not in text and "＃" not in text:
+        return text
     found = entities(text)
     links = [(entity.start, entity.end) for entity in found if entity.kind == URL]
     links = sorted(links + [match.span() for match in _MASKED_LINK.finditer(text)])
@@ -131,26 +134,8 @@ def _blanked(text: str, spans: Iterable[tuple[int, int]], sign: str) -> str:
 
 def cut_hashtag(text: str) -> str:
     """The lower-cased hashtag that a text cut short ends with (`#some…`), if it stands there only once; else ""."""
-    if not (cut := _CUT_TEXT.search(text)):
+    if "…" not in text or not (cut := _CUT_TEXT.search(text)):
         return ""
     found = [(tag.value.lower(), tag.end) for tag in hashtags(text)]
     last = [value for value, end in found if end == cut.start()]
     return last[0] if last and [value for value, _ in found].count(last[0]) == 1 else ""
-
-
-def _preprocessor(statistics: Path | None):  # type: ignore[no-untyped-def]
-    from ekphrasis.classes import preprocessor, spellcorrect
-    from ekphrasis.classes.tokenizer import SocialTokenizer
-
-    files = statistics_files(statistics)
-    spellcorrect.read_stats = lambda corpus, n: read_counts(files[n])  # its own would download them
-    processor = preprocessor.TextPreProcessor(
-        normalize=_NORMALIZE,
-        annotate={"elongated", "repeated"},
-        unpack_contractions=True,
-        tokenizer=SocialTokenizer(lowercase=True).tokenize,
-    )
-    corrector = processor.spell_corrector
-    # Its own returns a set: of equally frequent candidates, the process' hash seed would choose.
-    corrector.known = lambda words: sorted({word for word in words if word in corrector.WORDS})
-    return processor.pre_process_doc

@@ -5,18 +5,14 @@ frequencies (many corpora, tweets among them, up to 2021) are mixed in. The user
 """
 
 import hashlib
-import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from m3h.pipeline.text.statistics_file import Entry, StatisticsFile, statistics_file
 from m3h.schemas.errors import UsageError
-
-warnings.filterwarnings("ignore", category=FutureWarning, module="ekphrasis")  # its old regular expressions
-warnings.filterwarnings("ignore", category=SyntaxWarning, module=r".*\bekphrasis\b")  # of a file that is compiled first
 
 _INSTALLED = {1: "unigrams.txt", 2: "bigrams.txt"}
 _OWN = {1: "counts_1grams.txt", 2: "counts_2grams.txt"}
@@ -46,7 +42,6 @@ def _installed(package: str, file: str) -> Path:
     return Path(spec.origin).parent / file
 
 
-@lru_cache(maxsize=4)
 def read_counts(path: Path) -> dict[str, int]:
     """Counts by word, or by a pair of words joined by `_` as ekphrasis has it. Lines: the words, a tab, the count."""
     counts: dict[str, int] = {}
@@ -60,31 +55,67 @@ def read_counts(path: Path) -> dict[str, int]:
     return counts
 
 
-@dataclass(frozen=True)
-class WordStatistics:
-    """counts: by word; pairs: by two words joined by `_`; frequencies: by word, in per one, {} for none."""
+_PAIR = b"\t"
+"""Before the key of a pair, which no word begins with."""
+_TOTAL = b"\n"
+"""The key whose frequency is the sum of all words' counts; its count is 1 where words have frequencies."""
+_UNCOUNTED = -1
+"""The count of a word that has a frequency alone."""
 
-    counts: Mapping[str, int]
-    pairs: Mapping[str, int]
-    frequencies: Mapping[str, float]
-    total: int
+
+class WordStatistics:
+    """Counts and frequencies of words, and counts of pairs, by a mapped file."""
+
+    def __init__(self, file: StatisticsFile) -> None:
+        self._file = file
+        has_frequencies, total = file.get(_TOTAL) or (0, 1.0)
+        self.total = int(total)
+        self.count = lru_cache(maxsize=1 << 16)(self._count_of_word)
+        self._has_frequencies = bool(has_frequencies)
 
     def probability(self, word: str) -> float:
         """Of a lower-cased word; 0 for an unknown one."""
-        counted = self.counts.get(word, 0) / self.total
-        if not self.frequencies:
-            return counted
-        return _SHARE_OF_COUNTS * counted + (1 - _SHARE_OF_COUNTS) * self.frequencies.get(word, 0.0)
+        count, frequency = self._file.get(_key(word)) or (0, 0.0)
+        counted = max(0, count) / self.total
+        return _SHARE_OF_COUNTS * counted + (1 - _SHARE_OF_COUNTS) * frequency if self._has_frequencies else counted
 
     def behind(self, word: str, before: str) -> float:
         """Probability of `word` directly behind `before`; 0 where the pair is unknown."""
-        pair = self.pairs.get(f"{before}_{word}", 0)
-        return min(1.0, pair / self.counts[before]) if pair and before in self.counts else 0.0
+        if (known := self.count(before)) <= 0:
+            return 0.0
+        pair = self._count(_PAIR + _key(f"{before}_{word}"))
+        return min(1.0, pair / known) if pair > 0 else 0.0
+
+    def __contains__(self, word: str) -> bool:
+        """Whether a word was counted, however often."""
+        return self.count(word) != _UNCOUNTED
+
+    def __getitem__(self, word: str) -> int:
+        """How often a word was counted; 0 for an unknown one."""
+        return max(0, self.count(word))
+
+    def _count_of_word(self, word: str) -> int:
+        """_UNCOUNTED for an unknown word."""
+        return self._count(_key(word))
+
+    def _count(self, key: bytes) -> int:
+        found = self._file.get(key)
+        return found[0] if found else _UNCOUNTED
+
+
+def _key(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 @lru_cache(maxsize=2)
 def word_statistics(folder: Path | None) -> WordStatistics:
     """The user's, or the installed ones. UsageError where they are not there or a line is none."""
+    digest = statistics_identity(folder).rpartition(":")[2]
+    kind = "own" if folder else "installed"
+    return WordStatistics(statistics_file(f"{kind}-{digest}", lambda: _entries(folder)))
+
+
+def _entries(folder: Path | None) -> Iterator[Entry]:
     counts, pairs = (read_counts(path) for _, path in sorted(statistics_files(folder).items()))
     frequencies: dict[str, float] = {}
     if folder is None:
@@ -94,7 +125,11 @@ def word_statistics(folder: Path | None) -> WordStatistics:
         frequencies = {
             word: share for word, share in known.items() if len(word) <= _LONGEST_FREQUENT or share >= _LEAST_FREQUENCY
         }
-    return WordStatistics(counts, pairs, frequencies, max(1, sum(counts.values())))
+    yield _TOTAL, int(bool(frequencies)), float(max(1, sum(counts.values())))
+    for word in {**counts, **frequencies}:
+        yield _key(word), counts.get(word, _UNCOUNTED), frequencies.get(word, 0.0)
+    for pair, count in pairs.items():
+        yield _PAIR + _key(pair), count, 0.0
 
 
 @lru_cache(maxsize=4)
