@@ -99,6 +99,10 @@ class SentenceEncoder:
         texts = [" ".join(tokens) for tokens in posts.tokens]
         return replace(posts, sentence=rows, sentences=self.states(texts, keep=keep))
 
+    def vectors(self, texts: Sequence[str]) -> torch.Tensor:
+        """(n, c) float32 mean state of each text; not cached."""
+        return self.states(texts, keep=False).pooled(np.arange(len(texts))).values
+
     def states(self, texts: Sequence[str], *, keep: bool = True) -> Pieces:
         """The states of texts, from the cache where it has them. keep: write them there where it has not.
 
