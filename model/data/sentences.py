@@ -84,7 +84,10 @@ class SentenceEncoder:
     @cached_property
     def _model(self) -> Any:
         try:
-            return _library().SentenceTransformer(str(self.folder), device="cpu", local_files_only=True)
+            model = _library().SentenceTransformer(str(self.folder), device="cpu", local_files_only=True)
+            if not len(model):  # before version 6 that was no fault
+                raise ValueError("it has no module")
+            return model
         except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
             first = str(error).strip().splitlines() or [type(error).__name__]
             raise UsageError(f"text_encoder={self.folder}: no sentence encoder ({first[0]}).") from error
