@@ -10,6 +10,7 @@ DEMO := demo
 # make setup TORCH=cpu takes PyTorch's wheels for processors alone from PyTorch's index, gigabytes less; TORCH=cu128 those
 # of one CUDA version. TORCH is what uv calls --torch-backend.
 TORCH ?=
+BACKEND := $(if $(TORCH),--torch-backend $(TORCH))
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
@@ -24,7 +25,7 @@ $(VENV)/.ready: setup.py constraints.txt pyproject.toml
 	  { echo "error: m3h needs Python 3.10 to 3.14; name one with make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(UV) pip install --python $(BIN)/python $(if $(TORCH),--torch-backend $(TORCH)) -c constraints.txt -e '.[pipeline,train,dev]'
+	$(UV) pip install --python $(BIN)/python $(BACKEND) -c constraints.txt -e '.[pipeline,train,dev]'
 	$(BIN)/python -m tests.checkout_folder
 	@touch $@
 
@@ -38,7 +39,7 @@ tesseract:
 chromium:
 	@./docker/install-chromium.sh
 
-# buildah, for the slow tests, which build the images of docker/ and run them.
+# buildah, which builds the images of docker/ without an engine.
 .PHONY: buildah
 buildah:
 	@./docker/install-buildah.sh
@@ -46,7 +47,7 @@ buildah:
 # The images of docker/, on this machine's own bases, into .venv/images; needs root, Go, Java 17 and Maven.
 .PHONY: images
 images: flink buildah
-	$(BIN)/python -m tests.images_folder
+	$(BIN)/python -m tests.docker.images_folder
 
 demo: setup
 	$(BIN)/m3h demo --out $(DEMO)
@@ -87,17 +88,23 @@ flink: setup
 	$(BIN)/python -m tests.flink_folder
 
 test: check detectron2
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not images'
 
 # The fast tests with coverage, which takes longer. Covered are 93 % with M3H_DATA, and somewhat fewer without;
 # programs that tests start as a user does are not counted.
 .PHONY: coverage
 coverage: check detectron2
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow' --cov --cov-report=term --cov-fail-under=88
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not images' --cov --cov-report=term --cov-fail-under=88
 
-test-long: detectron2 flink chromium buildah
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+test-long: detectron2 flink chromium
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'slow and not images'
 	$(MAKE) versions
+
+# The images of docker/, built and run, and the manifest for Kubernetes against its schemas, which are 108 MB.
+.PHONY: test-images
+test-images: flink buildah
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt kubernetes-validate
+	$(BIN)/python -m pytest -m images tests/docker
 
 # Two more environments: the lowest version of every package that setup.py names, on the oldest Python; and the versions of
 # constraints.txt, on a newer Python than most have. LOWEST_PYTHON, NEWER_PYTHON: a version, which is looked for on the path
@@ -118,16 +125,13 @@ endef
 
 $(LOWEST)/.ready: setup.py | setup
 	$(call python_of,$(LOWEST),$(LOWEST_PYTHON),LOWEST_PYTHON)
-	$(UV) pip compile --quiet --resolution lowest-direct --python $(LOWEST)/bin/python \
-	  --extra pipeline --extra train --extra dev setup.py --output-file $(LOWEST).txt
-	$(UV) pip install --quiet --python $(LOWEST)/bin/python --requirements $(LOWEST).txt
-	$(UV) pip install --quiet --python $(LOWEST)/bin/python --no-deps --editable .
+	$(UV) pip install --quiet --python $(LOWEST)/bin/python $(BACKEND) --resolution lowest-direct -e '.[pipeline,train,dev]'
 	$(LOWEST)/bin/python -m tests.checkout_folder
 	@touch $@
 
 $(NEWER)/.ready: setup.py constraints.txt | setup
 	$(call python_of,$(NEWER),$(NEWER_PYTHON),NEWER_PYTHON)
-	$(UV) pip install --quiet --python $(NEWER)/bin/python --constraints constraints.txt --editable '.[pipeline,train,dev]'
+	$(UV) pip install --quiet --python $(NEWER)/bin/python $(BACKEND) -c constraints.txt -e '.[pipeline,train,dev]'
 	$(NEWER)/bin/python -m tests.checkout_folder
 	@touch $@
 
@@ -136,8 +140,8 @@ VERSIONS_TESTS := $(shell grep -o '^tests/[^ ]*' tests/versions.txt)
 
 .PHONY: versions
 versions: $(LOWEST)/.ready $(NEWER)/.ready
-	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' $(VERSIONS_TESTS)
-	$(NEWER)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' $(VERSIONS_TESTS)
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not images' $(VERSIONS_TESTS)
+	$(NEWER)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not images' $(VERSIONS_TESTS)
 
 # More tests with the lowest versions.
 LOWEST_TESTS ?= tests/schemas tests/model tests/pipeline/test_export.py \
@@ -145,7 +149,7 @@ LOWEST_TESTS ?= tests/schemas tests/model tests/pipeline/test_export.py \
 
 .PHONY: lowest
 lowest: $(LOWEST)/.ready
-	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' $(LOWEST_TESTS)
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not images' $(LOWEST_TESTS)
 
 # What can be published, in dist/: made, checked, installed and tried. Nothing is uploaded.
 .PHONY: release

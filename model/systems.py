@@ -167,6 +167,7 @@ _MULTIMODAL_SYSTEMS = (
 _OUR_SYSTEMS = (
     _kernel_ridge("cls-krr", "labels of similar training posts, by kernel ridge regression"),
     _kernel_ridge("cls-krr+features", "also by label features: whether and where the label occurs in the post"),
+    _kernel_ridge("m3h-best", "also by a sentence encoder, and by what words and labels did in other posts' texts"),
     System(
         *("gen-cls-m3h+krr", "ours", WORDING, "the full model with cls-krr+features as its classifier", "m3h"),
         classifies=True,

@@ -22,6 +22,8 @@ _ADVICE = {
     errno.ENOTDIR: "Choose another folder",
     errno.EISDIR: "Choose another name",
     errno.EEXIST: "Choose another folder",
+    errno.ELOOP: "Choose another folder",
+    errno.ENAMETOOLONG: "Choose a shorter name",
 }
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 _NUMBER = re.compile(r"\[errno (\d+)\]|errno = (\d+)|os error (\d+)", re.IGNORECASE)

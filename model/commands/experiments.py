@@ -239,12 +239,12 @@ def attend(
         as_json: print JSON.
     """
     from m3h.model.runs.evaluate import open_run
+    from m3h.model.runs.run import dataset_for
     from m3h.model.study.attention_page import draw_attentions
     from m3h.model.study.pages import file_name
-    from m3h.schemas.dataset import Dataset
 
     trained = open_run(run)
-    posts = Dataset(dataset or trained.metadata.dataset)
+    posts = dataset_for(run, trained.metadata, dataset)
     folders = {one: (out or run / "attention") / file_name(one) for one in post}
     if out and len(folders) == 1:
         folders = dict.fromkeys(folders, out)

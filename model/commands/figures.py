@@ -12,6 +12,7 @@ from m3h.schemas.errors import UsageError
 if TYPE_CHECKING:
     from m3h.model.scoring.predictions import Record
     from m3h.model.study.reproduce import Setting
+    from m3h.schemas.dataset import Dataset
 
 Report = tuple[dict[str, Any], str]
 """What is printed, as JSON and as text."""
@@ -82,10 +83,20 @@ def _figure6(setting: "Setting", asked: Asked) -> Report:
 
     if len(asked.posts) > 1:
         raise UsageError(f"--post: fig6 shows one post, not {len(asked.posts)}. Take fig8 for several.")
+    _require_posts(setting.dataset, asked.posts, "all")
     run = open_run(_folders(FIGURE_6[0], setting)[0])
     chosen = asked.posts[0] if asked.posts else run.reader(setting.dataset).split("test").ids[0]
     drawn = draw_attention(run, setting.dataset, chosen, out=setting.out / "fig6")
     return drawn, f"wrote {drawn['page']}: {', '.join(drawn['pairs'])}"
+
+
+def _require_posts(dataset: "Dataset", posts: Sequence[str], split: str) -> None:
+    """UsageError where a wanted post is not in the split, or in none with "all": before hours of training."""
+    there = dataset.posts if split == "all" else dataset.split(split)
+    known = set(there.column("post_id").to_pylist())
+    if missing := [post for post in posts if post not in known]:
+        of = "" if split == "all" else f" in the {split} split"
+        raise UsageError(f"--post: {dataset.folder} has no post '{missing[0]}'{of}.")
 
 
 def _folders(row: Row, setting: "Setting") -> list[Path]:
@@ -120,6 +131,7 @@ def _predictions(rows: Sequence[Row], setting: "Setting") -> "tuple[dict[str, li
 def _figure7(setting: "Setting", asked: Asked) -> Report:
     from m3h.model.study.cases import chosen_posts, draw_cases
 
+    _require_posts(setting.dataset, asked.posts, "test")
     records, left_out = _predictions(FIGURE_7, setting)
     numbers = chosen_posts(records, asked.posts)
     drawn = draw_cases(records, numbers, setting.dataset, out=setting.out / "fig7")
@@ -130,6 +142,7 @@ def _figure8(setting: "Setting", asked: Asked) -> Report:
     from m3h.model.runs.evaluate import open_run
     from m3h.model.study.cases import chosen_posts, draw_further
 
+    _require_posts(setting.dataset, asked.posts, "test")
     records, _ = _predictions(FIGURE_6, setting)
     (own,) = records.values()
     posts = [own[number].post_id for number in chosen_posts(records, asked.posts)]

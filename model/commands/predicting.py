@@ -50,7 +50,7 @@ def predict(
     split: Annotated[str, typer.Option(help="train, valid, test or all.")] = "test",
     *,
     out: Annotated[Path | None, typer.Option(help="Write to this file, .txt or .jsonl, instead of stdout.")] = None,
-    show: Annotated[int, typer.Option(help="Print this many posts with text, gold and predicted phrases instead.")] = 0,
+    show: Annotated[int, typer.Option(help="Print so many posts with gold and predicted phrases instead.", min=0)] = 0,
     text: Annotated[list[str] | None, typer.Option(help="A raw text; several are allowed.")] = None,
     ocr: Annotated[str, typer.Option(help="With one --text: the words on its image.")] = "",
     alt: Annotated[str, typer.Option(help="With one --text: what its image shows.")] = "",

@@ -6,6 +6,7 @@ on it learns how far to trust each part of the evidence in a post that it has ne
 Axes: p posts, n labels, m candidates of all posts, B batch, C candidates of a post, f label features.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +20,27 @@ from m3h.model.data.posts import Posts
 from m3h.model.data.ragged import Ragged
 from m3h.model.data.tensor_files import load_tensors, save_tensors
 from m3h.model.ranking.compared_vectors import ComparedVectors
-from m3h.model.ranking.kernel_ridge import KernelRidge
-from m3h.model.ranking.label_features import LABEL_FEATURES, LabelMatcher
+from m3h.model.ranking.kernel_ridge import BLOCK, KernelRidge
+from m3h.model.ranking.label_clues import (
+    LABEL_CLUES,
+    ClueMatcher,
+    Nearest,
+    PostClues,
+    centred,
+    cosines,
+    mean_names,
+)
+from m3h.model.ranking.label_features import LABEL_FEATURES, LabelMatcher, top_ids
+from m3h.model.ranking.occurrences import Occurrences, total
 from m3h.model.ranking.tfidf import TfidfVectorizer
+from m3h.model.systems import TEXT_ENCODER
+from m3h.model.text.stemming import stem, stem_phrase
 from m3h.schemas.files import publish_json, read_json
 from m3h.schemas.vocab import Vocabulary
 
-TFIDF_FILE, TENSOR_FILE = "tfidf.json", "training_index.safetensors"
+TFIDF_FILE, TENSOR_FILE, OCCURRENCES_FILE = "tfidf.json", "training_index.safetensors", "occurrences.json"
+ROUNDED = 4
+"""Decimals of scores that are ranked. Leave-one-out scores are differences, exact to about six."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +66,7 @@ class Evidence:
     def batch(self, rows_b: np.ndarray) -> dict[str, np.ndarray]:
         """The fields of a `Batch` that hold the evidence of these posts."""
         candidate_bc, mask_bc = self.candidates.padded(rows_b)
-        feature_bcf = np.zeros((*candidate_bc.shape, len(LABEL_FEATURES)), np.float32)
+        feature_bcf = np.zeros((*candidate_bc.shape, self.feature_mf.shape[1]), np.float32)
         feature_bcf[mask_bc] = self.feature_mf[self.candidates.value_indices(rows_b)]
         return {
             "score_bn": self.score_pn[rows_b],
@@ -67,7 +82,8 @@ class IndexOptions:
 
     penalty: the ridge penalty. top: how many labels are candidates by score alone. kinds: kinds of terms, see
     `TfidfVectorizer`. labels: inputs whose labels are terms too. weights: inputs whose vectors are compared -> the
-    weight of each beside texts.
+    weight of each beside texts. clues: whether candidates have LABEL_CLUES too; then they are labels of other
+    posts alone, and the best by each cosine of names are among them.
     """
 
     penalty: float
@@ -75,12 +91,50 @@ class IndexOptions:
     kinds: Sequence[str]
     labels: Sequence[str] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
+    clues: bool = False
+
+
+@dataclass(frozen=True)
+class Own:
+    """What each training post added to an index, to be left out of its own evidence.
+
+    labels: its label ids. occurrences: its counts, [] where none are kept.
+    """
+
+    labels: Sequence[Sequence[int]]
+    occurrences: Sequence[Occurrences]
+
+
+@dataclass(frozen=True)
+class Clues:
+    """What LABEL_CLUES need of the training posts.
+
+    occurrences: counts over their texts. nearest: their labels. name_nv: (n, v) vectors of the labels' names, centred;
+    of no width without a sentence encoder.
+    """
+
+    occurrences: Occurrences
+    nearest: Nearest
+    name_nv: Tensor
+
+    def as_tensors(self) -> dict[str, Tensor]:
+        """Everything but the occurrences."""
+        pairs = {"labelled_posts": self.nearest.post_m, "post_labels": self.nearest.label_m}
+        names = {"label_names": self.name_nv} if self.name_nv.size(1) else {}
+        return {**{name: torch.from_numpy(array) for name, array in pairs.items()}, **names}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], occurrences: Occurrences, n_labels: int) -> "Clues":
+        """Inverse of `as_tensors`."""
+        nearest = Nearest(tensors["labelled_posts"].numpy(), tensors["post_labels"].numpy(), n_labels)
+        return cls(occurrences, nearest, tensors.get("label_names", torch.zeros(n_labels, 0)))
 
 
 class TrainingIndex:
     """The training posts as they are kept to rank labels.
 
-    labels: the label vocabulary. count_n: how many training posts have each label.
+    labels: the label vocabulary. count_n: how many training posts have each label. clues: None where candidates have no
+    LABEL_CLUES.
     """
 
     def __init__(
@@ -91,13 +145,22 @@ class TrainingIndex:
         *,
         options: IndexOptions,
         pictures: ComparedVectors,
+        clues: Clues | None = None,
     ) -> None:
         self.ridge, self.count_n, self.options, self.pictures = ridge, count_n, options, pictures
-        self.matcher = LabelMatcher(labels.words, ridge.vectorizer.idf_of)
+        self.matcher, self.clues = LabelMatcher(labels.words, ridge.vectorizer.idf_of), clues
+        if clues is not None:
+            self.clue_matcher = ClueMatcher(labels.words, ridge.vectorizer.idf_of, clues.occurrences)
 
     @classmethod
     def build(
-        cls, posts: Posts, sources: Sequence[Sequence[str]], labels: Vocabulary, *, options: IndexOptions
+        cls,
+        posts: Posts,
+        sources: Sequence[Sequence[str]],
+        labels: Vocabulary,
+        *,
+        options: IndexOptions,
+        name_nv: Tensor | None = None,
     ) -> tuple["TrainingIndex", Evidence]:
         """The index of these training posts, and their leave-one-out evidence.
 
@@ -106,37 +169,104 @@ class TrainingIndex:
             sources: the words of each post as the model reads them.
             labels: the label vocabulary.
             options: how the index is built.
+            name_nv: (n, v) vectors of the labels' names by the sentence encoder of the posts, or None.
         """
         ids = [sorted(set(labels.encode(phrases))) for phrases in posts.keyphrases]
         tokens = append_labels(posts, sources, options.labels)
         pooled = _pooled(posts, options)
         pictures = ComparedVectors.fit(pooled, options.weights)
-        ridge, loo_score_pn = KernelRidge.fit(
+        centred_nv = torch.zeros(len(labels), 0) if name_nv is None else centred(name_nv)
+        ridge, loo_score_pt = KernelRidge.fit(
             *(tokens, ids, len(labels)),
             penalty=options.penalty,
             kinds=options.kinds,
             vector_nv=pictures.transform(pooled, len(posts)),
+            target_nt=mean_names(ids, centred_nv),
         )
         count_n = np.bincount([i for post in ids for i in post], minlength=len(labels))
-        index = cls(ridge, labels, count_n, options=options, pictures=pictures)
-        return index, index._evidence(posts, loo_score_pn, ids)
+        own = Own(ids, _occurrences(posts, labels) if options.clues else [])
+        clues = Clues(total(own.occurrences), _nearest(ids, len(labels)), centred_nv) if options.clues else None
+        index = cls(ridge, labels, count_n, options=options, pictures=pictures, clues=clues)
+        return index, index._evidence(posts, tokens, pooled, loo_score_pt=loo_score_pt, own=own)
 
     def evidence(self, posts: Posts, sources: Sequence[Sequence[str]]) -> Evidence:
         """Evidence of posts that are not training posts. sources: as in `build`."""
-        tokens = append_labels(posts, sources, self.options.labels)
-        vector_pv = self.pictures.transform(_pooled(posts, self.options), len(posts))
-        return self._evidence(posts, self.ridge.scores(tokens, vector_pv), [[]] * len(posts))
+        return self._evidence(posts, append_labels(posts, sources, self.options.labels), _pooled(posts, self.options))
 
-    def _evidence(self, posts: Posts, score_pn: Tensor, own_labels: Sequence[Sequence[int]]) -> Evidence:
-        """own_labels: the labels of each post that `count_n` counts; they are left out of it."""
-        scores_pn, candidates, features = score_pn.numpy(), [], [np.zeros((0, len(LABEL_FEATURES)), np.float32)]
-        for tokens, ocr, score_n, own in zip(posts.tokens, posts.ocr, scores_pn, own_labels, strict=True):
-            count_n = self.count_n.copy()
-            count_n[own] -= 1
-            ids, feature_cf = self.matcher.features(tokens, ocr, score_n, count_n=count_n, top=self.options.top)
-            candidates.append(ids.tolist())
-            features.append(feature_cf)
-        return Evidence(scores_pn, Ragged.from_rows(candidates), np.concatenate(features))
+    def _evidence(
+        self,
+        posts: Posts,
+        tokens: Sequence[Sequence[str]],
+        pooled: Mapping[str, Masked],
+        *,
+        loo_score_pt: Tensor | None = None,
+        own: Own | None = None,
+    ) -> Evidence:
+        """The evidence of posts, block by block, so that memory stays bounded.
+
+        Args:
+            posts: the posts.
+            tokens: of each, as `KernelRidge` compares them.
+            pooled: their mean vectors.
+            loo_score_pt: of training posts, what the regression predicts without each.
+            own: of training posts, what they added to the index.
+        """
+        n = len(self.count_n)
+        vector_pv, text_pv = self.pictures.transform(pooled, len(posts)), self._text_vectors(pooled, len(posts))
+        scores, candidates = [np.zeros((0, n), np.float32)], []
+        features = [np.zeros((0, n_features(self.options.clues)), np.float32)]
+        for start in range(0, len(posts), BLOCK):
+            part = slice(start, start + BLOCK)
+            similarity_bp = self.ridge.similarity(tokens[part], vector_pv[part])
+            found_bt = similarity_bp @ self.ridge.alpha_nl if loo_score_pt is None else loo_score_pt[part]
+            if self.clues is not None:  # a rank among scores that are zero but for rounding would tell a post's own
+                found_bt = found_bt.round(decimals=ROUNDED)
+            scores.append(found_bt[:, :n].numpy())
+            names = self._cosines({"text": text_pv[part], "meaning": found_bt[:, n:]})
+            for number, score_n in enumerate(scores[-1]):
+                row = start + number
+                post = PostClues(
+                    *(posts.tokens[row], posts.ocr[row], score_n),
+                    cosines={name: cosine_bn[number] for name, cosine_bn in names.items()},
+                    nearest_n=self._nearest_n(similarity_bp[number].numpy(), row if own else None),
+                    own=own.occurrences[row] if own and own.occurrences else Occurrences(),
+                )
+                ids, feature_cf = self._candidates(post, own.labels[row] if own else ())
+                candidates.append(ids.tolist())
+                features.append(feature_cf)
+        return Evidence(np.concatenate(scores), Ragged.from_rows(candidates), np.concatenate(features))
+
+    def _candidates(self, post: PostClues, own_labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """(c,) ids and (c, f) features of a post's candidates. own_labels: labels that it has in `count_n`."""
+        count_n, top = self.count_n.copy(), self.options.top
+        count_n[list(own_labels)] -= 1
+        ids, feature_cf = self.matcher.features(
+            *(post.tokens, post.ocr, post.score_n),
+            count_n=count_n,
+            top=top,
+            also=[i for cosine_n in post.cosines.values() for i in top_ids(cosine_n, max(1, top // 4))],
+            known=self.clues is not None,
+        )
+        if self.clues is None:
+            return ids, feature_cf
+        return ids, np.concatenate([feature_cf, self.clue_matcher.features(post, ids)], 1)
+
+    def _nearest_n(self, similarity_p: np.ndarray, but: int | None) -> np.ndarray:
+        return self.clues.nearest.similarities(similarity_p, but) if self.clues else np.zeros(0, np.float32)
+
+    def _text_vectors(self, pooled: Mapping[str, Masked], n: int) -> Tensor:
+        """(n, v) mean states of texts less their mean over training posts; zeros where there are none."""
+        mean_v = self.pictures.mean_c.get(TEXT_ENCODER)
+        if self.clues is None or mean_v is None or TEXT_ENCODER not in pooled:
+            return torch.zeros(n, self.clues.name_nv.size(1) if self.clues else 0)
+        mean_pv, has_p = pooled[TEXT_ENCODER]
+        return (mean_pv - mean_v) * has_p[:, None]
+
+    def _cosines(self, vectors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+        """Of the vectors by their names: the cosines with the names of all labels; {} without vectors of names."""
+        if self.clues is None or not self.clues.name_nv.size(1):
+            return {}
+        return {name: cosines(vector_bv, self.clues.name_nv) for name, vector_bv in vectors.items()}
 
     def write(self, folder: Path) -> None:
         """tfidf.json and training_index.safetensors."""
@@ -144,7 +274,10 @@ class TrainingIndex:
         stored = {"terms": tfidf.terms, "idf": tfidf.idf, "max_idf": tfidf.max_idf, "kinds": tfidf.kinds}
         publish_json(folder / TFIDF_FILE, stored)
         counts = {"label_counts": torch.from_numpy(self.count_n)}
-        save_tensors(folder / TENSOR_FILE, {**self.ridge.as_tensors(), **self.pictures.as_tensors(), **counts})
+        clues = self.clues.as_tensors() if self.clues else {}
+        save_tensors(folder / TENSOR_FILE, {**self.ridge.as_tensors(), **self.pictures.as_tensors(), **counts, **clues})
+        if self.clues:
+            publish_json(folder / OCCURRENCES_FILE, vars(self.clues.occurrences))
 
     @classmethod
     def read(cls, folder: Path, labels: Vocabulary, options: IndexOptions) -> "TrainingIndex":
@@ -160,7 +293,33 @@ class TrainingIndex:
         tensors = load_tensors(folder / TENSOR_FILE)
         ridge = KernelRidge.from_tensors(TfidfVectorizer(**read_json(folder / TFIDF_FILE)), tensors)
         pictures = ComparedVectors.from_tensors(tensors, options.weights)
-        return cls(ridge, labels, tensors["label_counts"].numpy(), options=options, pictures=pictures)
+        clues = None
+        if options.clues:
+            stored = read_json(folder / OCCURRENCES_FILE)
+            counts = Occurrences(*(Counter(stored[name]) for name in ("seen", "marked")))
+            clues = Clues.from_tensors(tensors, counts, len(labels))
+        counts_n = tensors["label_counts"].numpy()
+        return cls(ridge, labels, counts_n, options=options, pictures=pictures, clues=clues)
+
+
+def n_features(clues: bool) -> int:
+    """How many features a candidate has. clues: LABEL_CLUES too."""
+    return len(LABEL_FEATURES) + (len(LABEL_CLUES) if clues else 0)
+
+
+def _occurrences(posts: Posts, labels: Vocabulary) -> list[Occurrences]:
+    """What each post adds to the counts."""
+    known = {stem_phrase(label) for label in labels.words}
+    return [
+        Occurrences.of(tokens, [stem(token) for token in tokens], map(stem_phrase, phrases), known)
+        for tokens, phrases in zip(posts.tokens, posts.keyphrases, strict=True)
+    ]
+
+
+def _nearest(labels: Sequence[Sequence[int]], n_labels: int) -> Nearest:
+    pairs = [(row, i) for row, ids in enumerate(labels) for i in ids]
+    post_m, label_m = np.array(pairs, np.int64).reshape(-1, 2).T
+    return Nearest(post_m, label_m, n_labels)
 
 
 def append_labels(posts: Posts, sources: Sequence[Sequence[str]], names: Sequence[str]) -> list[list[str]]:

@@ -84,7 +84,10 @@ class SentenceEncoder:
     @cached_property
     def _model(self) -> Any:
         try:
-            return _library().SentenceTransformer(str(self.folder), device="cpu", local_files_only=True)
+            model = _library().SentenceTransformer(str(self.folder), device="cpu", local_files_only=True)
+            if not len(model):  # before version 6 that was no fault
+                raise ValueError("it has no module")
+            return model
         except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
             first = str(error).strip().splitlines() or [type(error).__name__]
             raise UsageError(f"text_encoder={self.folder}: no sentence encoder ({first[0]}).") from error
@@ -95,6 +98,10 @@ class SentenceEncoder:
         rows = [row if earlier >= 0 else -1 for row, earlier in enumerate(posts.sentence)]
         texts = [" ".join(tokens) for tokens in posts.tokens]
         return replace(posts, sentence=rows, sentences=self.states(texts, keep=keep))
+
+    def vectors(self, texts: Sequence[str]) -> torch.Tensor:
+        """(n, c) float32 mean state of each text; not cached."""
+        return self.states(texts, keep=False).pooled(np.arange(len(texts))).values
 
     def states(self, texts: Sequence[str], *, keep: bool = True) -> Pieces:
         """The states of texts, from the cache where it has them. keep: write them there where it has not.

@@ -2,11 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from m3h.model.config import Config
+from m3h.model.data.evidence import n_features
 from m3h.model.networks.attention import AttentionSize, M3HAttention
 from m3h.model.networks.baselines import AlternatingAttention, BilinearAttention, PooledFusion, StackedAttention
 from m3h.model.networks.classifier import Aggregation, Classifier, ReleasedAggregation
@@ -76,7 +79,7 @@ def build_model(
             f"distillation_weight: {system.name} already ranks labels by the training posts. "
             "Set it to 0, or take another system."
         )
-    ranker = Ranker(config.label_feature_width, config.dropout) if system.uses_training_index else None
+    ranker = _ranker(config) if system.uses_training_index else None
     if system.uses_training_index and not system.generates:
         return KeyphraseModel(0, 0, Modules(ranker=ranker))
     banks = _banks(inputs, sizes)
@@ -103,6 +106,10 @@ def build_model(
         ranker=ranker,
     )
     return KeyphraseModel(sizes.words, e, modules, embedding_dropout=config.embedding_dropout)
+
+
+def _ranker(config: Config) -> Ranker:
+    return Ranker(config.label_feature_width, config.dropout, n_features(config.label_features == "all"))
 
 
 def _banks(inputs: Collection[str], sizes: Sizes) -> dict[str, Modality]:
@@ -225,12 +232,21 @@ class Parameters:
     second: int
 
 
+class _Undrawn(TorchFunctionMode):
+    """No first values are drawn. On the device `meta` there are none, but to draw them torch imports its compiler."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", "") == "torch.nn.init" or func in (Tensor.normal_, Tensor.uniform_):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
 def count_parameters(system: System, sizes: Sizes = PAPER_SIZES) -> Parameters:
     """The trained parameters of a system with its default configuration and all of its inputs."""
     if not system.trainable:
         return Parameters(0, 0)
     config = Config(system=system.name)
-    with torch.device("meta"):
+    with torch.device("meta"), _Undrawn():
         model = build_model(config, sizes, system.inputs)
     first = sum(weights.numel() for name, weights in model.named_parameters() if not name.startswith("aggregation."))
     if not system.aggregates:

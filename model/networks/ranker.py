@@ -17,23 +17,23 @@ class Ranker(nn.Module):
     """Logit of a candidate = scale x its score + a linear layer and a small network over its label features.
 
     All other labels have the logit -inf. hidden: units of the network. With 0 there is no network, and the logit of
-    every label is scale x its score.
+    every label is scale x its score. features: how many label features there are.
     """
 
     mean_f: Tensor
     deviation_f: Tensor
 
-    def __init__(self, hidden: int, dropout: float) -> None:
+    def __init__(self, hidden: int, dropout: float, features: int = len(LABEL_FEATURES)) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(INITIAL_SCALE))
         if hidden:
-            self.linear = nn.Linear(len(LABEL_FEATURES), 1, bias=False)
+            self.linear = nn.Linear(features, 1, bias=False)
             self.net = nn.Sequential(
-                *(nn.Linear(len(LABEL_FEATURES), hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, 1))
+                *(nn.Linear(features, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, 1))
             )
             nn.init.zeros_(self.linear.weight)
-            self.register_buffer("mean_f", torch.zeros(len(LABEL_FEATURES)))
-            self.register_buffer("deviation_f", torch.ones(len(LABEL_FEATURES)))
+            self.register_buffer("mean_f", torch.zeros(features))
+            self.register_buffer("deviation_f", torch.ones(features))
         self.hidden = hidden
 
     def fit_normalization(self, feature_mf: np.ndarray) -> None:

@@ -9,7 +9,7 @@ Pictures may be compared too: K then is X X^T + V V^T, where V are vectors of pi
 A training post is most similar to itself. Its scores for further training must therefore be leave-one-out scores. They
 need no second solution: without post i, the scores of post i are y_i - alpha_i / ((K + penalty I)^-1)_ii.
 
-Axes: n training posts, p posts, f terms, v numbers of a picture, l labels.
+Axes: n training posts, p posts, f terms, v numbers of a picture, l labels, t further targets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,8 +46,9 @@ class KernelRidge:
         penalty: float,
         kinds: Sequence[str],
         vector_nv: Tensor | None = None,
+        target_nt: Tensor | None = None,
     ) -> tuple["KernelRidge", Tensor]:
-        """The fitted regression, and (n, l) the leave-one-out scores of the training posts.
+        """The fitted regression, and (n, l + t) the leave-one-out scores of the training posts.
 
         Time grows with the cube of the number of posts, memory with its square.
 
@@ -58,6 +59,7 @@ class KernelRidge:
             penalty: the ridge penalty, above zero.
             kinds: kinds of terms, names in `tfidf.TERM_KINDS`.
             vector_nv: (n, v) vectors of the posts' pictures, or None.
+            target_nt: (n, t) further numbers of each post to be predicted after its labels, or None.
         """
         vectorizer = TfidfVectorizer.fit(sources, kinds)
         ridge = cls(vectorizer, vectorizer.transform(sources), torch.empty(0), vector_nv)
@@ -69,6 +71,8 @@ class KernelRidge:
         y_nl = torch.zeros(len(sources), n_labels)
         for row, ids in enumerate(labels):
             y_nl[row, [i for i in ids if i]] = 1.0
+        if target_nt is not None:
+            y_nl = torch.cat([y_nl, target_nt], 1)
         ridge.alpha_nl = inverse_nn @ y_nl
         return ridge, y_nl.addcdiv_(ridge.alpha_nl, inverse_nn.diagonal()[:, None], value=-1)
 
@@ -87,7 +91,7 @@ class KernelRidge:
         return similarity_pn
 
     def scores(self, sources: Sequence[Sequence[str]], vector_pv: Tensor | None = None) -> Tensor:
-        """(p, l) label scores of posts that are not training posts, as in `similarity`."""
+        """(p, l + t) label scores, and further targets, of posts that are not training posts, as in `similarity`."""
         return self.similarity(sources, vector_pv) @ self.alpha_nl
 
     def as_tensors(self) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ Axes: c candidate labels of a post, n labels, f label features.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -48,11 +48,19 @@ class LabelMatcher:
                 self.by_stems[phrase].append(i)
 
     def features(
-        self, tokens: Sequence[str], ocr: Sequence[str], score_n: np.ndarray, *, count_n: np.ndarray, top: int
+        self,
+        tokens: Sequence[str],
+        ocr: Sequence[str],
+        score_n: np.ndarray,
+        *,
+        count_n: np.ndarray,
+        top: int,
+        also: Collection[int] = (),
+        known: bool = False,
     ) -> tuple[np.ndarray, np.ndarray]:
         """(c,) candidate ids in ascending order, and (c, f) their features.
 
-        Candidates are the labels that occur in the post and the `top` labels by score.
+        Candidates are the labels that occur in the post, the `top` labels by score, and those of `also`.
 
         Args:
             tokens: the words of the text.
@@ -60,12 +68,16 @@ class LabelMatcher:
             score_n: (n,) scores of `KernelRidge`.
             count_n: (n,) how many training posts have each label, this post left out.
             top: how many labels are candidates by score alone.
+            also: ids of further candidates.
+            known: only labels that another training post has, if there is any among them.
         """
         stems, ocr_stems = [stem(token) for token in tokens], [stem(word) for word in ocr]
         positions = {i: start for start, span in self._spans(stems) for i in self.by_stems.get(span, ())}
         in_ocr = {i for _, span in self._spans(ocr_stems) for i in self.by_stems.get(span, ())}
         exact = {self.exact[span] for _, span in self._spans(tokens) if span in self.exact}
-        ids = np.array(sorted({*positions, *in_ocr, *_top_ids(score_n, top)}), np.int64)
+        ids = np.array(sorted({*positions, *in_ocr, *top_ids(score_n, top), *also}), np.int64)
+        if known and np.any(count_n[ids]):
+            ids = ids[count_n[ids] > 0]
         in_text = np.array(
             [_text_features(positions.get(i), i in exact, int(self.lengths[i]), stems=stems) for i in ids]
         )
@@ -84,7 +96,7 @@ class LabelMatcher:
                 yield start, tuple(words[start:end])
 
 
-def _top_ids(score_n: np.ndarray, top: int) -> list[int]:
+def top_ids(score_n: np.ndarray, top: int) -> list[int]:
     """Ids of the highest scores, in no order, without `<unk>`."""
     known_n = score_n[1:]
     if top >= len(known_n):

@@ -11,7 +11,7 @@ from m3h.model.config import Config
 from m3h.model.decoding.predict import Progress, in_silence
 from m3h.model.runs.evaluate import open_run, predict_records, predictions_file, read_frequencies
 from m3h.model.runs.robustness import Robustness, read_robustness
-from m3h.model.runs.run import SCORES, RunMetadata, is_finished, manifest_sha256, read_description
+from m3h.model.runs.run import SCORES, RunMetadata, dataset_for, is_finished, manifest_sha256, read_description
 from m3h.model.scoring.predictions import Record, read_records, write_records
 from m3h.model.training.state import Epoch
 from m3h.schemas.dataset import Dataset
@@ -85,7 +85,7 @@ def dataset_of(folder: Path, dataset_folder: Path | None) -> Dataset:
     """
     if not is_finished(folder):
         raise UsageError(f"{folder}: no finished run. Train one with `m3h train --out {folder}`.")
-    return Dataset(dataset_folder or read_description(folder)[1].dataset)
+    return dataset_for(folder, read_description(folder)[1], dataset_folder)
 
 
 def read_run(folder: Path, dataset_folder: Path | None, split: str, progress: Progress = in_silence) -> FinishedRun:

@@ -12,7 +12,7 @@ from m3h.model.data.altered import alter
 from m3h.model.data.posts import Posts
 from m3h.model.decoding.attribution import attributed
 from m3h.model.decoding.predict import Progress, RankedPhrase, in_silence, predict
-from m3h.model.runs.run import Run, is_finished, load_run
+from m3h.model.runs.run import Run, dataset_for, is_finished, load_run
 from m3h.model.runs.unseen import unseen_records
 from m3h.model.scoring.metrics import score
 from m3h.model.scoring.predictions import Record, make_records, read_records, write_records
@@ -20,7 +20,6 @@ from m3h.model.scoring.significance import compare, scipy_stats
 from m3h.model.scoring.subsets import subset_scores
 from m3h.model.systems import TEXT_ENCODER, get_system, input_name, resolve_ranking
 from m3h.model.training.allocator import keep_large_blocks
-from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError, unknown_name
 from m3h.schemas.files import read_json, validating
 
@@ -129,7 +128,7 @@ def load_or_predict(
     if dataset_folder is None and is_finished(folder) and file.exists() and not changes:
         return read_records(file)
     run = open_run(folder, changes.sets)
-    posts = run.reader(Dataset(dataset_folder or run.metadata.dataset)).split(split)
+    posts = run.reader(dataset_for(folder, run.metadata, dataset_folder)).split(split)
     if dataset_folder is None and not changes:
         return predict_split(run, split, posts, progress)
     return predict_altered(run, posts, changes.ways, progress=progress)

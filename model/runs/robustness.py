@@ -13,11 +13,10 @@ from m3h.model.data.altered import WAYS
 from m3h.model.data.posts import Posts
 from m3h.model.decoding.predict import Progress, in_silence
 from m3h.model.runs.evaluate import load_or_predict, open_run, predict_altered, score_records
-from m3h.model.runs.run import Run
+from m3h.model.runs.run import Run, dataset_for
 from m3h.model.scoring.predictions import Record
 from m3h.model.scoring.significance import paired_difference
 from m3h.model.systems import TEXT_ENCODER
-from m3h.schemas.dataset import Dataset
 from m3h.schemas.files import publish_json, read_json, validating
 
 logger = logging.getLogger(__name__)
@@ -45,7 +44,7 @@ def robustness(
     """
     plain = load_or_predict(folder, dataset_folder, split, progress=progress)
     run = open_run(folder)
-    posts = run.reader(Dataset(dataset_folder or run.metadata.dataset)).split(split)
+    posts = run.reader(dataset_for(folder, run.metadata, dataset_folder)).split(split)
     found = {
         **{"run": str(folder), "split": split, "definition": definition},
         **score_records(plain, definition),

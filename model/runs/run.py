@@ -7,6 +7,7 @@ log.jsonl            the content of run.json as a header, then lines of steps an
 checkpoint/          what an unfinished run resumes from
 model.safetensors    the weights of the best epoch
 tfidf.json training_index.safetensors    the training index of a system that ranks labels by the training posts
+occurrences.json     how often words and labels stood in texts of training posts, of a system that reads it
 keyphrases.json      how many training posts have each keyphrase
 predictions/         SPLIT.jsonl, see `scoring.predictions`
 scores.json          written last: a run that has it is finished
@@ -237,7 +238,9 @@ def with_training_index(run: Run, posts: Posts) -> tuple[Run, Evidence | None]:
     words, labels = run.vocabularies.words, run.vocabularies.labels
     sources = build_sources(posts, words, config.max_source, inputs=run.metadata.inputs)
     readable = drop_unread_ocr(run.with_sentences(posts), run.metadata.inputs)
-    index, evidence = TrainingIndex.build(readable, sources, labels, options=_index_options(config, run.metadata))
+    options = _index_options(config, run.metadata)
+    names = run.text_encoder.vectors(labels.words) if options.clues and run.text_encoder else None
+    index, evidence = TrainingIndex.build(readable, sources, labels, options=options, name_nv=names)
     ranker.fit_normalization(evidence.feature_mf)
     return replace(run, training_index=index), evidence
 
@@ -247,6 +250,7 @@ def _index_options(config: Config, metadata: RunMetadata) -> IndexOptions:
         *(config.ridge_penalty, config.candidates, config.tfidf_terms),
         labels=metadata.labels,
         weights=compared_weights(config, metadata.channels),
+        clues=config.label_features == "all",
     )
 
 
@@ -272,6 +276,23 @@ def read_description(folder: Path) -> tuple[Config, RunMetadata]:
         config = Config.model_validate(stored_config(path))
     with validating(folder / "run.json") as path:
         return config, _metadata(read_json(path))
+
+
+def dataset_for(folder: Path, metadata: RunMetadata, given: Path | None) -> Dataset:
+    """The dataset whose posts a run is asked about.
+
+    Raises UsageError: there is no such dataset. Raises IntegrityError: its manifest is damaged.
+
+    Args:
+        folder: of the run.
+        metadata: of the run.
+        given: the dataset's folder; None for the one that the run was trained on.
+    """
+    if given is None and not Path(metadata.dataset).is_dir():
+        raise UsageError(
+            f"{folder} was trained on {metadata.dataset}: no such dataset folder. Name where it is now with --dataset."
+        )
+    return Dataset(given or metadata.dataset)
 
 
 def load_run(folder: Path) -> Run:

@@ -49,7 +49,13 @@ def overlay(picture: bytes | None, weights_hw: np.ndarray, region: Region = WHOL
     if picture is None:
         return _png(_coloured(None, image.fromarray(strength_hw).resize((BLANK, BLANK), image.Resampling.NEAREST)))
     shown = open_picture(picture)
-    box = tuple(np.rint(np.multiply(region, (*shown.size, *shown.size))).astype(int).tolist())
+    left, top, right, bottom = np.rint(np.multiply(region, (*shown.size, *shown.size))).astype(int).tolist()
+    box = (
+        left,
+        top,
+        max(right, left + 1),
+        max(bottom, top + 1),
+    )  # of a picture that is a line, there is a pixel to see
     seen = shown.crop(box)
     drawn = image.merge("RGB", [shown.convert("L")] * 3)
     drawn.paste(_coloured(seen, image.fromarray(strength_hw).resize(seen.size, image.Resampling.BICUBIC)), box)

@@ -203,7 +203,12 @@ def _read_labels(path: Path) -> dict[str, str]:
     if not rows or not {KEY, "type"}.issubset(rows[0]):
         found = ", ".join(map(str, rows[0])) if rows else "no row"
         raise UsageError(f"--labels {path}: expected the columns {KEY} and type, found {found}.")
-    return {row[KEY].strip(): row["type"].strip() for row in rows if row[KEY] and row["type"] and row["type"].strip()}
+    types: dict[str, str] = {}
+    for number, row in enumerate(rows, 2):
+        image, kind = (row[KEY] or "").strip(), (row["type"] or "").strip()
+        if kind and types.setdefault(image, kind) != kind:
+            raise UsageError(f"--labels {path}, row {number}: picture {image} has another type in a row before.")
+    return types
 
 
 def types_of(dataset: Dataset, model: TypeModel, feature: str) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ def statistics(dataset: Dataset) -> dict[str, Any]:
     """
     posts = dataset.posts.select(["split", "tokens", "keyphrases", "image_sha256"]).to_pylist()
     by_split = {split: [post for post in posts if post["split"] == split] for split in SPLITS}
-    found: dict[str, Any] = {split: table1(by_split[split]) for split in tracked("splits", SPLITS)}
+    found: dict[str, Any] = {split: table1(by_split[split]) for split in tracked("splits", SPLITS, alike=False)}
     counts = dataset.manifest.counts
     found |= {"ocr": None, "attributes": None, "unread_fields": counts["unread_fields"]}
     found[KEPT_BY_RULE] = counts.get(KEPT_BY_RULE)

@@ -193,7 +193,7 @@ def _other_columns(dataset: Path, manifest: Manifest) -> Iterator[str]:
 
 def _record_breaches(dataset: Path, manifest: Manifest, broken: set[str]) -> list[str]:
     checks = (_conservation, _unknown_pictures, rule_violations, partial(_forgotten_breaches, broken=broken))
-    return [breach for check in tracked("laws", checks) for breach in _findings(check, dataset, manifest)]
+    return [breach for check in tracked("laws", checks, alike=False) for breach in _findings(check, dataset, manifest)]
 
 
 def _unknown_pictures(dataset: Path, manifest: Manifest) -> Iterator[str]:

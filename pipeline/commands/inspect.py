@@ -30,10 +30,11 @@ def inspect_command(
     from m3h.pipeline.readers.find import find_dumps
     from m3h.pipeline.readers.mapping import refuse_format
     from m3h.pipeline.records.inspection import inspect_dump
-    from m3h.pipeline.runtime.filesystems import give_options
+    from m3h.pipeline.runtime.filesystems import give_options, is_remote
     from m3h.schemas.config import resolve
 
-    give_options(beam_flags)
+    if beam_flags or any(map(is_remote, dumps)):
+        give_options(beam_flags)
     rules = resolve(BuildConfig, config, set_ or ()).read
     refuse_format(rules, format)
     with tempfile.TemporaryDirectory(prefix="m3h-inspect-") as folder:

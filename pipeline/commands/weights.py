@@ -59,7 +59,7 @@ def _add(name: str, file: Path, sha256: str, *, feature: str, as_json: bool) -> 
     if not file.is_file():
         raise UsageError(f"weights add {name}: {file}: there is no such file.")
     steps = 0
-    with watched(f"weights {name}", ADD_STEPS, lambda: steps):
+    with watched(f"weights {name}", ADD_STEPS, lambda: steps, alike=False):
         found = sha256_file(file)
         if sha256 and found != sha256:
             raise UsageError(

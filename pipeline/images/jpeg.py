@@ -236,7 +236,7 @@ def _turn(picture: "JpegImageFile") -> "Transpose | None":
 def _is_grey(pixels: "Image") -> bool:
     import numpy as np
 
-    small_hwc = np.asarray(pixels.resize((64, 64)), dtype=np.int16)
+    small_hwc = np.asarray(pixels.resize((64, 64), reducing_gap=3.0), dtype=np.int16)  # a third of the time
     return float(np.quantile(np.ptp(small_hwc, axis=2), 0.999)) < GREY_SPREAD
 
 

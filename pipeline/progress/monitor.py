@@ -61,15 +61,23 @@ class Watch:
         progress: auto, json (lines on stderr), none, or the path of a file that gets the lines beside the display.
         command: its name, for the JSON lines.
         beside: called at each look.
+        alike: whether the rows of a stage take about the same time each. If not, no time left is told.
 
     Raises:
         UsageError: on entering, where the file cannot be written.
     """
 
     def __init__(
-        self, look: Look, progress: str = AUTO, command: str = "", *, beside: Callable[[], None] | None = None
+        self,
+        look: Look,
+        progress: str = AUTO,
+        command: str = "",
+        *,
+        beside: Callable[[], None] | None = None,
+        alike: bool = True,
     ) -> None:
         self._look = look
+        self._alike = alike
         self._progress = progress
         self._command = command
         self._beside = beside
@@ -122,7 +130,8 @@ class Watch:
         open_rows = None if total is None else max(0, total - count.rows - count.copied)
         over = ended or open_rows == 0
         rate = average(count) if over else self._speeds.setdefault(name, Speed()).now(count, time.time())
-        left = open_rows / rate if rate and open_rows is not None and count.rows >= TOLD_FROM * open_rows else None
+        is_told = self._alike and open_rows is not None and count.rows >= TOLD_FROM * open_rows
+        left = open_rows / rate if rate and open_rows is not None and is_told else None
         return Stage(
             name, count.rows, count.copied, total, rate, 0.0 if over else left, dict(sorted(count.dropped.items()))
         )
@@ -140,27 +149,34 @@ def lines_file(path: str) -> Iterator[TextIO]:
 
 
 @contextmanager
-def watched(what: str, total: int | None, done: Callable[[], int]) -> Iterator[None]:
+def watched(what: str, total: int | None, done: Callable[[], int], *, alike: bool = True) -> Iterator[None]:
     """Show how far something is while the body runs.
 
     Args:
         what: the name of the stage.
         total: how many there will be, None where it is not known.
         done: how many there are now.
+        alike: as for `Watch`.
     """
     began = time.time()
 
     def look() -> dict[str, tuple[Count, int | None]]:
         return {what: (Count(done(), began=began, ended=time.time()), total)}
 
-    with Watch(look):
+    with Watch(look, alike=alike):
         yield
 
 
-def tracked(what: str, items: Collection[T]) -> Iterator[T]:
-    """The items one after the other, with a display of how many of them are done. what: the name of the stage."""
+def tracked(what: str, items: Collection[T], *, alike: bool = True) -> Iterator[T]:
+    """The items one after the other, with a display of how many of them are done.
+
+    Args:
+        what: the name of the stage.
+        items: all of them.
+        alike: as for `Watch`.
+    """
     done = 0
-    with watched(what, len(items), lambda: done):
+    with watched(what, len(items), lambda: done, alike=alike):
         for item in items:
             yield item
             done += 1

@@ -61,7 +61,7 @@ def report(dataset: Path, out: Path | None = None, *, workers: int, names: Path 
         lambda: gallery.write_dropped(place / DATA, data, sizes),
         lambda: _write_page(place, data, pictures, posts, sizes=sizes),
     )
-    for step in tracked("page", steps):
+    for step in tracked("page", steps, alike=False):
         step()
     return Report(place / PAGE, len(posts), data.dropped.num_rows, len(sizes), size_of(place))
 

@@ -18,7 +18,7 @@ _WRITTEN_OTHERWISE = regex.compile(
     r"|(?P<sign>(?![ \-])[\p{Cf}\p{Pd}\p{Zs}\u2212\ufe50-\ufe6b\uff01-\uff5e])",
     regex.IGNORECASE,
 )
-_PERHAPS = regex.compile(r"[&%\\\\\p{Cf}[\p{Pd}\p{Zs}--[ \-]]\u2212\ufe50-\ufe6b\uff01-\uff5e]", regex.V1)
+_PERHAPS = regex.compile(r"[&%\\\p{Cf}[\p{Pd}\p{Zs}--[ \-]]\u2212\ufe50-\ufe6b\uff01-\uff5e]", regex.V1)
 """How each of these begins."""
 _JSON_SIGNS = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
 

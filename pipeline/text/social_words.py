@@ -105,7 +105,7 @@ def _sorted_signs(match: re.Match[str]) -> str:
 def _corrector(statistics: WordStatistics) -> "SpellCorrector":
     from ekphrasis.classes import spellcorrect
 
-    class Corrector(spellcorrect.SpellCorrector):  # type: ignore[misc]
+    class Corrector(spellcorrect.SpellCorrector):
         """Its own would download statistics, and hold them in each process."""
 
         def __init__(self) -> None:

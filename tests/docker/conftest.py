@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from tests.docker.containers import Image, mounted
-from tests.images_folder import build, obstacle
+from tests.docker.images_folder import build, obstacle
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from tests.conftest import Built
 from tests.docker.containers import Image, end, free
 from tests.docker.sample import build_words, copy_inputs
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.images
 
 GIB = 2**30
 LARGEST = {"m3h-trainer": 1.5 * GIB, "m3h-worker": 2.2 * GIB, "m3h-flink": 1.0 * GIB}

@@ -8,10 +8,10 @@ import torch
 
 from m3h.model.config import Config
 from m3h.model.data.batch import BOS_ID, EOS_ID, Batch, Masked, Pairs
+from m3h.model.data.evidence import n_features
 from m3h.model.decoding.beam_search import SearchOptions, beam_search
 from m3h.model.networks.factory import Sizes, build_model
 from m3h.model.networks.unified import Encoding, KeyphraseModel
-from m3h.model.ranking.label_features import LABEL_FEATURES
 from m3h.model.systems import SYSTEMS
 from m3h.schemas.errors import UsageError
 
@@ -21,6 +21,7 @@ TRAINABLE = [name for name, system in SYSTEMS.items() if system.trainable]
 GENERATING = [name for name in TRAINABLE if SYSTEMS[name].generates]
 CLASSIFYING = [name for name in TRAINABLE if SYSTEMS[name].classifies]
 SEEING = [name for name in TRAINABLE if {"vision", "objects"} & set(SYSTEMS[name].inputs)]
+BEST = "m3h-best"
 SMALL = {"word_width": 6, "width": 8, "heads": 2, "head_width": 4, "topics": 3, "topic_width": 5, "glimpses": 2}
 SIZES = Sizes(V, LABELS, {"attributes": 6}, {"vision": CHANNELS, "objects": CHANNELS})
 
@@ -35,7 +36,7 @@ def random_model(name: str, seed: int = 0) -> KeyphraseModel:
     return model.eval()
 
 
-def random_posts(seed: int = 1) -> Batch:
+def random_posts(seed: int = 1, clues: bool = False) -> Batch:
     """Some words twice, some outside the vocabulary; the second post has no image, the third no attributes."""
     torch.manual_seed(seed)
     posts, longest = len(LENGTHS), max(LENGTHS)
@@ -55,7 +56,7 @@ def random_posts(seed: int = 1) -> Batch:
         torch.randn(posts, LABELS),
         torch.stack([torch.randperm(LABELS - 1)[:3] + 1 for _ in range(posts)]),
         torch.arange(3) < torch.tensor([3, 1, 2, 3, 3])[:, None],
-        torch.randn(posts, 3, len(LABEL_FEATURES)),
+        torch.randn(posts, 3, n_features(clues)),
     )
 
 
@@ -81,7 +82,7 @@ def answers(encoding: Encoding) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_a_lone_post_is_understood_as_in_a_batch(name: str) -> None:
-    model, batch = random_model(name), random_posts()
+    model, batch = random_model(name), random_posts(clues=name == BEST)
     together = answers(model(batch))
     for b in range(len(LENGTHS)):
         for lone, part in zip(answers(model(alone(batch, b))), together, strict=True):
@@ -90,7 +91,7 @@ def test_a_lone_post_is_understood_as_in_a_batch(name: str) -> None:
 
 @pytest.mark.parametrize("name", GENERATING)
 def test_a_lone_post_is_searched_as_in_a_batch(name: str) -> None:
-    model, batch = random_model(name), random_posts()
+    model, batch = random_model(name), random_posts(clues=name == BEST)
     model.generator.vocabulary.bias.data[EOS_ID] += 2.0
     together = beam_search(model, batch, SearchOptions(beam=4, n_best=3, max_steps=4))
     for b in range(len(LENGTHS)):
@@ -102,7 +103,7 @@ def test_a_lone_post_is_searched_as_in_a_batch(name: str) -> None:
 
 @pytest.mark.parametrize("name", GENERATING)
 def test_a_lone_pair_is_as_likely_as_in_a_batch(name: str) -> None:
-    model, batch = random_model(name), random_posts()
+    model, batch = random_model(name), random_posts(clues=name == BEST)
     target_bt = torch.tensor([[7, EOS_ID, 0], [V + 1, 8, EOS_ID], [EOS_ID, 0, 0], [9, 9, EOS_ID], [V, EOS_ID, 0]])
     lengths = [2, 3, 1, 3, 2]
     mask_bt = torch.arange(3) < torch.tensor(lengths)[:, None]
@@ -115,7 +116,7 @@ def test_a_lone_pair_is_as_likely_as_in_a_batch(name: str) -> None:
 
 @pytest.mark.parametrize("name", GENERATING)
 def test_every_step_gives_a_distribution(name: str) -> None:
-    model, batch = random_model(name), random_posts()
+    model, batch = random_model(name), random_posts(clues=name == BEST)
     encoding = model(batch)
     memory = model.build_memory(batch, encoding)
     u_bte = model.generator.gru_inputs(model.embed(torch.full((len(LENGTHS), 1), BOS_ID)), memory)
@@ -127,7 +128,7 @@ def test_every_step_gives_a_distribution(name: str) -> None:
 
 @pytest.mark.parametrize("name", SEEING)
 def test_the_order_of_cells_and_attributes_changes_nothing(name: str) -> None:
-    model, batch = random_model(name), random_posts()
+    model, batch = random_model(name), random_posts(clues=name == BEST)
     flipped = {bank: Masked(*(part.flip(1) for part in masked)) for bank, masked in batch.pictures.items()}
     reversed_batch = replace(batch, pictures=flipped)
     for part, reversed_part in zip(answers(model(batch)), answers(model(reversed_batch)), strict=True):
@@ -136,7 +137,7 @@ def test_the_order_of_cells_and_attributes_changes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_a_system_reads_its_inputs_and_no_others(name: str) -> None:
-    model, batch, unrelated = random_model(name), random_posts(1), random_posts(2)
+    model, batch, unrelated = random_model(name), random_posts(1, name == BEST), random_posts(2, name == BEST)
     inputs = set(SYSTEMS[name].inputs)
     changed = {
         "text": replace(batch, source_bl=unrelated.source_bl, copy_bl=unrelated.copy_bl, score_bn=unrelated.score_bn),
@@ -156,7 +157,7 @@ def test_a_system_reads_its_inputs_and_no_others(name: str) -> None:
 
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_every_weight_learns(name: str) -> None:
-    model, batch = random_model(name).train(), random_posts()
+    model, batch = random_model(name).train(), random_posts(clues=name == BEST)
     encoding = model(batch)
     total = sum(part.sum() for part in answers(encoding)[1:]) if encoding.logit_bn is not None else 0.0
     total = total + sum(part.square().sum() for part in answers(encoding))

@@ -110,6 +110,11 @@ def test_predict_shows_readable_examples(
     assert re.search(r"predicted: [a-z ]+ \(0\.\d{3} (generated|text|ocr|classifier)\); ", capsys.readouterr().out)
 
 
+def test_fewer_examples_than_none_are_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "run", "--text", "a", "--show", "-1"]) == 2
+    assert "'--show': -1 is not in the range x>=0" in capsys.readouterr().err
+
+
 def test_predict_reads_a_raw_text_without_an_image(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     texts = ["So excited to see storm hour! #kca #maga", "look at this"]
     assert main(["predict", str(finished), "--text", *texts, "--json"]) == 0

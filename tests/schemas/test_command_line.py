@@ -122,6 +122,29 @@ sys.exit(f"{{codes}} {{[name for name in {HEAVY!r} if name in sys.modules]}}")
     assert done.stderr == f"{codes} []\n"
 
 
+def test_a_module_is_imported_without_what_its_package_imports() -> None:
+    code = """
+import sys
+from m3h.schemas.programs import import_alone
+stemmer = import_alone("nltk.stem.porter").PorterStemmer()
+assert (stemmer.stem("generously"), stemmer.stem("dying")) == ("gener", "die")
+assert not [name for name in sys.modules if name.partition(".")[0] in ("nltk", "numpy", "scipy")]
+"""
+    assert subprocess.run([sys.executable, "-c", code], env=environment(), check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_package_is_whole_after_one_of_its_modules_was_imported_alone() -> None:
+    code = """
+from m3h.schemas.programs import import_alone
+alone = import_alone("nltk.stem.porter").PorterStemmer().stem
+import nltk
+from nltk.stem import PorterStemmer
+assert nltk.word_tokenize and alone("generously") == PorterStemmer().stem("generously")
+"""
+    assert subprocess.run([sys.executable, "-c", code], env=environment(), check=False).returncode == 0
+
+
 @pytest.mark.parametrize("name", ["build", "train", "demo"])
 def test_the_usage_names_the_command_as_it_was_called(name: str) -> None:
     assert run("m3h", name, "--help").out.startswith(f"Usage: m3h {name} ")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m3h.schemas.errors import IntegrityError
+from m3h.schemas.errors import IntegrityError, MachineError
 from m3h.schemas.files import publish, publish_json, publish_text, read_json, sha256_file, temp_files
 
 
@@ -18,6 +18,16 @@ def test_a_published_file_is_there_with_its_folders_and_no_temp(tmp_path):
     publish_text(tmp_path / "a" / "b" / "c.txt", "é\n")
     assert (tmp_path / "a" / "b" / "c.txt").read_bytes() == "é\n".encode()
     assert names(tmp_path / "a" / "b") == ["c.txt"]
+
+
+def test_a_name_that_is_too_long_and_a_loop_of_links_are_one_line(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    for path, said in (
+        (tmp_path / ("a" * 250), "File name too long"),
+        (tmp_path / "loop" / "a" / "b", "Too many levels"),
+    ):
+        with pytest.raises(MachineError, match=said):
+            publish_text(path, "a")
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("torn"), KeyboardInterrupt()])

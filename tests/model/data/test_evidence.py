@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from m3h.model.config import Config
 from m3h.model.data.evidence import Evidence, IndexOptions, TrainingIndex
 from m3h.model.data.posts import Posts
 from m3h.model.data.ragged import Ragged
 from m3h.model.networks.ranker import Ranker
+from m3h.model.ranking.label_clues import LABEL_CLUES
 from m3h.model.ranking.label_features import LABEL_FEATURES, LabelMatcher
 from m3h.model.runs.evaluate import open_run
 from m3h.model.runs.experiment import train_run
@@ -145,3 +148,48 @@ def test_a_finished_run_predicts_as_when_it_was_trained(tiny_dataset: Path, tmp_
     names = [run.vocabularies.labels.words[i] for i in best]
     lines = (tmp_path / "run" / "predictions" / "test.jsonl").read_text().splitlines()
     assert [f'"phrase": "{name}"' in line for name, line in zip(names, lines, strict=True)] == [True] * len(posts)
+
+
+WORDS = st.lists(
+    st.sampled_from(["storm", "hour", "kca", "at", "sea", "tonight", "not", "here"]), min_size=1, max_size=6
+)
+GIVEN = st.lists(st.sampled_from(NAMES[1:]), min_size=1, max_size=2, unique=True)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(WORDS, GIVEN), min_size=3, max_size=6), GIVEN, st.integers(0, 10**6))
+def test_a_training_post_s_own_keyphrases_never_reach_its_evidence(
+    rows: list[tuple[list[str], list[str]]], others: list[str], seed: int
+) -> None:
+    """Whatever its keyphrases are, the evidence of the first post is the same: that of the other posts."""
+    texts, given = [" ".join(words) for words, _ in rows], [phrases for _, phrases in rows]
+    torch.manual_seed(seed)
+    name_nv = torch.randn(len(NAMES), 3)
+    options = IndexOptions(0.3, 9, ["words", "bigrams"], clues=True)
+    found = [
+        TrainingIndex.build(
+            *(posts, posts.tokens, Vocabulary(NAMES)),
+            options=options,
+            name_nv=name_nv,
+        )[1].batch(np.array([0]))
+        for posts in (posts_of(texts, given), posts_of(texts, [others, *given[1:]]))
+    ]
+    assert found[0]["candidate_bc"].tolist() == found[1]["candidate_bc"].tolist()
+    np.testing.assert_allclose(found[0]["score_bn"], found[1]["score_bn"], atol=1e-4)
+    exact = [i for i, name in enumerate((*LABEL_FEATURES, *LABEL_CLUES)) if "log rank" not in name]
+    features = [one["label_feature_bcf"][..., exact] for one in found]  # ranks of equal scores hang on rounding
+    np.testing.assert_allclose(*features, atol=1e-2)
+
+
+def test_an_index_with_clues_is_read_as_it_was_written(tmp_path: Path) -> None:
+    options = IndexOptions(0.3, 2, ["words", "bigrams"], clues=True)
+    torch.manual_seed(0)
+    names = torch.randn(len(NAMES), 4)
+    index, _ = TrainingIndex.build(TRAINING, TRAINING.tokens, Vocabulary(NAMES), options=options, name_nv=names)
+    index.write(tmp_path)
+    read = TrainingIndex.read(tmp_path, Vocabulary(NAMES), options)
+    posts = posts_of(["the storm hour", "kca at sea"], [[], []])
+    found, again = (one.evidence(posts, posts.tokens).batch(np.arange(2)) for one in (index, read))
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, again[name])
+    assert found["label_feature_bcf"].shape[2] == len(LABEL_FEATURES) + len(LABEL_CLUES)

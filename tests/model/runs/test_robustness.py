@@ -81,6 +81,13 @@ def test_where_the_dataset_is_gone_the_scores_are_there_all_the_same(
     assert main(["evaluate", str(moved), "--json"]) == 0
     assert "leak_free" not in json.loads(capsys.readouterr().out)
     assert "nowhere: no such dataset folder." in caplog.text
+    for words in (["evaluate", str(moved), "--without", "ocr"], ["attend", str(moved), "--post", "a"]):
+        assert main(words) == 2
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert error == (
+            f"error: {moved} was trained on {tmp_path / 'nowhere'}: no such dataset folder. "
+            "Name where it is now with --dataset."
+        )
 
 
 def test_robustness_scores_each_input_in_each_way_and_keeps_it(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

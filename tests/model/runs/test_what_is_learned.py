@@ -107,6 +107,7 @@ def make_trial(name: str, place: str, *added: str) -> Trial:
             *(config.ridge_penalty, config.candidates, config.tfidf_terms),
             labels=labels,
             weights=compared_weights(config, vision),
+            clues=config.label_features == "all",
         )
         index, leave_one_out = TrainingIndex.build(posts, train.sources, vocabularies.labels, options=options)
         train = train.with_evidence(leave_one_out)

@@ -114,3 +114,12 @@ def test_outside_of_what_the_network_saw_the_picture_stays_grey() -> None:
     assert warm[:, 50:150].min() > 0
     assert not warm[:, :50].any()
     assert not warm[:, 150:].any()
+
+
+@pytest.mark.parametrize("size", [(3000, 1), (1, 3000), (900, 2), (1, 1)])
+def test_a_picture_that_is_a_line_is_drawn_too(size: tuple[int, int]) -> None:
+    data = picture(*size)
+    shown = open_picture(data).size
+    warm = warmth(overlay(data, np.ones((7, 7)), covered(CROPPED, shown)))
+    assert warm.shape == shown[::-1]
+    assert 0 < (warm > 0).sum() <= max(1, min(shown)) ** 2

@@ -75,6 +75,7 @@ def test_figure_4_with_own_labels(pictured: Path, tmp_path: Path, capsys: pytest
         ("", "found no row"),
         ("image_sha256,type\n" + "0" * 64 + ",photo\n", "0 of its 1 pictures are in"),
         (b"\xff\xfe\x00", "expected a CSV file"),
+        ("image_sha256,type\na,photo\nb,\na,poster\n", "row 4: picture a has another type in a row before"),
     ],
 )
 def test_labels_that_do_not_fit_are_one_line(

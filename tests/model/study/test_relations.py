@@ -91,3 +91,14 @@ def test_figure_9_of_a_sheet_without_a_post_of_test_is_one_line(
     assert "fig6 shows one post, not 2" in capsys.readouterr().err
     assert main(["reproduce", "fig9", *base[2:], "--labels", str(tmp_path / "none.csv")]) == 2
     assert "expected the filled-in sheet.csv of fig9" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("figure", ["fig6", "fig7", "fig8"])
+def test_a_post_that_is_not_there_is_one_line_before_anything_is_trained(
+    pictured: Path, tmp_path: Path, figure: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--dataset", str(pictured), "--out", str(tmp_path / "runs"), "--post", "nobody"]
+    assert main(["reproduce", figure, *given]) == 2
+    where = "" if figure == "fig6" else " in the test split"
+    assert capsys.readouterr().err == f"error: --post: {pictured} has no post 'nobody'{where}.\n"
+    assert list(tmp_path.iterdir()) == []

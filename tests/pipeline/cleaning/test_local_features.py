@@ -9,9 +9,21 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image, ImageDraw
+from scipy.ndimage import gaussian_filter, maximum_filter
 
 from m3h.pipeline.cleaning.candidates import near_pairs
-from m3h.pipeline.cleaning.local_features import FEATURE, MOST, PictureLikeness, agreeing, local_features, read_features
+from m3h.pipeline.cleaning.local_features import (
+    _SCALES,
+    FEATURE,
+    MOST,
+    PictureLikeness,
+    _blurred,
+    _grey,
+    _peaks,
+    agreeing,
+    local_features,
+    read_features,
+)
 from m3h.pipeline.rules import CleanRules
 from m3h.pipeline.stages.dedup import Dedup
 from m3h.schemas.posts import Post
@@ -69,6 +81,23 @@ def test_features_are_the_same_every_time_and_bounded() -> None:
     assert text == local_features(scene(3))
     assert 5 <= len(read_features(text)) <= MOST
     assert local_features(scene(3, size=(9, 2000))) == local_features(scene(3, size=(9, 2000)))
+
+
+def test_peaks_are_those_of_a_filter_of_three_by_three_by_three() -> None:
+    contrast_khw = np.random.default_rng(5).random((8, 30, 40), dtype=np.float32).round(1)  # many are equal
+    contrast_khw[:, ::3, ::3] *= 2
+    peak = (contrast_khw == maximum_filter(contrast_khw, size=3, mode="constant")) & (contrast_khw > 0.01)
+    peak[[0, -1]] = peak[:, [0, -1]] = peak[:, :, [0, -1]] = False
+    expected = np.argwhere(peak)
+    strongest = np.argsort(-contrast_khw[peak], kind="stable")[:MOST]
+    assert np.array_equal(np.stack(_peaks(contrast_khw), axis=1), expected[strongest])
+
+
+def test_smooth_scales_from_a_smaller_picture_are_those_of_the_whole() -> None:
+    grey_hw = _grey(scene(4))
+    for blurred_hw, scale in zip(_blurred(grey_hw), _SCALES, strict=True):
+        whole_hw = gaussian_filter(grey_hw, scale, mode="nearest")
+        assert np.abs(blurred_hw - whole_hw)[48:-48, 48:-48].max() < 0.02  # edges that went on are blurred there
 
 
 def features(*keypoints: tuple[float, float, float, int]) -> np.ndarray:

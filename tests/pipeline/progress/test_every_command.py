@@ -26,7 +26,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
     seen: Shown = {}
 
     class Seen:
-        def __init__(self, look: Look) -> None:
+        def __init__(self, look: Look, *, alike: bool = True) -> None:
             self.look = look
 
         def __enter__(self) -> None:

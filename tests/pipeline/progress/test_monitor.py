@@ -81,6 +81,8 @@ def test_time_left_is_told_from_the_rows_that_are_open(monkeypatch: pytest.Monke
     for rows, told in ((4, False), (5, True)):  # of a hundred that are open besides
         begun = watch._stage(f"a{rows}", counts(rows, began=1000.0), 100 + rows, ended=False)
         assert (begun.left is not None) is told
+    unlike = Watch(dict, "none", alike=False)._stage("laws", counts(2, began=1000.0), 4, ended=False)
+    assert (unlike.rate, unlike.left, unlike.text()) == (0.2, None, "laws: 2 of 4, 0.2/s")
     over = watch._stage("ocr", counts(70, copied=30, began=1000.0, ended=1007.0), 100, ended=False)
     assert (over.rate, over.left) == (10, 0)
 

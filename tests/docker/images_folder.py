@@ -1,6 +1,6 @@
 """The images of docker/, built on this machine's own bases into buildah's storage in `.venv/images`, for our tests.
 
-`python -m tests.images_folder` builds them, or uses again the layers that stand.
+`python -m tests.docker.images_folder` builds them, or uses again the layers that stand.
 """
 
 import fcntl
