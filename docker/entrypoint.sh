@@ -5,9 +5,9 @@
 set -eu
 # The image brings its word statistics, which take seconds to make. They are the user's, or all there is of a cache where
 # the user's cannot be written.
-cache=${XDG_CACHE_HOME:-${HOME:-}/.cache}
+cache=${XDG_CACHE_HOME:-${HOME:-/dev/null}/.cache}
 if mkdir -p "$cache/m3h" 2>/dev/null && [ -w "$cache/m3h" ]; then
-    [ -e "$cache/m3h/statistics" ] || ln -s /m3h/cache/m3h/statistics "$cache/m3h/statistics"
+    [ -d "$cache/m3h/statistics" ] || ln -sfn /m3h/cache/m3h/statistics "$cache/m3h/statistics"
 else
     export XDG_CACHE_HOME=/m3h/cache
 fi

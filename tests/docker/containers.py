@@ -44,7 +44,7 @@ class Image:
             sandbox += ["--perms", "1777", "--tmpfs", folder]
         for path, target in (binds or {}).items():
             sandbox += ["--bind", path, target]
-        for name, value in {**self._environment(), **(variables or {})}.items():
+        for name, value in {"HOME": self._home(), **self._environment(), **(variables or {})}.items():
             sandbox += ["--setenv", name, value]
         sandbox += ["--chdir", self.config.get("WorkingDir") or "/"]
         becoming = [
@@ -64,6 +64,11 @@ class Image:
 
     def _environment(self) -> dict[str, str]:
         return dict(entry.split("=", 1) for entry in self.config.get("Env") or ())
+
+    def _home(self) -> str:
+        """Of its user, as every engine says it."""
+        users = [line.split(":") for line in (self.root / "etc" / "passwd").read_text().splitlines()]
+        return next(fields[5] for fields in users if fields[2] == str(self.config["User"]))
 
     def _homes(self) -> list[str]:
         return [f"/home/{path.name}" for path in sorted((self.root / "home").iterdir())]

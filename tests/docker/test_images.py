@@ -108,15 +108,28 @@ def test_an_image_that_installs_us_has_all_that_the_package_is_made_of(recipe: P
 def test_the_entrypoint_tells_beams_boot_protocol_from_a_command(
     tmp_path: Path, words: list[str], program: str
 ) -> None:
-    script = (ROOT / "docker" / "entrypoint.sh").read_text().replace("/opt/apache/beam/boot", str(tmp_path / "boot"))
+    assert enter(tmp_path, *words, home=tmp_path).split()[1:] == [program, *words]
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_word_statistics_of_the_image_are_linked_into_the_users_cache_or_are_all_of_it(
+    tmp_path: Path, writable: bool
+) -> None:
+    """The first word that `enter` gets is XDG_CACHE_HOME."""
+    link = tmp_path / ".cache" / "m3h" / "statistics"
+    for _ in range(2):  # a folder that an earlier container left
+        cache = enter(tmp_path, "stats", home=tmp_path if writable else Path("/dev/null")).split()[0]
+    assert cache == ("unset" if writable else "/m3h/cache")
+    assert link.is_symlink() == writable
+    assert not writable or link.readlink() == Path("/m3h/cache/m3h/statistics")
+
+
+def enter(folder: Path, *words: str, home: Path) -> str:
+    """What the entry point starts, by programs in a folder that print XDG_CACHE_HOME, their names and words."""
+    script = (ROOT / "docker" / "entrypoint.sh").read_text().replace("/opt/apache/beam/boot", str(folder / "boot"))
     for name in ("boot", "m3h"):
-        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@"\n')
-        (tmp_path / name).chmod(0o755)
-    (tmp_path / "entrypoint.sh").write_text(script)
-    done = subprocess.run(
-        ["/bin/sh", tmp_path / "entrypoint.sh", *words],
-        capture_output=True,
-        text=True,
-        env={"PATH": f"{tmp_path}:/bin"},
-    )
-    assert done.stdout.split() == [program, *words]
+        (folder / name).write_text(f'#!/bin/sh\necho "${{XDG_CACHE_HOME:-unset}}" {name} "$@"\n')
+        (folder / name).chmod(0o755)
+    line = ["/bin/sh", "-c", script, "entrypoint", *words]
+    environment = {"PATH": f"{folder}:/bin", "HOME": str(home)}
+    return subprocess.run(line, capture_output=True, text=True, env=environment, check=True).stdout

@@ -1,20 +1,13 @@
-"""docker/kubernetes.yaml: valid by the schemas of Kubernetes and of Flink's operator, and of one piece."""
+"""docker/kubernetes.yaml is of one piece; test_manifest_schemas.py compares it with its schemas."""
 
-import json
 import re
-from pathlib import Path
 from typing import Any
 
-import jsonschema
-import kubernetes_validate
-import pytest
 import yaml
 
 from tests.commands import ROOT
 
-KUBERNETES = "1.30"
 RESOURCES = list(yaml.safe_load_all((ROOT / "docker" / "kubernetes.yaml").read_text()))
-OPERATOR = json.loads(Path(__file__).with_name("flink_deployment.json").read_text())
 
 
 def resource(kind: str) -> dict[str, Any]:
@@ -25,22 +18,6 @@ def resource(kind: str) -> dict[str, Any]:
 def pods() -> list[dict[str, Any]]:
     task_manager = resource("FlinkDeployment")["spec"]["taskManager"]["podTemplate"]["spec"]
     return [task_manager, *(resource(kind)["spec"]["template"]["spec"] for kind in ("Deployment", "Job"))]
-
-
-@pytest.mark.parametrize("one", RESOURCES, ids=lambda one: one["kind"])
-def test_every_resource_is_what_its_schema_wants(one: dict[str, Any]) -> None:
-    if one["kind"] == "FlinkDeployment":
-        jsonschema.validate(one["spec"], OPERATOR)
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}}
-        kubernetes_validate.validate(pod | one["spec"]["taskManager"]["podTemplate"], KUBERNETES, strict=True)
-    else:
-        kubernetes_validate.validate(one, KUBERNETES, strict=True)
-
-
-def test_a_mistyped_field_is_found() -> None:
-    spec = resource("FlinkDeployment")["spec"]
-    with pytest.raises(jsonschema.ValidationError, match="flinkVersoin"):
-        jsonschema.validate({**spec, "flinkVersoin": "v1_19"}, OPERATOR)
 
 
 def test_every_mount_has_its_volume_and_every_claim_is_made() -> None:
