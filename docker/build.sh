@@ -43,12 +43,13 @@ build() {
 
 # Files with this machine's settings, which builds see below /run/secrets.
 lend_settings() {
-    local key value certificates
+    local key value certificates written
+    written=$(python3 -m pip config list 2>/dev/null || true)
     certificates=${PIP_CERT:-${REQUESTS_CA_BUNDLE:-${SSL_CERT_FILE:-}}}
     {
         echo "[global]"
         for key in index-url extra-index-url trusted-host proxy; do
-            value=$(setting "$key")
+            value=$(setting "$key" "$written")
             [ -z "$value" ] || echo "$key = $value"
         done
         [ -z "$certificates" ] || echo "cert = /run/secrets/ca.pem"
@@ -59,11 +60,11 @@ lend_settings() {
     [ ! -f /etc/ssl/certs/java/cacerts ] || secrets+=(--secret "id=cacerts,src=/etc/ssl/certs/java/cacerts")
 }
 
-# One of pip's settings, from the environment or its files; nothing where it has none.
+# One of pip's settings, from the environment or from what `pip config list` printed; nothing where it has none.
 setting() {
     local variable
     variable=PIP_$(echo "$1" | tr 'a-z-' 'A-Z_')
-    echo "${!variable:-$(python3 -m pip config get "global.$1" 2>/dev/null || true)}"
+    echo "${!variable:-$(echo "$2" | sed -n "s/^global\\.$1='\\(.*\\)'\$/\\1/p")}"
 }
 
 # The bases that $1 needs, made here.

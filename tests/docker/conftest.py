@@ -1,4 +1,4 @@
-"""The built images, for the slow tests."""
+"""The built images, for the tests that run them."""
 
 from collections.abc import Iterator, Mapping
 
