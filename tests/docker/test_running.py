@@ -28,7 +28,7 @@ from tests.docker.sample import build_words, copy_inputs
 pytestmark = pytest.mark.images
 
 GIB = 2**30
-LARGEST = {"m3h-trainer": 1.5 * GIB, "m3h-worker": 2.2 * GIB, "m3h-flink": 1.0 * GIB}
+LARGEST = {"m3h-trainer": 2.0 * GIB, "m3h-worker": 2.6 * GIB, "m3h-flink": 1.0 * GIB}
 """Bytes of an image's files, on local bases and without CUDA."""
 
 
