@@ -24,6 +24,7 @@ from tests.commands import files_of, run
 from tests.conftest import Built
 from tests.docker.containers import Image, end, free
 from tests.docker.sample import build_words, copy_inputs
+from tests.pipeline.helpers import wait_for
 
 pytestmark = pytest.mark.images
 
@@ -113,6 +114,7 @@ class Runner(
     def __init__(self) -> None:
         self.address = ""
         self.come: futures.Future[str] = futures.Future()
+        self.said: list[str] = []
 
     def GetProvisionInfo(self, request, context):  # type: ignore[no-untyped-def]
         here = endpoints_pb2.ApiServiceDescriptor(url=self.address)
@@ -122,8 +124,8 @@ class Runner(
         return beam_provision_api_pb2.GetProvisionInfoResponse(info=info)
 
     def Logging(self, request_iterator, context):  # type: ignore[no-untyped-def]
-        for _ in request_iterator:
-            pass
+        for entries in request_iterator:
+            self.said += [entry.message for entry in entries.log_entries]
         yield from ()
 
     def Control(self, request_iterator, context):  # type: ignore[no-untyped-def]
@@ -151,7 +153,9 @@ def test_the_worker_answers_beams_boot_protocol(images: Mapping[str, Image], tmp
     with open(tmp_path / "log", "wb") as log:
         worker = subprocess.Popen(line, stdout=log, stderr=log)
     try:
-        assert runner.come.result(timeout=300) == "7-1", (tmp_path / "log").read_text()
+        wait_for(lambda: runner.come.done() or worker.poll() is not None, seconds=300)
+        assert runner.come.done(), (runner.said, (tmp_path / "log").read_text())
+        assert runner.come.result() == "7-1"
     finally:
         end(worker)
         server.stop(None)
