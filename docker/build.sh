@@ -119,6 +119,8 @@ debian() {
     debootstrap --variant=minbase --include=ca-certificates ${first% *} "$temp/debian" ${first#* } >"$temp/debootstrap.log" ||
         { tail -n 5 "$temp/debootstrap.log" && fail "debootstrap could not make a base."; }
     echo "$sources" >"$temp/debian/etc/apt/sources.list"
+    # As in the public images: apt-get keeps no packages that it has installed.
+    echo 'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb"; };' >"$temp/debian/etc/apt/apt.conf.d/clean"
     rm -rf "$temp/debian"/var/{cache/apt/archives/*.deb,lib/apt/lists/*,log/*}
     tar --create --file "$temp/context/debian.tar" --directory "$temp/debian" .
     rm -rf "$temp/debian"

@@ -12,6 +12,9 @@ else
     export XDG_CACHE_HOME=/m3h/cache
 fi
 case "${1:-}" in
-    --worker_pool* | --id=* | --provision_endpoint=*) exec /opt/apache/beam/boot "$@" ;;
+    --worker_pool* | --id=* | --provision_endpoint=*)
+        cd /tmp # boot writes pipeline_options.json where it stands
+        exec /opt/apache/beam/boot "$@"
+        ;;
     *) exec m3h "$@" ;;
 esac

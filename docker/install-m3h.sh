@@ -18,3 +18,5 @@ case "$1" in
         ;;
 esac
 useradd --uid "${2:-1000}" --create-home m3h
+mkdir -p /data
+chown m3h: /data
