@@ -19,7 +19,7 @@ Scores = Mapping[str, float]
 
 
 def curves(groups: Sequence[Group]) -> dict[str, list[Row]]:
-    """`loss`: of training and of the selection posts by epoch. `selection`: F1@1 of the selection posts by epoch."""
+    """`loss`: of training and of the selection posts by epoch. `selection`: their F1@1, of runs that select by it."""
     loss, selection = [], []
     for group in groups:
         for run in group.runs:
@@ -27,7 +27,8 @@ def curves(groups: Sequence[Group]) -> dict[str, list[Row]]:
                 about = {"group": group.label, "run": str(run.folder), "epoch": epoch.epoch}
                 loss.append({**about, "posts": "training", "loss": epoch.train.joint})
                 loss.append({**about, "posts": "selection", "loss": epoch.valid.joint})
-                selection.append({**about, "f1": epoch.f1, "best": epoch.epoch == run.best_epoch})
+                if epoch.f1 is not None:
+                    selection.append({**about, "f1": epoch.f1, "best": epoch.epoch == run.best_epoch})
     return {"loss": loss, "selection": selection}
 
 

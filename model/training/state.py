@@ -50,7 +50,8 @@ class Sums:
 class Epoch:
     """The line of an epoch in log.jsonl.
 
-    step: steps of the run so far. f1: F1@1 (definition cmkp) of the selection posts. seconds: of training alone.
+    step: steps of the run so far. f1: F1@1 (definition cmkp) of the selection posts, None with
+    `select_on=loss`. seconds: of training alone.
     """
 
     epoch: int
@@ -59,7 +60,7 @@ class Epoch:
     learning_rate: float
     train: Means
     valid: Means
-    f1: float
+    f1: float | None
     pairs_per_second: float
     seconds: float
     best: bool
@@ -76,9 +77,10 @@ class Epoch:
     def as_text(self) -> str:
         """A line for people."""
         phase = ", aggregating" if self.aggregate else ""
+        f1 = "" if self.f1 is None else f"F1@1 (cmkp) {self.f1:.4f}, "
         return (
             f"epoch {self.epoch}{phase}: loss {self.train.joint:.3f}, validation {self.valid.joint:.3f}, "
-            f"F1@1 (cmkp) {self.f1:.4f}, {self.pairs_per_second:.0f} pairs/s{' *' if self.best else ''}"
+            f"{f1}{self.pairs_per_second:.0f} pairs/s{' *' if self.best else ''}"
         )
 
 

@@ -4,6 +4,7 @@ A run can be stopped at any step. Order and dropout of a step depend only on see
 everything else is in the checkpoint. A resumed run therefore ends with the same weights as one that was never stopped.
 """
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -196,7 +197,7 @@ class Trainer:
         state, rate = self.state, self.state.learning_rate
         *losses, f1 = self.world.broadcast(self._validate() if self.world.is_main else [0.0] * 4)
         valid = Means(*losses)
-        selection_score = f1 if self.config.select_on == "f1" else -valid.joint
+        selection_score = -valid.joint if math.isnan(f1) else f1
         is_best = state.selection_score is None or selection_score > state.selection_score
         if is_best:
             state.selection_score, state.best_epoch = selection_score, state.epoch
@@ -212,7 +213,7 @@ class Trainer:
             learning_rate=rate,
             train=state.sums.means(),
             valid=valid,
-            f1=f1,
+            f1=None if math.isnan(f1) else f1,
             pairs_per_second=state.sums.pairs / max(state.seconds, 1e-9),
             seconds=state.seconds,
             best=is_best,
@@ -221,7 +222,7 @@ class Trainer:
         return epoch
 
     def _validate(self) -> list[float]:
-        """Joint, generation and classification loss of the selection posts, and their F1@1."""
+        """Joint, generation and classification loss of the selection posts, and their F1@1; NaN where none is asked."""
         self.model.eval()
         selection, gamma = self.data.selection, self.config.gamma
         lengths = selection.source.lengths()[selection.pair_post]
@@ -229,7 +230,9 @@ class Trainer:
             batches = (selection.pairs_batch(rows) for rows in batches_by_length(lengths, self.config.batch_size))
             sums = sum((Sums.of(joint_loss(self.model, pairs, gamma, topic_weight=0.0)) for pairs in batches), Sums())
         means = sums.means()
-        f1 = selection_f1(self.model, selection, self.data.vocabularies, config=self.config)
+        f1 = math.nan  # a search takes longer than the loss, and nobody chooses by it
+        if self.config.select_on == "f1":
+            f1 = selection_f1(self.model, selection, self.data.vocabularies, config=self.config)
         return [means.joint, means.generate, means.classify, f1]
 
     def _set_rate(self, rate: float) -> None:

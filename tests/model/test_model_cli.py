@@ -112,7 +112,11 @@ def test_predict_shows_readable_examples(
 
 def test_fewer_examples_than_none_are_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", "run", "--text", "a", "--show", "-1"]) == 2
-    assert "'--show': -1 is not in the range x>=0" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "error: Invalid value for '--show': "
+    )  # the rest is Typer's, and differs between its versions
+    assert said.count("\n") == 1
 
 
 def test_predict_reads_a_raw_text_without_an_image(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,7 +41,7 @@ class OfOpenClip(Architecture):
         root = logging.getLogger()
         root.addFilter(_is_no_news)
         try:
-            return open_clip.create_model(self.name, pretrained=None, device=torch.get_default_device())
+            return open_clip.create_model(self.name, pretrained=None, device=torch.empty(0).device)
         finally:
             root.removeFilter(_is_no_news)
 

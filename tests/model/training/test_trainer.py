@@ -12,6 +12,7 @@ from m3h.model.config import Config
 from m3h.model.data.posts import Reader
 from m3h.model.runs.experiment import readable_inputs
 from m3h.model.runs.run import new_run
+from m3h.model.training import trainer as module
 from m3h.model.training.loss import joint_loss
 from m3h.model.training.state import Epoch
 from m3h.model.training.trainer import Trainer, TrainingData
@@ -84,6 +85,21 @@ def test_aggregation_goes_on_from_the_best_warm_up_epoch(tiny_dataset: Path, tin
     best = trainer.run(report)
     assert best.epoch == 4
     assert all(w.isfinite().all() for w in kept[3].values())
+
+
+def test_nothing_is_searched_where_the_loss_selects(
+    tiny_dataset: Path, tiny_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searches: list[object] = []
+    monkeypatch.setattr(module, "selection_f1", lambda *args, **_: searches.append(args) or 0.0)
+    _, epochs, best = trained(tiny_dataset, tiny_config, epochs=2, select_on="loss")
+    assert searches == []
+    assert [epoch.f1 for epoch in epochs] == [None, None]
+    assert "F1@1" not in best.as_text()
+    assert best.valid.joint == min(epoch.valid.joint for epoch in epochs)
+    assert Epoch.from_json(best.as_json()) == best
+    trained(tiny_dataset, tiny_config, epochs=2)
+    assert len(searches) == 2
 
 
 def test_the_released_second_phase_trains_the_decoder_alone_and_slowly(tiny_dataset: Path, tiny_config: Config) -> None:

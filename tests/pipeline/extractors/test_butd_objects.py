@@ -202,7 +202,7 @@ def test_a_build_with_random_weights_is_a_whole_dataset(tmp_path: Path) -> None:
         "number": ("int16", (3,)),
         "image_size": ("int32", (3, 2)),
     }
-    assert (found.arrays["number"] > 0).all()
+    assert min(np.asarray(found.arrays["number"])) > 0
     assert dataset.manifest.notes == ["butd_objects has random weights: for trials only."]
 
 

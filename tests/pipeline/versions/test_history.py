@@ -208,8 +208,9 @@ def test_a_diff_of_versions_is_that_of_their_rows_read_at_once(dataset: Path) ->
     use(dataset, "grid", OLD)
     old = Dataset(dataset).tensors("grid")
     assert new.rows == old.rows
-    moved = np.abs(new.arrays["features"].astype(float) - old.arrays["features"])
-    relative = np.linalg.norm(moved, axis=(1, 2)) / np.linalg.norm(old.arrays["features"].astype(float), axis=(1, 2))
+    before, after = (np.asarray(of.arrays["features"], float) for of in (old, new))
+    moved = np.abs(after - before)
+    relative = np.linalg.norm(moved, axis=(1, 2)) / np.linalg.norm(before, axis=(1, 2))
     assert (found.both, found.only_old, found.only_new) == (len(new.rows), 0, 0)
     assert found.columns["features"] == {
         "max_abs": moved.max(),

@@ -66,6 +66,7 @@ OTHERS = {
     "pipeline/progress/counts.py: Tally._write": "the temp file beside its own file",
     "pipeline/progress/monitor.py: lines_file": "the file that --progress names",
     "pipeline/records/dropped.py: write_raw.write": "the file that --out names",
+    "schemas/programs.py: import_alone": "the folder of an installed package",
 }
 
 
