@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.commands import ROOT, files_of, run
+from tests.commands import ROOT, files_of
 from tests.docker.containers import Image, Network, answers, end, free, inside, network
 from tests.docker.sample import build_words, copy_inputs
 from tests.pipeline.helpers import wait_for
@@ -100,13 +100,14 @@ def test_two_task_managers_of_images_build_and_refresh_what_we_do(images: Mappin
     with cluster(images, tmp_path) as started:
         copy_inputs(started.data, posts=24)
         started.submit(*build_words())
-        ours = run("pipeline", *build_words("ours"), "--workers", 1, cwd=started.data)
-        assert ours.code == 0, ours.err
+        embedded = {"pod": "", "binds": {started.data: "/data"}}
+        ours = images["m3h-worker"].run(*build_words("ours"), "--workers", 1, **embedded)
+        assert ours.returncode == 0, ours.stderr
         assert files_of(started.data / "dataset") == files_of(started.data / "ours")
 
         started.submit(*REFRESH)
-        ours = run("pipeline", *("ours" if word == "dataset" else word for word in REFRESH), cwd=started.data)
-        assert ours.code == 0, ours.err
+        ours = images["m3h-worker"].run(*("ours" if word == "dataset" else word for word in REFRESH), **embedded)
+        assert ours.returncode == 0, ours.stderr
         assert files_of(started.data / "dataset") == files_of(started.data / "ours")
 
         for pool in ("pool-1", "pool-2"):
