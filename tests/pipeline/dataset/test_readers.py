@@ -38,7 +38,8 @@ def everything(data: Dataset) -> dict[str, object]:
         "images": data.images.to_pylist(),
         "rows": dict(sorted(grid.rows.items())),
         "arrays": {
-            name: array[[grid.rows[key] for key in sorted(grid.rows)]].tolist() for name, array in grid.arrays.items()
+            name: array.take(np.array([grid.rows[key] for key in sorted(grid.rows)], int)).tolist()
+            for name, array in grid.arrays.items()
         },
         "words": sorted(data.table("words").to_pylist(), key=lambda row: row["image_sha256"]),
         "described": data.described("grid"),
