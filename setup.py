@@ -18,7 +18,7 @@ COMMON = [
 ]
 
 PIPELINE = [
-    "aiohttp>=3.12",
+    "aiohttp>=3.13.5",
     "apache-beam>=2.77,<2.78",
     "datasketch>=2.0,<3",
     "ekphrasis>=0.5.4",
