@@ -77,6 +77,11 @@ structure: setup
 architecture: setup
 	$(BIN)/python -m tests.architecture_page
 
+# The pictures of README and docs, from the demo's dataset and run; looked at and committed by hand.
+.PHONY: screenshots
+screenshots: demo chromium
+	$(BIN)/python -m tests.guide.screenshots $(DEMO)
+
 # detectron2's Python code, for tests only.
 .PHONY: detectron2
 detectron2: setup

@@ -2,7 +2,7 @@
 
     python -m tests.guide.screenshots DEMO
 
-DEMO is the folder that `make demo` made. The pictures are written to docs/assets. They are made by hand before a
+DEMO is the folder that `make demo` made; `make screenshots` does both. The pictures are written to docs/assets. They are made by hand before a
 release: fonts and browsers differ between machines, so no test compares them.
 """
 
@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import Page, expect
 
 from m3h.schemas.dataset import Dataset
@@ -25,7 +24,6 @@ from tests.commands import ROOT, command, environment
 POST = "1084067481769032701"
 """A test post whose text does not mention the sea that its picture shows."""
 SIZE = {"width": 1280, "height": 860}
-COLOURS = 128
 ASSETS = ROOT / "docs" / "assets"
 
 
@@ -52,10 +50,8 @@ def served(run: Path) -> Iterator[str]:
 
 
 def keep(page: Page, name: str) -> None:
-    """The page's screen as a PNG of few colours."""
-    file = ASSETS / f"{name}.png"
-    page.screenshot(path=file)
-    Image.open(file).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
+    """The page's screen as a PNG."""
+    page.screenshot(path=ASSETS / f"{name}.png")
 
 
 def main() -> None:
@@ -76,7 +72,8 @@ def main() -> None:
         keep(page, "gallery")
         m3h("attend", demo / "run", "--post", POST, "--out", f"{temp}/attention")
         page.goto(Path(f"{temp}/attention/attention.html").as_uri())
-        page.wait_for_load_state("networkidle")
+        page.locator("section", has=page.locator(".tiles")).first.evaluate("(one) => one.scrollIntoView()")
+        page.wait_for_timeout(500)
         keep(page, "attention")
         with served(demo / "run") as address:
             page.goto(address)
@@ -84,6 +81,7 @@ def main() -> None:
             page.locator("#file").set_input_files(photo)
             page.locator("#send").click()
             expect(page.locator("#result")).to_be_visible(timeout=60_000)
+            page.locator("#heads").select_option(index=1)
             keep(page, "serve")
 
 
