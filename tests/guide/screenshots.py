@@ -2,8 +2,8 @@
 
     python -m tests.guide.screenshots DEMO
 
-DEMO is the folder that `make demo` made; `make screenshots` does both. The pictures are written to docs/assets. They are
-made by hand before a release: fonts and browsers differ between machines, so no test compares them.
+DEMO is the folder that `make demo` made; `make screenshots` does both. The pictures are written to docs/assets.
+They are made by hand before a release: fonts and browsers differ between machines, so no test compares them.
 """
 
 import re
