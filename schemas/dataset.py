@@ -83,21 +83,19 @@ def whole_file(folder: Path, name: str, sha256: str, *, remembered: bool = False
         path = file_in(folder, place)
         found = Whole(path, _stamp(path))
         with suppress(FileNotFoundError):
-            if remembered:
-                if _is_whole(path, sha256):
-                    return found
-            elif sha256_file(path) == sha256:
+            if _is_whole(path, sha256, remembered):
                 return found
     return None
 
 
-def _is_whole(path: Path, sha256: str) -> bool:
+def _is_whole(path: Path, sha256: str, remembered: bool) -> bool:
     before = path.stat(follow_symlinks=False)
-    if is_known(path, sha256, before):
+    if remembered and is_known(path, sha256, before):
         return True
     if sha256_file(path) != sha256:
         return False
-    remember(path, sha256, before)
+    if remembered:
+        remember(path, sha256, before)
     return True
 
 

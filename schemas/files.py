@@ -19,6 +19,11 @@ from m3h.schemas.machine import fault_message, number_of
 TEMP_PREFIX = ".tmp-"
 
 
+def user_cache(name: str) -> Path:
+    """The folder `m3h/NAME` in the user's cache: $XDG_CACHE_HOME, or ~/.cache. It may be deleted at any time."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "m3h" / name
+
+
 def sha256_file(path: Path) -> str:
     """Hex digest of a file's bytes."""
     digest = hashlib.sha256()

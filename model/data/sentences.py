@@ -12,7 +12,6 @@ import hashlib
 import importlib
 import json
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -29,7 +28,7 @@ from m3h.model.data.posts import Posts
 from m3h.model.data.ragged import Ragged
 from m3h.model.data.tensor_files import Tensors, load_tensors, save_tensors
 from m3h.schemas.errors import IntegrityError, MachineError, UsageError
-from m3h.schemas.files import sha256_file
+from m3h.schemas.files import sha256_file, user_cache
 
 logger = logging.getLogger(__name__)
 EXTRA = "pip install 'm3h[sentences]'"
@@ -140,8 +139,8 @@ class SentenceEncoder:
 
 
 def cache_folder() -> Path:
-    """Where states are kept: `m3h/sentences` in the user's cache. It may be deleted at any time."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "m3h" / "sentences"
+    """Where states are kept."""
+    return user_cache("sentences")
 
 
 def _cached(file: Path) -> Tensors:

@@ -197,7 +197,7 @@ class Trainer:
         state, rate = self.state, self.state.learning_rate
         *losses, f1 = self.world.broadcast(self._validate() if self.world.is_main else [0.0] * 4)
         valid = Means(*losses)
-        selection_score = -valid.joint if math.isnan(f1) else f1
+        selection_score = f1 if self.config.select_on == "f1" else -valid.joint
         is_best = state.selection_score is None or selection_score > state.selection_score
         if is_best:
             state.selection_score, state.best_epoch = selection_score, state.epoch

@@ -6,7 +6,6 @@ the user's cache; the pages that are looked at are the system's, shared by all w
 
 import logging
 import mmap
-import os
 import struct
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,7 +14,7 @@ from zlib import crc32
 import numpy as np
 
 from m3h.schemas.errors import MachineError
-from m3h.schemas.files import publish_bytes
+from m3h.schemas.files import publish_bytes, user_cache
 
 Entry = tuple[bytes, int, float]
 """A key, its count and its frequency."""
@@ -107,8 +106,8 @@ def statistics_file(name: str, entries: Callable[[], Iterable[Entry]]) -> Statis
 
 
 def cache_folder() -> Path:
-    """Where the files are kept: `m3h/statistics` in the user's cache. It may be deleted at any time."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "m3h" / "statistics"
+    """Where the files are kept."""
+    return user_cache("statistics")
 
 
 def _mapped(path: Path) -> StatisticsFile:

@@ -11,6 +11,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from m3h.schemas.files import user_cache
+
 LARGE = 1 << 20
 """Bytes from which on remembering is worth a file."""
 
@@ -22,8 +24,8 @@ MOST = 20_000
 
 
 def cache_folder() -> Path:
-    """Where checks are remembered: `m3h/checked` in $XDG_CACHE_HOME, or in ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "m3h" / "checked"
+    """Where checks are remembered."""
+    return user_cache("checked")
 
 
 def is_known(path: Path, sha256: str, found: os.stat_result) -> bool:
