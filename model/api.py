@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from m3h.model.data.read_posts import posts_of
 from m3h.model.decoding.attribution import Keyphrase as Keyphrase  # what `predict` gives, by this name too
 from m3h.model.decoding.attribution import attributed
 from m3h.model.decoding.predict import Progress, in_silence, predict
+from m3h.model.runs.chances import calibration_of
 from m3h.model.runs.evaluate import open_run
 from m3h.model.runs.run import Run
+from m3h.model.scoring.calibration import Calibration, Choice
 from m3h.model.text.tokenizer import tokenize
 from m3h.schemas.errors import UsageError
 from m3h.schemas.posts import PostReader, RawPost, ReadPost
@@ -42,6 +45,7 @@ class Predictor:
         alt: Sequence[str] | None = None,
         *,
         images: Sequence[Picture] | None = None,
+        choice: Choice | None = None,
     ) -> list[list[Keyphrase]]:
         """The keyphrases of each text, best first.
 
@@ -58,16 +62,40 @@ class Predictor:
             ocr: for each text the words on its image; not with `images`, where they are read from the picture.
             alt: for each text what its author says that the image shows.
             images: for each text a picture, or None.
+            choice: which phrases to give, by their chances of being right; None for all, without chances.
 
         Raises:
             UsageError: no word of any text is left; `ocr`, `alt` or `images` has another length; something that
                 `images` needs is missing or of another version, or a picture is none. The message says which.
         """
         if images is None:
-            return self.predict_posts(self.posts_of_texts(texts, ocr, alt))
+            return self.choose(self.predict_posts(self.posts_of_texts(texts, ocr, alt)), choice)
         if ocr:
             raise UsageError("words on an image are read from the image itself: give either `ocr` or `images`.")
-        return self.predict_posts(self.posts_of_read(self.read(texts, images, alt)))
+        return self.choose(self.predict_posts(self.posts_of_read(self.read(texts, images, alt))), choice)
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """What the scores of this run are worth.
+
+        Raises:
+            UsageError: as `runs.chances.calibration_of`.
+        """
+        return calibration_of(self.run.folder, self.run.config)
+
+    def choose(self, ranked: Sequence[Sequence[Keyphrase]], choice: Choice | None) -> list[list[Keyphrase]]:
+        """The chosen phrases of each post with their chances; all of them, without chances, if `choice` is None.
+
+        Raises:
+            UsageError: as `calibration`.
+        """
+        if choice is None:
+            return [list(post) for post in ranked]
+        rows = [choice.rows([phrase.score for phrase in post], self.calibration) for post in ranked]
+        return [
+            [replace(post[place], chance=chance) for place, chance in chosen]
+            for post, chosen in zip(ranked, rows, strict=True)
+        ]
 
     @cached_property
     def reader(self) -> PostReader:

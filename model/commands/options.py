@@ -23,6 +23,15 @@ DatasetSettings = Annotated[
         "--set", help="For pictures: FIELD=VALUE of the dataset, such as features.vgg_grid.weights=FILE; several."
     ),
 ]
+HowMany = Annotated[
+    str | None,
+    typer.Option(
+        help="Phrases a post: a number, or auto for as many as it should have by their chances.", metavar="N|auto"
+    ),
+]
+MinScore = Annotated[
+    float | None, typer.Option(help="Only phrases whose chance of being right is at least this, from 0 to 1.")
+]
 SHOWN = (("f1@1", "F1@1"), ("f1@3", "F1@3"), ("map@5", "MAP@5"))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from m3h.model.commands.options import AsJson, DatasetSettings, LikeDataset, RunFolder
+from m3h.model.commands.options import AsJson, DatasetSettings, HowMany, LikeDataset, MinScore, RunFolder
 from m3h.model.commands.progress import show_progress
 from m3h.schemas.console import say
 from m3h.schemas.errors import UsageError
@@ -29,12 +29,17 @@ Images = Annotated[list[Path] | None, typer.Option(help="The picture of a --text
     help="""\b
   m3h predict runs/full --dataset data/tw --out found.jsonl
   m3h predict runs/full --dataset data/tw --show 5
+  m3h predict runs/full --dataset data/tw --how-many auto --min-score 0.2
   m3h predict runs/full --text 'so excited to see these two tomorrow' --ocr 'kids choice awards'
   m3h predict runs/full --text 'so excited to see these two tomorrow' --image photo.jpg
 
 Prints keyphrases, best first: one post a line in source order, phrases joined by `;`. With --scores, with --json and in
 a .jsonl file each phrase has its probability and its attribution: generated, text, alt or ocr (copied from there), or
 classifier.
+
+A run gives the same number of phrases to every post. --how-many auto gives each post as many as its phrases' chances of
+being right say, at least one. --min-score 0.6 gives those of which 60 of 100 such were right, which may be none.
+Chances are learned from the posts that the run was selected by.
 
 A --text alone is lower-cased and split into words by a small regular expression, and trailing hashtags are removed;
 --ocr gives the words on its image, --alt what its author says that it shows.
@@ -58,6 +63,8 @@ def predict(
     like: LikeDataset = None,
     set_: DatasetSettings = None,
     scores: Annotated[bool, typer.Option("--scores", help="Probability and attribution after each phrase.")] = False,
+    how_many: HowMany = None,
+    min_score: MinScore = None,
     as_json: AsJson = False,
 ) -> None:
     """Predict keyphrases.
@@ -74,13 +81,16 @@ def predict(
         image: a picture for each text.
         like: where the dataset of the run is now.
         set_: settings over the configuration of this dataset.
-        scores: print probability and attribution.
+        scores: print probability and attribution, and the chance where phrases are chosen by it.
+        how_many: phrases of each post.
+        min_score: the least chance of a phrase.
         as_json: print JSON.
 
     Raises:
         UsageError: not one of `dataset` and `text` is given, there is no finished run, or a picture cannot be read.
     """
     from m3h.model.api import load
+    from m3h.model.scoring.calibration import Choice
     from m3h.model.text.phrase_lines import join_phrases
     from m3h.schemas.dataset import Dataset
 
@@ -88,17 +98,18 @@ def predict(
         raise UsageError("predict: give either --dataset or --text.")
     if image and dataset:
         raise UsageError("predict: an --image belongs to a --text.")
+    choice = Choice.of(how_many, min_score)
     model = load(run, dataset=like, sets=set_ or ())
     if dataset is None:
         posts = _posts_of_texts(model, text or [], ocr, alt=alt, images=image or ())
     else:
         posts = model.run.reader(Dataset(dataset)).split(split)
-    ranked = model.predict_posts(posts, show_progress)
+    ranked = model.choose(model.predict_posts(posts, show_progress), choice)
     phrases = [[_phrase_text(keyphrase, scores) for keyphrase in post] for post in ranked]
     lines = [join_phrases(post) for post in phrases]
     if out:
         _write(out, posts, ranked, lines=lines)
-    predictions = [[asdict(keyphrase) for keyphrase in post] for post in ranked]
+    predictions = [[_fields(keyphrase) for keyphrase in post] for post in ranked]
     result = {"out": str(out)} if out else {"predictions": predictions}
     examples = "\n\n".join(_example(posts, phrases, i) for i in range(min(show, len(posts))))
     printed = f"wrote {len(lines):,} lines to {out}" if out else "\n".join(lines)
@@ -131,7 +142,15 @@ def _write(out: Path, posts: "Posts", ranked: Sequence[Sequence["Keyphrase"]], *
 
 
 def _phrase_text(keyphrase: "Keyphrase", scores: bool) -> str:
-    return f"{keyphrase.phrase} ({keyphrase.score:.3f} {keyphrase.attribution})" if scores else keyphrase.phrase
+    if not scores:
+        return keyphrase.phrase
+    chance = "" if keyphrase.chance is None else f", chance {keyphrase.chance:.2f}"
+    return f"{keyphrase.phrase} ({keyphrase.score:.3f} {keyphrase.attribution}{chance})"
+
+
+def _fields(keyphrase: "Keyphrase") -> dict[str, object]:
+    """As JSON has it: a chance only where phrases are chosen by it."""
+    return {name: value for name, value in asdict(keyphrase).items() if value is not None}
 
 
 def _example(posts: "Posts", phrases: Sequence[Sequence[str]], i: int) -> str:

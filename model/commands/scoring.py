@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from m3h.model.commands.options import AsJson, Definition, RunFolder, check_definition, scores_text
+from m3h.model.commands.options import (
+    AsJson,
+    Definition,
+    HowMany,
+    MinScore,
+    RunFolder,
+    check_definition,
+    scores_text,
+)
 from m3h.model.commands.progress import show_progress
 from m3h.model.scoring.definitions import DEFINITION
 from m3h.schemas.console import say
@@ -28,12 +36,16 @@ app = typer.Typer()
   m3h evaluate runs/full --shuffle ocr --noise attributes
   m3h evaluate runs/full --robustness
   m3h evaluate runs/full --set ranking=interpolated beam=20
+  m3h evaluate runs/full --how-many auto
 
 Scores a finished run on a split of its own dataset, or of another one: all posts, present and absent keyphrases, and
 subsets of the split (how often the keyphrase occurs in training, length of the text, words in the image). --against
 compares it with another run on the same posts: the difference with the 95% interval of a bootstrap, and p of a paired
 t-test, for all keyphrases, for present and for absent ones. Predictions in the folder of the run are used. --set
 changes how the run searches, and predicts again.
+
+--how-many and --min-score choose phrases by their chances before they are scored, as `predict` does. F1@M is over all
+phrases that a post was given, F1@O over as many as it has keyphrases.
 
 So do --without, as if no post had that input, --shuffle, which gives a post that input of another one, and --noise.
 --robustness does each of the three to each input, and keeps the scores in the run's folder for `m3h report`. An input
@@ -52,6 +64,8 @@ def evaluate(
     shuffle: Annotated[list[str] | None, typer.Option(help="An input to exchange among posts; several.")] = None,
     noise: Annotated[list[str] | None, typer.Option(help="An input to replace by noise; several.")] = None,
     robustness: Annotated[bool, typer.Option("--robustness", help="Each input in each of these ways.")] = False,
+    how_many: HowMany = None,
+    min_score: MinScore = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a finished run.
@@ -69,22 +83,39 @@ def evaluate(
         shuffle: inputs that come from another post.
         noise: inputs that are noise.
         robustness: score the run with each input altered.
+        how_many: phrases of each post that count.
+        min_score: the least chance of a phrase that counts.
         as_json: print JSON.
     """
     from m3h.model.runs.evaluate import Changes, evaluate_run
+    from m3h.model.scoring.calibration import Choice
 
+    choice = Choice.of(how_many, min_score)
     checked, ways = check_definition(definition), {"without": without, "shuffle": shuffle, "noise": noise}
     changes = Changes(set_ or (), {way: names for way, names in ways.items() if names})
+    if choice and set_:
+        raise UsageError("--how-many and --min-score: chances are those of the run's own search; leave --set out.")
     if robustness:
-        if changes or against:
-            raise UsageError("--robustness: alters every input itself; leave --without, --shuffle, --noise, --set and "
-                             "--against out.")  # fmt: skip
+        if changes or against or choice:
+            raise UsageError("--robustness: alters every input itself; leave --without, --shuffle, --noise, --set, "
+                             "--against, --how-many and --min-score out.")  # fmt: skip
         _print_robustness(run, dataset, split, definition=checked, as_json=as_json)
         return
     scores = evaluate_run(
-        *(run, dataset, split), definition=checked, against=against, changes=changes, progress=show_progress
+        *(run, dataset, split),
+        definition=checked,
+        against=against,
+        changes=changes,
+        choice=choice,
+        progress=show_progress,
     )
-    lines = [scores_text(scores, split, definition), *leak_free_lines(scores), "", *subset_lines(scores)]
+    lines = [
+        scores_text(scores, split, definition),
+        *chosen_lines(scores),
+        *leak_free_lines(scores),
+        "",
+        *subset_lines(scores),
+    ]
     say(scores, as_json, "\n".join([*lines, *(["", *comparison_lines(scores)] if against else [])]))
 
 
@@ -95,6 +126,16 @@ def leak_free_lines(scores: dict[str, Any]) -> list[str]:
         return []
     title = f"sharing no text and no picture with training ({found['posts']:,} posts)"
     return [scores_text(found, title, "") if found["posts"] else title]
+
+
+def chosen_lines(scores: dict[str, Any]) -> list[str]:
+    """The line of what was chosen; none where all phrases count."""
+    found = scores.get("chosen")
+    if found is None:
+        return []
+    right = "" if found["right"] is None else f", {found['right']:.1%} of them right"
+    whole = ", ".join(f"{label} {scores['all'][name]:.4f}" for name, label in (("f1@M", "F1@M"), ("f1@O", "F1@O")))
+    return [f"chosen: {found['phrases']:,} phrases for {found['posts']:,} posts{right}; {whole}"]
 
 
 def _print_robustness(run: Path, dataset: Path | None, split: str, *, definition: str, as_json: bool) -> None:

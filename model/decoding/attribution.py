@@ -34,9 +34,13 @@ PHRASE_BATCH = 160
 
 @dataclass(frozen=True)
 class Keyphrase(RankedPhrase):
-    """A predicted keyphrase and where it comes from: GENERATED, CLASSIFIER, or a part of the text."""
+    """A predicted keyphrase and where it comes from: GENERATED, CLASSIFIER, or a part of the text.
+
+    chance: that it is right (`scoring.calibration`); None where nobody asked.
+    """
 
     attribution: str
+    chance: float | None = None
 
 
 def attributed(

@@ -10,7 +10,7 @@ def charts(found: Mapping[str, Rows], labels: Sequence[str]) -> dict[str, dict[s
     """The Vega-Lite of every chart that there is anything to draw for, by the name that the page gives it.
 
     Args:
-        found: rows of `figures`, by name: loss, selection, frequency, length, robustness.
+        found: rows of `figures`, by name: loss, selection, frequency, length, robustness, reliability.
         labels: of the groups, in their order.
     """
     alt = altair()
@@ -25,6 +25,7 @@ def charts(found: Mapping[str, Rows], labels: Sequence[str]) -> dict[str, dict[s
         "frequency": _groups(alt, found["frequency"], "training posts with the rarest keyphrase", colour, labels),
         "length": _groups(alt, found["length"], "tokens of the text", colour, labels),
         "robustness": _lost(alt, lost, colour, labels),
+        "reliability": _reliability(alt, found["reliability"], colour),
     }
     return {name: as_wide_as_its_place(alt, chart) for name, chart in drawn.items() if rows[name]}
 
@@ -47,6 +48,20 @@ def _lines(alt: Any, rows: Rows, number: str, colour: Any) -> Any:
             legend=alt.Legend(orient="top", title=None),
         )  # fmt: skip
     return chart_of(alt, rows).mark_line(point=not is_loss).encode(**encoded).properties(height=240)
+
+
+def _reliability(alt: Any, rows: Rows, colour: Any) -> Any:
+    """The share of right phrases by their chance, one line a run; on the dashed line chances hold."""
+    exact = alt.Chart(alt.Data(values=[{"chance": 0, "right": 0}, {"chance": 1, "right": 1}]))
+    x = alt.X("chance", type="quantitative", title="chance that the run gives", axis=alt.Axis(format="%"))
+    y = alt.Y("right", type="quantitative", title="share that is right", axis=alt.Axis(format="%"))
+    lines = chart_of(alt, rows).mark_line(point=True).encode(
+        x=x, y=y, color=colour, detail=alt.Detail("run", type="nominal"),
+        tooltip=[alt.Tooltip("run", type="nominal"), alt.Tooltip("phrases", type="quantitative"),
+                 *(alt.Tooltip(name, type="quantitative", format=".3f") for name in ("chance", "right"))],
+    )  # fmt: skip
+    dashed = exact.mark_line(strokeDash=[4, 4], color="#6b7785").encode(x=x, y=y)
+    return (dashed + lines).properties(height=240)
 
 
 def _groups(alt: Any, rows: Rows, title: str, colour: Any, labels: Sequence[str]) -> Any:

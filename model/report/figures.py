@@ -1,11 +1,14 @@
 """The numbers of a report of runs. Nothing here knows how they are shown."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from m3h.model.report.groups import FinishedRun, Group
 from m3h.model.runs.evaluate import score_records
+from m3h.model.scoring.calibration import Choice, calibration_error, chosen_record, reliability
+from m3h.model.scoring.definitions import DEFINITIONS
+from m3h.model.scoring.metrics import score
 from m3h.model.scoring.predictions import Record
 from m3h.model.scoring.significance import COMPARED, compare_seeds
 from m3h.model.scoring.subsets import subset_scores
@@ -55,14 +58,83 @@ def score_table(groups: Sequence[Group], unseen: Sequence[set[str] | None], defi
     return rows
 
 
+LATER = {"f1@1": "F1@1", "f1@3": "F1@3", "f1@5": "F1@5", "map@5": "MAP@5", "f1@O": "F1@O", "f1@M": "F1@M"}
+"""Scores of the table of all definitions."""
+
+
+def definitions_table(groups: Sequence[Group]) -> list[Row]:
+    """One row a group and definition, of all keyphrases: `scores` as in `score_table`, by the names of LATER.
+
+    `auto` are the scores of as many phrases a post as their chances say, `phrases` how many those are; both None where
+    a run has no chances.
+    """
+    rows = []
+    for group in groups:
+        chosen = [_chosen(run) for run in group.runs]
+        known = [records for records in chosen if records is not None]
+        is_known = len(known) == len(chosen)
+        counts = [len(record.predictions) for records in known for record in records]
+        for definition in DEFINITIONS:
+            plain = [_whole(run.records, definition) for run in group.runs]
+            auto = [_whole(records, definition) for records in known]
+            rows.append(
+                {
+                    **{"group": group.label, "definition": definition, "scores": mean_and_sd(plain, LATER)},
+                    **{"auto": mean_and_sd(auto, ("f1@M",))["f1@M"] if is_known else None},
+                    **{"phrases": statistics.fmean(counts) if is_known and counts else None},
+                }
+            )
+    return rows
+
+
+def _whole(records: Sequence[Record], definition: str) -> Scores:
+    """Of all keyphrases alone: present and absent ones are told apart by reading every text."""
+    predicted, gold = [record.phrases for record in records], [record.keyphrases for record in records]
+    return score(predicted, gold, definition=definition)["all"]
+
+
+def _chosen(run: FinishedRun) -> list[Record] | None:
+    if run.calibration is None:
+        return None
+    return [chosen_record(record, Choice(0), run.calibration) for record in run.records]
+
+
+def reliability_rows(groups: Sequence[Group]) -> list[Row]:
+    """Whether chances hold: rows of group, run, `chance`, `right` and `phrases`; see `scoring.calibration`."""
+    return [
+        {
+            "group": group.label,
+            "run": str(run.folder),
+            "chance": part.mean,
+            "right": part.right,
+            "phrases": part.phrases,
+        }
+        for group in groups
+        for run in group.runs
+        if run.calibration
+        for part in reliability(run.records, run.calibration)
+    ]
+
+
+def calibration_errors(groups: Sequence[Group]) -> list[Row]:
+    """Rows of group and the mean `error` of its runs' chances; no row where no run has chances."""
+    found = {
+        group.label: [
+            calibration_error(reliability(run.records, run.calibration)) for run in group.runs if run.calibration
+        ]
+        for group in groups
+    }
+    return [{"group": label, "error": statistics.fmean(errors)} for label, errors in found.items() if errors]
+
+
 def _of_posts(chosen: Sequence[Sequence[Record]], definition: str) -> Row:
     found = [score_records(records, definition)["all"] for records in chosen]
     return {"posts": len(chosen[0]), "scores": mean_and_sd(found) if chosen[0] else {}}
 
 
-def mean_and_sd(found: Sequence[Scores]) -> dict[str, Row]:
+def mean_and_sd(found: Sequence[Scores], names: Iterable[str] = SCORES) -> dict[str, Row]:
     """Score -> `mean` and sample standard deviation `sd` over runs; None for the deviation of one run."""
-    columns = {name: [scores[name] for scores in found] for name in SCORES}
+    columns = {name: [scores[name] for scores in found] for name in names}
     return {
         name: {"mean": statistics.fmean(values), "sd": statistics.stdev(values) if len(values) > 1 else None}
         for name, values in columns.items()

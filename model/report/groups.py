@@ -9,9 +9,19 @@ from typing import Any
 
 from m3h.model.config import Config
 from m3h.model.decoding.predict import Progress, in_silence
-from m3h.model.runs.evaluate import open_run, predict_records, predictions_file, read_frequencies
+from m3h.model.runs.chances import calibration_of
+from m3h.model.runs.evaluate import open_run, predict_records, read_frequencies
 from m3h.model.runs.robustness import Robustness, read_robustness
-from m3h.model.runs.run import SCORES, RunMetadata, dataset_for, is_finished, manifest_sha256, read_description
+from m3h.model.runs.run import (
+    SCORES,
+    RunMetadata,
+    dataset_for,
+    is_finished,
+    manifest_sha256,
+    predictions_file,
+    read_description,
+)
+from m3h.model.scoring.calibration import Calibration
 from m3h.model.scoring.predictions import Record, read_records, write_records
 from m3h.model.training.state import Epoch
 from m3h.schemas.dataset import Dataset
@@ -58,6 +68,15 @@ class FinishedRun:
     def robustness(self) -> Robustness | None:
         """What `evaluate --robustness` kept of the split; None where it never ran."""
         return read_robustness(self.folder, self.split)
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """What its scores are worth; None where that cannot be learned, which is said in the log."""
+        try:
+            return calibration_of(self.folder, self.config)
+        except UsageError as error:
+            logger.warning(f"no chances: {error}")
+            return None
 
     @property
     def identity(self) -> dict[str, Any]:

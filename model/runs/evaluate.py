@@ -12,8 +12,10 @@ from m3h.model.data.altered import alter
 from m3h.model.data.posts import Posts
 from m3h.model.decoding.attribution import attributed
 from m3h.model.decoding.predict import Progress, RankedPhrase, in_silence, predict
-from m3h.model.runs.run import Run, dataset_for, is_finished, load_run
+from m3h.model.runs.chances import chosen, counts_of
+from m3h.model.runs.run import Run, dataset_for, is_finished, load_run, predictions_file
 from m3h.model.runs.unseen import unseen_records
+from m3h.model.scoring.calibration import Choice
 from m3h.model.scoring.metrics import score
 from m3h.model.scoring.predictions import Record, make_records, read_records, write_records
 from m3h.model.scoring.significance import compare, scipy_stats
@@ -59,11 +61,13 @@ def evaluate_run(
     definition: str,
     against: Path | None = None,
     changes: Changes = UNCHANGED,
+    choice: Choice | None = None,
     progress: Progress = in_silence,
 ) -> dict[str, Any]:
     """The scores of a finished run on a split: `score_records`, `subsets` of the split, and those without leaks.
 
-    `leak_free` has the scores of the posts that share nothing with training, see `runs.unseen`.
+    `leak_free` has the scores of the posts that share nothing with training, see `runs.unseen`. `chosen` says how many
+    phrases were chosen for how many posts, and the share of them that is right.
 
     Raises UsageError: there is no finished run, the split has no posts, a field cannot be changed, or scipy is missing
     for a comparison. Raises IntegrityError: a file of the run is missing or damaged.
@@ -75,20 +79,27 @@ def evaluate_run(
         definition: of the scores.
         against: another run, which adds a `comparison`.
         changes: of this run. The other run stays as it is.
+        choice: which phrases of each post count; None for all. Of the other run, the same choice by its own chances.
         progress: shows how far a prediction is.
     """
     if against:
         scipy_stats()  # before anything is predicted
     records = load_or_predict(folder, dataset_folder, split, changes=changes, progress=progress)
+    if choice:
+        records = chosen(records, folder, choice)
     scores: dict[str, Any] = {"run": str(folder), "split": split, "definition": definition}
     scores |= {way: list(names) for way, names in changes.ways.items() if names}
     scores |= {**score_records(records, definition)}
+    if choice:
+        scores["chosen"] = counts_of(records)
     scores["subsets"] = subset_scores(records, read_frequencies(folder), definition)
     if (unseen := unseen_records(folder, dataset_folder, records)) is not None:
         scores["leak_free"] = score_records(unseen, definition)
     if against:
         scores["against"] = str(against)
         others = load_or_predict(against, dataset_folder, split, progress=progress)
+        if choice:
+            others = chosen(others, against, choice)
         scores["comparison"] = compare(records, others, definition)
     return scores
 
@@ -214,11 +225,6 @@ def predict_records(
     ] or predict(run.model, encoded, run.vocabularies, config=run.config, progress=progress)
     found = attributed(run.model, encoded, run.vocabularies, config=run.config, ranked=ranked, progress=progress)
     return make_records(posts, found)
-
-
-def predictions_file(folder: Path, split: str) -> Path:
-    """Where a run stores its predictions of a split."""
-    return folder / "predictions" / f"{split}.jsonl"
 
 
 def configure_cpu(config: Config) -> None:

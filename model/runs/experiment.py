@@ -17,6 +17,7 @@ from m3h.model.config import Config, stored_config
 from m3h.model.data.inputs import available_inputs, further_modalities
 from m3h.model.data.posts import ALWAYS_READ, Posts, Reader
 from m3h.model.decoding.predict import Progress
+from m3h.model.runs.chances import selection_name
 from m3h.model.runs.distillation import distil
 from m3h.model.runs.evaluate import configure_cpu, predict_split, score_records
 from m3h.model.runs.run import (
@@ -123,7 +124,7 @@ def _finish(
     run = replace(run, metadata=replace(run.metadata, aggregate=run.model.aggregate))
     run.save()
     publish_json(run.folder / "keyphrases.json", Counter(phrase for post in train.keyphrases for phrase in set(post)))
-    splits = {"select": (config.select.replace(":", "-"), selection)}
+    splits = {"select": (selection_name(config), selection)}
     if reader and reader.has_split("test") and config.train_split != "test":
         splits["test"] = ("test", reader.split("test"))
     scores = {part: score_records(predict_split(run, *split, progress), DEFINITION) for part, split in splits.items()}

@@ -410,3 +410,8 @@ def is_finished(folder: Path) -> bool:
 def write_scores(folder: Path, scores: dict[str, Any]) -> None:
     """Write scores.json. From now on the run is finished."""
     publish_json(folder / SCORES, scores)
+
+
+def predictions_file(folder: Path, split: str) -> Path:
+    """Where a run stores its predictions of a split."""
+    return folder / "predictions" / f"{split}.jsonl"

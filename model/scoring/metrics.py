@@ -1,4 +1,4 @@
-"""Keyphrase metrics on stemmed phrases, under the three definitions in use.
+"""Keyphrase metrics on stemmed phrases, under the definitions in use.
 
 For one post, let n predictions and T targets be left after cleaning. r_i in {0, 1} says whether prediction i is a
 target, and m_i = r_1 + ... + r_i. Then, at k:
@@ -8,8 +8,12 @@ cmkp       P = m_k / min(k, n), R = m_k / T, MAP = (1/T) sum_{i<=k} r_i m_i / i;
 fixed-k    the same with P = m_k / k.
 per-post   P = m_k / k, MAP = (1/min(k, n)) sum_{i<=min(k,n)} m_i / i, and F1 is the mean over posts of each post's own
            harmonic mean of P and R (papers after 2020).
+aimkp      as per-post, but nothing is cleaned away: a repeated prediction takes up a place and counts once, and T
+           counts repeated targets (released code of AimKP, AAAI 2026: metrics.py).
 
-NDCG is the same in all: gains r_i / log2(i + 1), divided by those of the same r sorted. 0/0 is 0 everywhere.
+Besides numbers, k may be M, all predictions of the post (Chan et al., ACL 2019), or O, as many as it has targets (Yuan
+et al., ACL 2020). NDCG is the same in all: gains r_i / log2(i + 1), divided by those of the same r sorted. 0/0 is 0
+everywhere.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,13 +21,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m3h.model.scoring.definitions import DEFINITIONS
+from m3h.model.scoring.definitions import DEFINITIONS, MEANS_OF_POSTS
 from m3h.model.text.stemming import Phrase, is_present, stem, stem_phrase
 from m3h.schemas.errors import unknown_name
 from m3h.schemas.vocab import UNK
 
 CUTOFFS = (1, 3, 5)
+LENGTHS = ("O", "M")
+"""Cutoffs that each post has its own of: how many targets it has, how many predictions."""
+_OF_LENGTHS = ("precision", "recall", "f1")
 
+Cutoff = int | str
 _UNWANTED = {UNK, ",", "."}
 
 Scores = dict[str, float]
@@ -49,7 +57,10 @@ def _distinct(phrases: Sequence[Phrase]) -> list[Phrase]:
 
 @dataclass(frozen=True)
 class MatchedPost:
-    """The predictions of a post compared with its targets. r: as above, in order. targets: how many are left (T)."""
+    """The predictions of a post compared with its targets. r: as above, in order. targets: how many are left (T).
+
+    Under `aimkp`, r is false where a prediction repeats an earlier one.
+    """
 
     r: tuple[bool, ...]
     targets: int
@@ -61,55 +72,90 @@ def match(predictions: Sequence[Phrase], targets: Sequence[Phrase]) -> MatchedPo
     return MatchedPost(tuple(" ".join(phrase) in gold for phrase in predictions), len(targets))
 
 
+def match_phrases(predictions: Sequence[str], targets: Sequence[str], definition: str) -> MatchedPost:
+    """Clean and compare all phrases of a post, by one of DEFINITIONS."""
+    return _match(*_cleaned(predictions, targets, definition), definition)
+
+
+def _cleaned(predictions: Sequence[str], targets: Sequence[str], definition: str) -> tuple[list[Phrase], list[Phrase]]:
+    if definition == "aimkp":
+        return [stem_phrase(phrase) for phrase in predictions], [stem_phrase(phrase) for phrase in targets]
+    return clean_predictions(predictions), clean_targets(targets)
+
+
+def _match(predictions: Sequence[Phrase], targets: Sequence[Phrase], definition: str) -> MatchedPost:
+    matched = match(predictions, targets)
+    if definition != "aimkp":
+        return matched
+    first = [phrase not in predictions[:i] for i, phrase in enumerate(predictions)]
+    return MatchedPost(tuple(hit and new for hit, new in zip(matched.r, first, strict=True)), matched.targets)
+
+
 def corpus_scores(posts: Sequence[MatchedPost], definition: str = "cmkp") -> Scores:
-    """`precision@k`, `recall@k`, `f1@k`, `map@k`, `ndcg@k` for k in CUTOFFS over the posts that have a target.
+    """Scores over the posts that have a target.
+
+    `precision@k`, `recall@k`, `f1@k`, `map@k`, `ndcg@k` for k in CUTOFFS, and the first three of them for k in LENGTHS.
 
     Raises UsageError: no such definition.
     """
     if definition not in DEFINITIONS:
         raise unknown_name("definition", definition, DEFINITIONS)
-    return corpus_averages({k: per_post_values(k, posts, definition) for k in CUTOFFS}, definition)
+    return corpus_averages(values_by_cutoff(posts, definition), definition)
 
 
-def corpus_averages(values: Mapping[int, Mapping[str, np.ndarray]], definition: str) -> Scores:
-    """`precision@k` and so on over these posts. values: k -> `per_post_values`."""
+def values_by_cutoff(posts: Sequence[MatchedPost], definition: str) -> dict[Cutoff, dict[str, np.ndarray]]:
+    """`per_post_values` for each k of CUTOFFS and of LENGTHS, with the scores that `corpus_scores` names."""
+    values: dict[Cutoff, dict[str, np.ndarray]] = {k: per_post_values(k, posts, definition) for k in CUTOFFS}
+    for k in LENGTHS:
+        found = per_post_values(k, posts, definition)
+        values[k] = {name: found[name] for name in _OF_LENGTHS}
+    return values
+
+
+def corpus_averages(values: Mapping[Cutoff, Mapping[str, np.ndarray]], definition: str) -> Scores:
+    """`precision@k` and so on over these posts. values: as `values_by_cutoff`."""
     return {f"{name}@{k}": mean for k in values for name, mean in averages(values[k], definition).items()}
 
 
-def per_post_values(k: int, posts: Sequence[MatchedPost], definition: str) -> dict[str, np.ndarray]:
+def per_post_values(k: Cutoff, posts: Sequence[MatchedPost], definition: str) -> dict[str, np.ndarray]:
     """Name -> (n,) precision, recall, f1, map and ndcg at k of each post that has a target.
 
     Args:
-        k: the cutoff.
+        k: the cutoff, a number or one of LENGTHS.
         posts: of one split.
         definition: one of DEFINITIONS.
     """
     scored = [post for post in posts if post.targets]
-    r_nk = np.array([[*post.r[:k], *[False] * (k - len(post.r))] for post in scored], np.float64).reshape(-1, k)
-    kept_n = np.array([len(post.r) for post in scored], np.float64)
-    hits_n = np.array([sum(post.r) for post in scored], np.float64)
-    targets_n = np.array([post.targets for post in scored], np.float64)
-    ranks_k = np.arange(1, k + 1)
+    kept_n = np.array([len(post.r) for post in scored], np.int64)
+    hits_n = np.array([sum(post.r) for post in scored], np.int64)
+    targets_n = np.array([post.targets for post in scored], np.int64)
+    cutoff_n = {"M": kept_n, "O": targets_n}[k] if isinstance(k, str) else np.full(len(scored), k)
+    width = int(cutoff_n.max(initial=0))
+    ranks_k = np.arange(1, width + 1)
+    within_nk = ranks_k <= cutoff_n[:, None]
+    r_nk = np.array([[*post.r[:width], *[False] * (width - len(post.r))] for post in scored], np.float64)
+    r_nk = r_nk.reshape(len(scored), width) * within_nk
     matches_nk = r_nk.cumsum(1)
-    shown_n = np.minimum(k, kept_n)
-    precision_n = _ratio(matches_nk[:, -1], shown_n) if definition == "cmkp" else matches_nk[:, -1] / k
-    recall_n = _ratio(matches_nk[:, -1], targets_n)
-    if definition == "per-post":
+    matches_n = r_nk.sum(1)
+    shown_n = np.minimum(cutoff_n, kept_n)
+    precision_n = _ratio(matches_n, shown_n if definition == "cmkp" else cutoff_n)
+    recall_n = _ratio(matches_n, targets_n)
+    if definition in MEANS_OF_POSTS:
         listed_nk = ranks_k <= shown_n[:, None]
         map_n = _ratio((matches_nk / ranks_k * listed_nk).sum(1), shown_n)
     else:
         map_n = _ratio((r_nk * matches_nk / ranks_k).sum(1), targets_n)
     gains_k = 1 / np.log2(ranks_k + 1)
-    ideal_n = (gains_k * (ranks_k <= hits_n[:, None])).sum(1)
+    ideal_n = (gains_k * (ranks_k <= hits_n[:, None]) * within_nk).sum(1)
     ndcg_n = _ratio((r_nk * gains_k).sum(1), ideal_n)
     f1_n = harmonic_mean(precision_n, recall_n)
     return {"precision": precision_n, "recall": recall_n, "f1": f1_n, "map": map_n, "ndcg": ndcg_n}
 
 
 def averages(values: Mapping[str, np.ndarray], definition: str) -> Scores:
-    """Means over posts. Except under `per-post`, F1 is the harmonic mean of the mean precision and the mean recall."""
+    """Means over posts. F1 is the harmonic mean of the mean precision and recall, except under MEANS_OF_POSTS."""
     means = {name: _mean(values_n) for name, values_n in values.items()}
-    if definition != "per-post":
+    if definition not in MEANS_OF_POSTS:
         means["f1"] = float(harmonic_mean(np.array(means["precision"]), np.array(means["recall"])))
     return means
 
@@ -149,7 +195,9 @@ def score(
         sources: tokens of each post, or None.
         definition: one of DEFINITIONS.
     """
-    matched = match_posts(predictions, targets, sources)
+    if definition not in DEFINITIONS:
+        raise unknown_name("definition", definition, DEFINITIONS)
+    matched = match_posts(predictions, targets, sources, definition)
     return {name: corpus_scores(posts, definition) for name, posts in matched.items()}
 
 
@@ -157,13 +205,11 @@ def match_posts(
     predictions: Sequence[Sequence[str]],
     targets: Sequence[Sequence[str]],
     sources: Sequence[Sequence[str]] | None = None,
+    definition: str = "cmkp",
 ) -> dict[str, list[MatchedPost]]:
     """Posts matched by `all` phrases, and with sources also by `present` and `absent` ones; arguments as in `score`."""
-    cleaned = [
-        (clean_predictions(predicted), clean_targets(gold))
-        for predicted, gold in zip(predictions, targets, strict=True)
-    ]
-    matched = {"all": [match(*pair) for pair in cleaned]}
+    cleaned = [_cleaned(predicted, gold, definition) for predicted, gold in zip(predictions, targets, strict=True)]
+    matched = {"all": [_match(*pair, definition) for pair in cleaned]}
     if sources is None:
         return matched
     texts = [f" {' '.join(stem(token) for token in source)} " for source in sources]
@@ -171,5 +217,5 @@ def match_posts(
         matched[name] = []
         for pair, text in zip(cleaned, texts, strict=True):
             kept = [[phrase for phrase in phrases if is_present(phrase, text) is presence] for phrases in pair]
-            matched[name].append(match(*kept))
+            matched[name].append(_match(*kept, definition))
     return matched

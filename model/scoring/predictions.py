@@ -26,11 +26,12 @@ from m3h.schemas.files import publish_text
 
 
 class Prediction(pydantic.BaseModel):
-    """One phrase. score: as in `RankedPhrase`. attribution: as in `Keyphrase`, if `predict` wrote the file."""
+    """One phrase. score: as in `RankedPhrase`. attribution, chance: as in `Keyphrase`, if `predict` wrote the file."""
 
     phrase: str
     score: float | None = None
     attribution: str | None = None
+    chance: float | None = None
 
 
 class Record(pydantic.BaseModel):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from m3h.model.scoring.definitions import MEANS_OF_POSTS
 from m3h.model.scoring.metrics import MatchedPost, averages, harmonic_mean, match_posts, per_post_values
 from m3h.model.scoring.predictions import Record
 from m3h.schemas.errors import UsageError
@@ -71,7 +72,7 @@ def compare_seeds(
         raise UsageError("the two runs were not scored on the same posts. Name one --dataset for both.")
     if not any(record.keyphrases for record in runs[0]):
         raise UsageError("no post of this split has a keyphrase: there is nothing to compare by.")
-    of_runs, of_baselines = ([matched(records) for records in seeds] for seeds in (runs, baselines))
+    of_runs, of_baselines = ([matched(records, definition) for records in seeds] for seeds in (runs, baselines))
     compared = {
         name: _compare([of[name] for of in of_runs], [of[name] for of in of_baselines], definition, seed=seed)
         for name in of_runs[0]
@@ -80,9 +81,10 @@ def compare_seeds(
     return {**compared.pop("all"), **compared}
 
 
-def matched(records: Sequence[Record]) -> dict[str, list[MatchedPost]]:
+def matched(records: Sequence[Record], definition: str) -> dict[str, list[MatchedPost]]:
     """Posts matched by `all`, `present` and `absent` keyphrases."""
-    return match_posts([r.phrases for r in records], [r.keyphrases for r in records], [r.tokens for r in records])
+    columns = ([r.phrases for r in records], [r.keyphrases for r in records], [r.tokens for r in records])
+    return match_posts(*columns, definition)
 
 
 def _mean_values(k: int, seeds: Sequence[Sequence[MatchedPost]], definition: str) -> dict[str, np.ndarray]:
@@ -124,7 +126,9 @@ def paired_difference(
         definition: of the score.
     """
     name, k = score
-    values, others = (per_post_values(k, matched(records)["all"], definition) for records in (run, baseline))
+    values, others = (
+        per_post_values(k, matched(records, definition)["all"], definition) for records in (run, baseline)
+    )
     difference = averages(values, definition)[name] - averages(others, definition)[name]
     try:
         return difference, paired_t(values[name] - others[name])[1] if len(values[name]) else None
@@ -149,7 +153,7 @@ def bootstrap_differences(
         definition: of the score.
         seed: the same seed and number of posts give the same samples.
     """
-    columns = ("precision", "recall") if name == "f1" and definition != "per-post" else (name,)
+    columns = ("precision", "recall") if name == "f1" and definition not in MEANS_OF_POSTS else (name,)
 
     def corpus_score(means: Sequence[np.ndarray]) -> np.ndarray:
         return harmonic_mean(*means) if len(means) == 2 else means[0]

@@ -14,15 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from m3h.model.scoring.metrics import (
-    CUTOFFS,
-    Scores,
-    clean_predictions,
-    clean_targets,
-    corpus_averages,
-    match,
-    per_post_values,
-)
+from m3h.model.scoring.metrics import Scores, corpus_averages, match_phrases, values_by_cutoff
 from m3h.model.scoring.predictions import Record
 from m3h.model.text.stemming import stem
 
@@ -45,8 +37,8 @@ def subset_scores(
         definition: of the scores.
     """
     scored = [record for record in records if record.keyphrases]
-    matched = [match(clean_predictions(record.phrases), clean_targets(record.keyphrases)) for record in scored]
-    values = {k: per_post_values(k, matched, definition) for k in CUTOFFS}
+    matched = [match_phrases(record.phrases, record.keyphrases, definition) for record in scored]
+    values = values_by_cutoff(matched, definition)
     groups: dict[str, dict[str, Scores]] = {}
     for group, name, belongs in subsets(training):
         mask_n = np.array([belongs(record) for record in scored], bool)

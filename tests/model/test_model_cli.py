@@ -110,6 +110,47 @@ def test_predict_shows_readable_examples(
     assert re.search(r"predicted: [a-z ]+ \(0\.\d{3} (generated|text|ocr|classifier)\); ", capsys.readouterr().out)
 
 
+def test_predict_gives_as_many_phrases_as_their_chances_say(
+    finished: Path, tiny_dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["predict", str(finished), "--dataset", str(tiny_dataset)]
+    assert main([*words, "--how-many", "auto", "--json"]) == 0
+    auto = only_json(capsys)["predictions"]
+    plain = read_records(finished / "predictions" / "test.jsonl")
+    learned = load(finished).calibration
+    for post, record in zip(auto, plain, strict=True):
+        chances = learned.chances([one.score or 0.0 for one in record.predictions])
+        assert [one["phrase"] for one in post] == record.phrases[: learned.how_many(chances)]
+        assert [one["chance"] for one in post] == pytest.approx(chances[: len(post)].tolist())
+    assert main([*words, "--how-many", "1", "--scores"]) == 0
+    first = capsys.readouterr().out.splitlines()
+    assert all(re.fullmatch(r"[^;]+ \(0\.\d{3} \w+, chance [01]\.\d\d\)", line) for line in first)
+    assert main([*words, "--min-score", "1.5"]) == 2
+    assert "--min-score 1.5: expected a chance from 0 to 1" in capsys.readouterr().err
+
+
+def test_evaluate_scores_the_chosen_phrases_alone(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(finished), "--how-many", "1", "--json"]) == 0
+    one, plain = only_json(capsys), json.loads((finished / "scores.json").read_text())["test"]["all"]
+    assert one["all"]["f1@1"] == plain["f1@1"] == one["all"]["f1@M"] == one["all"]["f1@5"]
+    assert one["chosen"]["phrases"] == one["chosen"]["posts"] == one["posts"]
+    assert main(["evaluate", str(finished), "--min-score", "1"]) == 0
+    assert re.search(r"^chosen: [\d,]+ phrases for [\d,]+ posts", capsys.readouterr().out, re.MULTILINE)
+    assert main(["evaluate", str(finished), "--how-many", "auto", "--set", "beam=2"]) == 2
+    assert "leave --set out" in capsys.readouterr().err
+
+
+def test_chances_need_what_the_run_was_selected_by(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    (tmp_path / "run" / "predictions" / "valid.jsonl").unlink()
+    assert main(["predict", str(tmp_path / "run"), "--text", "storm hour", "--how-many", "auto"]) == 2
+    said = capsys.readouterr().err
+    assert said.endswith("valid.jsonl: not there, and chances are learned from it. Train the run again.\n")
+    assert main(["predict", str(tmp_path / "run"), "--text", "storm hour"]) == 0
+
+
 def test_fewer_examples_than_none_are_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", "run", "--text", "a", "--show", "-1"]) == 2
     said = capsys.readouterr().err

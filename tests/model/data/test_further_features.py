@@ -19,9 +19,9 @@ from m3h.model.decoding.predict import phrases, predict
 from m3h.model.networks.encoder import VisionEncoder
 from m3h.model.ranking.compared_vectors import ComparedVectors
 from m3h.model.ranking.kernel_ridge import KernelRidge
-from m3h.model.runs.evaluate import Changes, evaluate_run, open_run, predictions_file
+from m3h.model.runs.evaluate import Changes, evaluate_run, open_run
 from m3h.model.runs.experiment import readable_inputs, train_run
-from m3h.model.runs.run import Run
+from m3h.model.runs.run import Run, predictions_file
 from m3h.model.scoring.predictions import read_records
 from m3h.model.study.attention_page import draw_attention
 from m3h.schemas.dataset import Dataset

@@ -12,7 +12,7 @@ from m3h.model.report.gallery import POST_BITS, RUN_BITS, write_run
 from m3h.model.report.groups import FinishedRun, Group, grouped
 from m3h.model.report.lineage import judged
 from m3h.model.runs.run import RunMetadata
-from m3h.model.scoring.predictions import Prediction, Record
+from m3h.model.scoring.predictions import Prediction, Record, write_records
 from m3h.model.scoring.significance import compare, compare_seeds
 from m3h.schemas.errors import IntegrityError, UsageError
 from m3h.schemas.page.scripts import Names
@@ -70,6 +70,30 @@ def test_mean_and_deviation_over_seeds_and_the_posts_without_leaks(tmp_path: Pat
     assert rows[3]["scores"]["f1@1"] == {"mean": pytest.approx(0.5), "sd": pytest.approx(0.5**0.5)}
     (alone, *_) = figures.score_table([Group("one", group.runs[:1])], [None], "cmkp")
     assert alone["scores"]["f1@1"] == {"mean": pytest.approx(1.0), "sd": None}
+
+
+def test_every_definition_and_the_chosen_phrases(tmp_path: Path) -> None:
+    """Post 1 has the right phrase and a wrong one, post 2 two wrong ones: P is 1/2 and 0, R is 1 and 0."""
+    posts = [record(0, "storm hour", "kca"), record(1, "kca", "vma")]
+    one = run(tmp_path / "a", posts, select="last:2")
+    (one.folder / "predictions").mkdir()
+    write_records(one.folder / "predictions" / "last-2.jsonl", posts)
+    rows = figures.definitions_table([Group("full", [one])])
+    assert [row["definition"] for row in rows] == ["cmkp", "per-post", "fixed-k", "aimkp"]
+    assert rows[1]["scores"]["f1@M"]["mean"] == pytest.approx((2 / 3 + 0) / 2)
+    assert rows[1]["scores"]["f1@O"]["mean"] == pytest.approx(1 / 2)
+    assert rows[1]["phrases"] == 2.0  # each is right with chance 1/4: 2 x 1/4 / 2 is less than 2 x 2/4 / 3
+    assert rows[1]["auto"]["mean"] == rows[1]["scores"]["f1@M"]["mean"]
+    assert figures.calibration_errors([Group("full", [one])]) == [{"group": "full", "error": 0.0}]
+    (row,) = figures.reliability_rows([Group("full", [one])])
+    assert (row["chance"], row["right"], row["phrases"]) == (0.25, 0.25, 4)
+
+
+def test_a_run_without_chances_has_none_in_the_report(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    groups = [Group("full", [run(tmp_path / "a", RIGHT)])]
+    assert [row["auto"] for row in figures.definitions_table(groups)] == [None] * 4
+    assert figures.calibration_errors(groups) == figures.reliability_rows(groups) == []
+    assert "no chances" in caplog.text
 
 
 def test_figure_5_has_the_posts_of_each_subset(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from m3h.model.cli import main
 from m3h.model.config import Config
-from m3h.model.runs.evaluate import Changes, evaluate_run, open_run, predictions_file
+from m3h.model.runs.evaluate import Changes, evaluate_run, open_run
 from m3h.model.runs.experiment import prepare_folder, train_run
-from m3h.model.runs.run import RunMetadata
+from m3h.model.runs.run import RunMetadata, predictions_file
 from m3h.model.runs.unseen import unseen_posts
 from m3h.model.scoring.predictions import read_records
 from m3h.schemas.dataset import Dataset

@@ -13,7 +13,7 @@ from tests.pipeline.warm import Warm
 
 pytestmark = pytest.mark.slow
 
-SEEDS = range(1000, 1000 + int(os.environ.get("M3H_HISTORIES", "8")))
+SEEDS = range(1000, 1000 + int(os.environ.get("M3H_HISTORIES", "5")))
 COMMANDS = 4
 
 

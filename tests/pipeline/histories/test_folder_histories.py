@@ -11,7 +11,7 @@ from tests.pipeline.warm import Warm
 
 pytestmark = pytest.mark.slow
 
-SEEDS = range(int(os.environ.get("M3H_HISTORIES", "8")))
+SEEDS = range(int(os.environ.get("M3H_HISTORIES", "5")))
 COMMANDS = 5
 
 
