@@ -2,10 +2,10 @@
 
     python -m benchmarks.pictures --dataset data/tw --feature vgg_grid --systems cls-krr gen-cls-m3h --seeds 23 24 25
 
-Trains each system on each of the four, or of those that `--reads` names, with each seed, and compares the first with the
-others on the test posts by a paired t-test over posts, of the mean over seeds. `shuffled` gives every picture the
-features of another one, always the same: it has all that a picture has but what it shows. `noise` has normal numbers with
-the mean and the deviation of the feature. The same command resumes a stopped benchmark.
+Trains each system on each of the four, or of those that `--reads` names, with each seed, and compares the first with
+the others on the test posts by a paired t-test over posts, of the mean over seeds. `shuffled` gives every picture the
+features of another one, always the same: it has all that a picture has but what it shows. `noise` has normal numbers
+with the mean and the deviation of the feature. The same command resumes a stopped benchmark.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What a benchmark of pictures trains, and what its table compares: on posts whose picture alone tells the keyphrase."""
+"""What the benchmark of pictures trains and compares, on posts whose picture alone tells the keyphrase."""
 
 import sys
 from collections.abc import Callable
