@@ -2,10 +2,10 @@
 
     python -m benchmarks.pictures --dataset data/tw --feature vgg_grid --systems cls-krr gen-cls-m3h --seeds 23 24 25
 
-Trains each system on each of the four, with each seed, and compares the picture with the others on the test posts by a
-paired t-test over posts, of the mean over seeds. `shuffled` gives every picture the features of another one, always the
-same: it has all that a picture has but what it shows. `noise` has normal numbers with the mean and the deviation of the
-feature. The same command resumes a stopped benchmark.
+Trains each system on each of the four, or of those that `--reads` names, with each seed, and compares the first with
+the others on the test posts by a paired t-test over posts, of the mean over seeds. `shuffled` gives every picture the
+features of another one, always the same: it has all that a picture has but what it shows. `noise` has normal numbers
+with the mean and the deviation of the feature. The same command resumes a stopped benchmark.
 """
 
 import argparse
@@ -32,6 +32,7 @@ ALTERED: dict[str, Alter] = {
     "shuffled": lambda values, rng: values[rng.permutation(len(values))],
     "noise": lambda values, rng: rng.normal(values.mean(), values.std(), values.shape).astype(values.dtype),
 }
+READS = ("picture", "text", *ALTERED)
 SCORES = {"MAP@5": ("all", "map", 5), "F1@1": ("all", "f1", 1), "absent MAP@5": ("absent", "map", 5)}
 
 
@@ -80,6 +81,7 @@ def main() -> None:
     parser.add_argument("--dataset", type=Path, required=True)
     parser.add_argument("--feature", default="vgg_grid")
     parser.add_argument("--systems", nargs="+", default=["cls-krr", "gen-cls-m3h"])
+    parser.add_argument("--reads", nargs="+", choices=READS, default=READS, help="the first is what p compares with")
     parser.add_argument("--seeds", nargs="+", type=int, default=[23, 24, 25, 26, 27])
     parser.add_argument("--out", type=Path, default=Path("runs/pictures"))
     parser.add_argument("--set", dest="sets", nargs="+", default=[], help="fields of the configuration")
@@ -88,10 +90,13 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     dataset = Dataset(given.dataset)
     posts = Reader(dataset, ()).split("test")
-    others = {name: altered_dataset(dataset, given.feature, given.out / name, ALTERED[name]) for name in ALTERED}
-    datasets = {"picture": dataset, "text": dataset, **others}
+    datasets = {
+        name: altered_dataset(dataset, given.feature, given.out / name, ALTERED[name]) if name in ALTERED else dataset
+        for name in given.reads
+    }
     print(f"{len(posts):,} test posts, feature {given.feature}, {len(given.seeds)} seeds; mean in percent, per post")
     print(f"{'system':32}{'reads':10}" + "".join(f"{score:>14}{'p':>9}" for score in SCORES))
+    first = given.reads[0]
     for system in given.systems:
         values: dict[str, dict[str, np.ndarray]] = {}
         for name, read in datasets.items():
@@ -104,10 +109,8 @@ def main() -> None:
             values[name] = values_of(list(runs))
             cells = []
             for score in SCORES:
-                _, p = paired_t(values["picture"][score] - values[name][score])
-                cells.append(
-                    f"{100 * values[name][score].mean():14.2f}" + (f"{p:9.2g}" if name != "picture" else " " * 9)
-                )
+                _, p = paired_t(values[first][score] - values[name][score])
+                cells.append(f"{100 * values[name][score].mean():14.2f}" + (f"{p:9.2g}" if name != first else " " * 9))
             print(f"{system:32}{name:10}" + "".join(cells), flush=True)
 
 

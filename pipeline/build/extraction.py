@@ -125,7 +125,12 @@ class Extraction:
         return True
 
     def _compute(self, tasks: Sequence[ShardTask], job: ExtractJob) -> None:
-        groups = grouped(tasks, {e.spec.name: e.accelerated for e in self.extractors}, self.run.workers)
+        groups = grouped(
+            tasks,
+            {e.spec.name: e.accelerated for e in self.extractors},
+            self.run.workers,
+            networks={e.spec.name: e.shared_network for e in self.extractors},
+        )
 
         def wire(root: beam.Pipeline) -> None:
             shards = ExtractShards(job, self.extractors, hinted=not embedded(self.run.beam_flags))

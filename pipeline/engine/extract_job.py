@@ -67,21 +67,35 @@ def _loaded(name: str, settings: Settings, _fingerprint: str) -> Extractor:
     return extractor
 
 
-def grouped(tasks: Iterable[ShardTask], accelerated: Mapping[str, bool], workers: int) -> list[tuple[ShardTask, ...]]:
+def grouped(
+    tasks: Iterable[ShardTask], accelerated: Mapping[str, bool], workers: int, *, networks: Mapping[str, str]
+) -> list[tuple[ShardTask, ...]]:
     """The tasks in groups that run together. Features of the same images share the decoding of pictures.
 
-    Where there are fewer groups than workers, every task becomes a group of its own, so that no worker is idle.
+    Where there are fewer groups than workers, every task becomes a group of its own, so that no worker is idle; but
+    features of one network stay together: apart, each would take as long as all of them.
 
     Args:
         tasks: All that are to be done.
         accelerated: By feature, whether a GPU computes it. Such features are never grouped with others.
         workers: Number of processes.
+        networks: By feature, the network whose passes it shares with others; "" where it shares none.
     """
     groups: dict[tuple[int, bool], list[ShardTask]] = defaultdict(list)
     for task in tasks:
         groups[task.index, accelerated[task.feature]].append(task)
     together = [tuple(group) for group in groups.values()]
-    return together if len(together) >= workers else [(task,) for group in together for task in group]
+    return (
+        together if len(together) >= workers else [part for group in together for part in _by_network(group, networks)]
+    )
+
+
+def _by_network(tasks: Iterable[ShardTask], networks: Mapping[str, str]) -> list[tuple[ShardTask, ...]]:
+    parts: dict[tuple[str, str], list[ShardTask]] = defaultdict(list)
+    for task in tasks:
+        network = networks[task.feature]
+        parts[network, "" if network else task.feature].append(task)
+    return [tuple(part) for part in parts.values()]
 
 
 def resource_hints(extractors: Sequence[Extractor], on_gpu: bool) -> dict[str, str]:

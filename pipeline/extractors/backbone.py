@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from m3h.pipeline.extractors.backbones.layers import Tap
+    from m3h.pipeline.extractors.backbones.one_pass import ReadNetwork
     from m3h.pipeline.extractors.backbones.preprocessing import Preprocessing
 
 
@@ -43,7 +44,10 @@ class BackboneSettings(NetworkSettings):
 
 
 class BackboneNetwork(NetworkExtractor):
-    """A feature that a whole network computes. A subclass says where it is read, and makes rows."""
+    """A feature that a whole network computes. A subclass says where it is read, and makes rows.
+
+    Features of one network that are computed together share its weights in memory and its passes.
+    """
 
     feature: ClassVar[str]
 
@@ -83,6 +87,28 @@ class BackboneNetwork(NetworkExtractor):
     def prepare(self, picture: Picture) -> "np.ndarray":
         """The picture as (3, S, S) float32. Features of networks with the same input share it."""
         return picture.once(self.preprocessing)
+
+    @property
+    def shared_network(self) -> str:
+        """Network, weights and how it computes: what decides the outputs for an input."""
+        of = self.settings
+        return f"{self.architecture.identity} {self.weights_identity()} {of.precision} {of.device}"
+
+    @abstractmethod
+    def reader(self, network: "torch.nn.Module") -> "torch.nn.Module":
+        """A module that is called with the network's output, after each pass, and gives what `rows` takes."""
+
+    def network(self) -> "ReadNetwork":
+        """The network, which this and the other features of it read."""
+        from m3h.pipeline.extractors.backbones.one_pass import read_network
+
+        self._read = read_network(self.shared_network, self.whole_network)
+        self._place = self._read.add(f"{self.feature} {sorted(self.fingerprint_parts().items())}", self.reader)
+        return self._read
+
+    def extract(self, inputs: Sequence[Any]) -> list[Row]:
+        """The rows of a batch; without computing, if it was the last one that another feature of the network had."""
+        return self.rows([self._read.outputs(inputs, self.outputs)[self._place]])
 
     def whole_network(self) -> "torch.nn.Module":
         """The network with its weights, and nothing taken off."""
@@ -125,11 +151,11 @@ class BackboneFeature(BackboneNetwork):
         read = {"layer": self._tap.layer, "before": self._tap.before, "form": self.settings.form}
         return {**super().fingerprint_parts(), **read}
 
-    def network(self) -> "torch.nn.Module":
-        """The network, read at its layer."""
+    def reader(self, network: "torch.nn.Module") -> "torch.nn.Module":
+        """It reads one layer."""
         from m3h.pipeline.extractors.backbones.layers import Tapped
 
-        return Tapped(self.whole_network(), self._tap, pooled=self._pooled)
+        return Tapped(network, self._tap, pooled=self._pooled)
 
     def rows(self, outputs: Sequence["torch.Tensor"]) -> list[Row]:
         """outputs: (B, n, width)."""

@@ -91,19 +91,19 @@ class BackboneLabels(BackboneNetwork):
                 "for them. Name a file with one a line: features.backbone_labels.words=FILE"
             )
 
-    def network(self) -> "torch.nn.Module":
-        """Pictures -> logits (B, V) of the classes or words."""
+    def reader(self, network: "torch.nn.Module") -> "torch.nn.Module":
+        """It gives logits (B, V) of the classes or words."""
         import torch
 
         from m3h.pipeline.extractors.backbones.layers import Compared
 
         self._words  # noqa: B018 (read in this thread, before rows are made)
         if not isinstance(self.architecture, OfOpenClip):
-            return self.whole_network()
+            return torch.nn.Identity()
         sentences = [self.settings.prompt.replace("{}", word) for word in self._words]
         settings = self.settings
         words_vd, scale = self.architecture.word_vectors(sentences, settings.weights, settings.seed)
-        return torch.nn.Sequential(self.whole_network(), Compared(words_vd, scale))
+        return Compared(words_vd, scale)
 
     def rows(self, outputs: Sequence["torch.Tensor"]) -> list[Row]:
         """outputs: logits (B, V). Labels with equal logits keep their order."""

@@ -60,6 +60,11 @@ class Extractor(ABC):
         """Whether it computes on a GPU. Such features are computed separately from the others."""
         return False
 
+    @property
+    def shared_network(self) -> str:
+        """The network that one pass computes for all features that name the same one here; "" where none does."""
+        return ""
+
     def require(self) -> None:  # noqa: B027 (most extractors need nothing)
         """UsageError when this machine cannot do what the settings ask for, for example without a GPU."""
 

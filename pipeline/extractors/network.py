@@ -85,13 +85,17 @@ class NetworkExtractor(Extractor):
 
     def extract(self, inputs: Sequence[Any]) -> list[Row]:
         """The rows of a batch of prepared pictures, arrays of one shape (3, H, W)."""
+        return self.rows(self.outputs(inputs))
+
+    def outputs(self, inputs: Sequence[Any]) -> list["torch.Tensor"]:
+        """The network's outputs for a batch of prepared pictures, fp32, on CPU."""
         import numpy as np
         import torch
 
         batch_bchw = torch.from_numpy(np.stack(inputs)).to(self._device).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode(), autocast(self._device, self.settings.precision):
             outputs = self._splitter(self._forward, batch_bchw)
-        return self.rows([output.float().cpu() for output in outputs])
+        return [output.float().cpu() for output in outputs]
 
     def _forward(self, batch: "torch.Tensor") -> tuple["torch.Tensor", ...]:
         outputs = self._network(batch)

@@ -30,11 +30,10 @@ class Tap:
 
 
 class Tapped(nn.Module):
-    """The network, read at a tap: pictures (B, 3, S, S) -> cells (B, n, width), row by row."""
+    """What a pass of the network leaves at a tap: cells (B, n, width), row by row."""
 
     def __init__(self, network: nn.Module, tap: Tap, *, pooled: bool) -> None:
         super().__init__()
-        self.network = network
         self._pooled = pooled
         module = network.get_submodule(tap.layer)
         if tap.before:
@@ -45,9 +44,8 @@ class Tapped(nn.Module):
     def _keep(self, value: Any) -> None:
         self._read: Any = value
 
-    def forward(self, batch: "Tensor") -> "Tensor":
+    def forward(self, _output: "Tensor") -> "Tensor":
         """The cells, or their mean as one cell."""
-        self.network(batch)
         cells_bnd = as_cells(self._read)
         return cells_bnd.mean(dim=1, keepdim=True) if self._pooled and cells_bnd.shape[1] > 1 else cells_bnd
 

@@ -167,10 +167,22 @@ def test_a_picture_all_features_know_is_not_decoded(stored: tuple[Path, list[str
 def test_features_of_one_slice_go_together_unless_a_worker_would_idle() -> None:
     tasks = [ShardTask(name, "f" * 16, index, 2) for index in range(2) for name in ("ocr", "vgg_grid", "butd_objects")]
     cpu = dict.fromkeys(("ocr", "vgg_grid", "butd_objects"), False)
-    assert [len(group) for group in grouped(tasks, cpu, workers=2)] == [3, 3]
-    assert [len(group) for group in grouped(tasks, cpu, workers=3)] == [1] * 6
-    on_gpu = grouped(tasks, {**cpu, "vgg_grid": True}, workers=2)
+    alone = dict.fromkeys(cpu, "")
+    assert [len(group) for group in grouped(tasks, cpu, workers=2, networks=alone)] == [3, 3]
+    assert [len(group) for group in grouped(tasks, cpu, workers=3, networks=alone)] == [1] * 6
+    on_gpu = grouped(tasks, {**cpu, "vgg_grid": True}, workers=2, networks=alone)
     assert [[task.feature for task in group] for group in on_gpu[:2]] == [["ocr", "butd_objects"], ["vgg_grid"]]
+
+
+def test_features_of_one_network_stay_together_also_where_a_worker_idles() -> None:
+    networks = {"ocr": "", "attributes": "", "backbone": "small", "backbone_labels": "small"}
+    tasks = [ShardTask(name, "f" * 16, 0, 1) for name in networks]
+    parts = grouped(tasks, dict.fromkeys(networks, False), workers=4, networks=networks)
+    assert [[task.feature for task in part] for part in parts] == [
+        ["ocr"],
+        ["attributes"],
+        ["backbone", "backbone_labels"],
+    ]
 
 
 def test_what_two_features_make_of_the_pixels_alike_is_made_once(stored: tuple[Path, list[str]]) -> None:

@@ -16,7 +16,9 @@ from timm.data import create_transform, resolve_data_config
 
 from m3h.pipeline.build.build import BuildOptions, build
 from m3h.pipeline.config import BuildConfig
+from m3h.pipeline.engine.shard_engine import ShardTask, Work, run_shards
 from m3h.pipeline.extractors import extractor_class, make_extractor
+from m3h.pipeline.extractors.backbone import BackboneNetwork
 from m3h.pipeline.extractors.backbones import architecture as architectures
 from m3h.pipeline.extractors.backbones import small
 from m3h.pipeline.extractors.backbones.catalog import architecture
@@ -25,8 +27,9 @@ from m3h.pipeline.images.picture import Picture
 from m3h.schemas.config import resolve
 from m3h.schemas.errors import UsageError
 from m3h.schemas.features import Row
+from m3h.schemas.posts import Dropped
 from tests.commands import ROOT
-from tests.pipeline.fakes import picture, small_dump
+from tests.pipeline.fakes import picture, small_dump, stored_pictures
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +102,47 @@ def test_a_row_has_the_same_bits_wherever_its_picture_stands_in_a_batch(tmp_path
     first, second = grid.extract(inputs), grid.extract(inputs[::-1])
     for one, other in zip(first, second[::-1], strict=True):
         np.testing.assert_array_equal(one["features"], other["features"])
+
+
+def test_features_of_one_network_are_computed_in_one_pass_with_the_bits_of_each_alone(tmp_path: Path) -> None:
+    """Six pictures in batches of four are two passes. Where labels are known, theirs are other batches."""
+    dataset, words = tmp_path / "dataset", tmp_path / "words.txt"
+    words.write_text("\n".join(f"thing {number}" for number in range(1000)))
+    images = stored_pictures(dataset, 6)
+
+    def work(name: str, **settings: Any) -> Work:
+        of_all = {"batch_size": 4, "network": "timm:test_resnet", "weights": "random"}
+        extractor = made(name, **of_all, **settings)
+        extractor.load()
+        return Work(ShardTask(name, "f" * 16, 0, 1), extractor)
+
+    def grid() -> Work:
+        return work("backbone")
+
+    def labels() -> Work:
+        return work("backbone_labels", words=str(words))
+
+    alone = [run_shards([make()], images, dataset, out=tmp_path / "alone")[0] for make in (grid, labels)]
+    works = [grid(), labels()]
+    passes: list[int] = []
+    one, other = (work.extractor for work in works)
+    assert isinstance(one, BackboneNetwork)
+    assert isinstance(other, BackboneNetwork)
+    assert one.network() is other.network()
+    one.network().network.register_forward_hook(lambda *_: passes.append(1))
+    assert run_shards(works, images, dataset, out=tmp_path / "together") == alone
+    assert len(passes) == 2
+    known = Dropped("feature:backbone_labels", "image_truncated", images[0])
+    works[1] = Work(works[1].task, other, {images[0]: known})
+    assert [receipt.rows for receipt in run_shards(works, images, dataset, out=tmp_path / "known")] == [6, 5]
+    assert len(passes) == 2 + 4
+
+
+def test_other_weights_are_another_network() -> None:
+    one, other = made(weights="random"), made("backbone_labels", weights="random", seed=1)
+    assert one.shared_network != other.shared_network
+    assert one.shared_network == made("backbone_labels", weights="random", top=2).shared_network
+    assert one.shared_network != made(weights="random", precision="bf16").shared_network
 
 
 def test_a_drawn_ship_is_seen_as_one() -> None:
