@@ -10,6 +10,7 @@ from m3h.pipeline.commands.options import (
     CORES,
     DatasetOption,
     JsonOption,
+    NewDatasetOption,
     ProgressOption,
     SetOption,
     WorkersOption,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def build_command(
     dumps: Annotated[list[str], typer.Option("--dumps", help="Files, globs, folders, URLs, or - for standard input.")],
-    dataset: DatasetOption,
+    dataset: NewDatasetOption,
     images: Annotated[Path | None, typer.Option("--images", help="Folder with the pictures.")] = None,
     crawl: Annotated[bool, typer.Option("--crawl", help="Fetch the pictures by their URLs.")] = False,
     features: Annotated[str | None, typer.Option("--features", help="Such as ocr,vgg_grid; or none.")] = None,
