@@ -277,7 +277,8 @@ def readable_inputs(config: Config, dataset: Dataset) -> list[str]:
     """
     wanted = resolve_inputs(get_system(config.system), config, further_modalities(dataset, config))
     present = [name for name in wanted if name == "text" or name in available_inputs(dataset, wanted)]
-    missing = [f"{name} ({FEATURES.get(name, 'no post has one')})" for name in wanted if name not in present]
+    of = {name: FEATURES.get(name, "no post has one") for name in wanted if name not in present}
+    missing = [name if feature == name else f"{name} ({feature})" for name, feature in of.items()]
     left_out = f"; left out, because the dataset has no such feature: {', '.join(missing)}" if missing else ""
     notes = "".join(f"; note: {note}" for note in dataset.manifest.notes)
     logger.info(f"{config.system} reads {', '.join(present)}{left_out}{notes}")

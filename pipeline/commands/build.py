@@ -138,6 +138,6 @@ def build_text(summary: dict[str, Any], dataset: Path) -> str:
     lines += [
         f"{name} {known['fingerprint']}: {known['rows']} rows"
         + "".join(f", {n} {reason}" for reason, n in known["dropped"].items())
-        for name, known in summary["features"].items()
+        for name, known in sorted(summary["features"].items())
     ]
     return "\n".join([*lines, f"dataset: {dataset} ({summary['seconds']:.0f} s)"])
