@@ -250,5 +250,5 @@ def attend(
     folders = {one: (out or run / "attention") / file_name(one) for one in post}
     if out and len(folders) == 1:
         folders = dict.fromkeys(folders, out)
-    drawn = draw_attentions(trained, posts, folders)
+    drawn = draw_attentions(trained, posts, folders, progress=show_progress)
     say(drawn if len(drawn) > 1 else drawn[0], as_json, "\n".join(f"wrote {one['page']}" for one in drawn))

@@ -128,13 +128,15 @@ def subset_lines(scores: dict[str, Any]) -> list[str]:
     rows: list[tuple[str, Any]] = [(part, scores[part]) for part in ("all", "present", "absent")]
     for group, subsets in scores["subsets"].items():
         rows += [(f"{group}: {name}", values) for name, values in subsets.items()]
-    head = f"{'':36}{'posts':>8}" + "".join(f"{label:>8}" for _, label in COLUMNS)
-    return [head, *(_row(name, values, scores["posts"]) for name, values in rows)]
+    width = max(len(name) for name, _ in rows)
+    head = f"{'':{width}}{'posts':>7}" + "".join(f"{label:>7}" for _, label in COLUMNS)
+    return [head, *(f"{name:{width}}{_cells(name, values, scores['posts'])}" for name, values in rows)]
 
 
-def _row(name: str, values: "Scores", posts: int) -> str:
+def _cells(name: str, values: "Scores", posts: int) -> str:
+    """Narrow, so that the row fits into a terminal of 80 columns."""
     count = f"{values.get('posts', posts):,.0f}" if name not in ("present", "absent") else ""
-    return f"{name:36}{count:>8}" + "".join(f"{values[score]:8.4f}" for score, _ in COLUMNS)
+    return f"{count:>7}" + "".join(f"{values[score]:7.4f}" for score, _ in COLUMNS)
 
 
 def comparison_lines(scores: dict[str, Any]) -> list[str]:
@@ -146,7 +148,7 @@ def comparison_lines(scores: dict[str, Any]) -> list[str]:
             c = compared[name]
             interval = f"[{c['low']:+.4f}, {c['high']:+.4f}] p {c['p_bootstrap']:.4f}"
             t = "-" if c["t"] is None else f"{c['t']:.2f}"
-            lines.append(f"  {part:8}{label:7} {c['difference']:+.4f}  bootstrap {interval}; t {t} p {c['p']:.2g}")
+            lines.append(f" {part:7} {label:6} {c['difference']:+.4f} bootstrap {interval}; t {t} p {c['p']:.2g}")
     return lines
 
 
