@@ -193,6 +193,7 @@ def compact_command(
 
     done = compact(dataset, set_ or (), progress)
     number = len(done.removed.versions)
-    text = f"{number} version{'' if number == 1 else 's'} removed ({done.removed.bytes} bytes), {done.rewritten} files written again"
+    removed = f"{number} version{'' if number == 1 else 's'} removed"
+    text = f"{removed} ({done.removed.bytes} bytes), {done.rewritten} files written again"
     say(done.summary(), as_json, text)
     return DONE
