@@ -6,6 +6,7 @@ import pytest
 
 from m3h.model.commands.scoring import COLUMNS, comparison_lines, robustness_lines, subset_lines
 from m3h.model.scoring.subsets import subsets
+from m3h.model.training.state import Epoch, Means
 
 COLUMNS_OF_A_TERMINAL = 80
 SCORES = {name: 0.12345 for name, _ in COLUMNS}
@@ -40,3 +41,10 @@ def test_the_comparison_of_two_runs(p: float) -> None:
     lines = comparison_lines({"against": "runs/copy", "comparison": {**part, "present": part, "absent": part}})
     assert len(lines) == 1 + 3 * len(COLUMNS)
     assert max(map(len, lines)) <= COLUMNS_OF_A_TERMINAL
+
+
+def test_the_line_of_an_epoch() -> None:
+    means = Means(12.3456, 1.0, 1.0)
+    line = Epoch(100, 9000, True, 0.001, means, means, 0.87741, 12345.6, 1.0, True).as_text()
+    assert line == "epoch 100, aggregating: loss 12.346, valid 12.346, F1@1 (cmkp) 0.8774, 12346/s *"
+    assert len(line) <= COLUMNS_OF_A_TERMINAL
