@@ -135,7 +135,7 @@ class Run:
     def _records(self, counts: Mapping[str, Count]) -> int | None:
         """The estimated number of records in the dumps, by the bytes of those that were read."""
         read = counts.get("read", Count())
-        return round(read.rows * self._bytes / read.bytes) if self._bytes and read.bytes else None
+        return round(read.rows * self._bytes / read.bytes) if self._bytes and read.rows and read.bytes else None
 
     def _summary(self, manifest: Manifest) -> dict[str, Any]:
         now = time.time()

@@ -14,7 +14,10 @@ def test_a_stage_that_is_over_is_whole_whatever_was_estimated(tmp_path: Path) ->
     run = Run("build", Workspace(tmp_path), NONE)
     run.reads(("read", "text", "image", "split", "write"), 1000)
     tally = Tally(run.folder)
-    tally.add("read", Count(10, bytes=1000, began=1.0))
+    tally.add("read", Count(0, bytes=10, began=1.0))
+    tally.flush()
+    assert [total for _, total in run._look().values()] == [None], "nobody knows before a record was read"
+    tally.add("read", Count(10, bytes=990))
     tally.add("text", Count(7, dropped=Counter(short=2), began=1.0))
     tally.add("image", Count(3, dropped=Counter(no_image=3), began=1.0))
     tally.flush()
