@@ -183,7 +183,9 @@ def train_all(
     if not world.is_main:
         logging.getLogger().setLevel(logging.WARNING)
     summaries = []
-    for folder, config in configs.items():
+    for number, (folder, config) in enumerate(configs.items(), start=1):
+        if len(configs) > 1:
+            logger.info(f"run {number} of {len(configs)}: {folder.name}")
         if is_finished(folder) and not overwrite:
             check_same_config(folder, config)
             if world.is_main and _has_leftovers(folder):
