@@ -57,7 +57,11 @@ def serving(run: Path, log: Path, *words: object) -> Iterator[Served]:
             stdout=subprocess.PIPE, stderr=errors,
         )  # fmt: skip
         assert process.stdout is not None
-        yield Served(process, json.loads(process.stdout.readline())["address"])
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0, log.read_text()
-        process.stdout.close()
+        try:
+            yield Served(process, json.loads(process.stdout.readline())["address"])
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0, log.read_text()
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
