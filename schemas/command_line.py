@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.models import CommandInfo
 
-from m3h.schemas.console import error_exit, expect_interrupts, leave, run, show
+from m3h.schemas.console import error_exit, expect_interrupts, leave, run, show, writable_folder
 from m3h.schemas.demo import DEMO_FOLDER, run_demo
 from m3h.schemas.errors import M3hError, unknown_name
 from m3h.schemas.own_module import guard_child_processes
@@ -142,7 +142,9 @@ def _about(
 
 @_own.command("demo", short_help="The bundled sample from dumps to test scores.")
 def _demo_command(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the dataset and the run.")] = DEMO_FOLDER,
+    out: Annotated[
+        Path, typer.Option("--out", callback=writable_folder, help="Folder for the dataset and the run.")
+    ] = DEMO_FOLDER,
 ) -> None:
     """The bundled sample from dumps to test scores: build, stats, train, predict. Takes minutes, needs no network.
 

@@ -12,12 +12,13 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import typer
 
 from m3h.schemas.errors import M3hError, UsageError
-from m3h.schemas.machine import fault_message, number_of, place_of
+from m3h.schemas.machine import fault_message, number_of, place_of, why_unwritable
 from m3h.schemas.programs import Extra
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -199,3 +200,27 @@ def say(summary: object, as_json: bool, text: str) -> None:
         text: The result for people.
     """
     show(json_line(summary, sys.stdout) if as_json else text)
+
+
+def writable_file(context: typer.Context, option: typer.CallbackParam, path: Path | None) -> Path | None:
+    """A callback of an option that names a file to write: whether it can be written is known before hours of work.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    return _writable(context, option, path, is_folder=False)
+
+
+def writable_folder(context: typer.Context, option: typer.CallbackParam, path: Path | None) -> Path | None:
+    """As `writable_file`, for a folder that files will be put into."""
+    return _writable(context, option, path, is_folder=True)
+
+
+def _writable(
+    context: typer.Context, option: typer.CallbackParam, path: Path | None, *, is_folder: bool
+) -> Path | None:
+    if path is None or context.resilient_parsing:  # the latter: a shell completes the line
+        return path
+    if why := why_unwritable(path, is_folder=is_folder):
+        raise UsageError(f"{option.opts[0]} {path}: {why}. Choose another {'folder' if is_folder else 'file'}.")
+    return path if is_folder or not path.is_symlink() else path.resolve()  # a link to a file is kept

@@ -1,7 +1,9 @@
 """`m3h demo`: the bundled sample from dumps to test scores, by the commands a user would type."""
 
 import importlib.resources
+import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,8 +32,23 @@ def run_demo(out: Path) -> int:
         show(f"$ {shlex.join(['m3h', *words])}")
         if code := _run_step(words):
             return code
-    show(f"dataset: {out / 'dataset'}\nrun:     {out / 'run'}")
+    show("\n".join(demo_end(out)))
     return DONE
+
+
+def demo_end(out: Path) -> list[str]:
+    """What there is now, and what to do with it, by a name of `m3h` that this shell finds."""
+    script = Path(sys.executable).with_name("m3h")
+    found = shutil.which("m3h")
+    is_found = found is not None and Path(found).samefile(script) if script.exists() else True
+    name = "m3h" if is_found else shlex.quote(os.path.relpath(script))
+    data, run = (shlex.quote(str(out / one)) for one in ("dataset", "run"))
+    return [
+        f"dataset: {out / 'dataset'}",
+        f"run:     {out / 'run'}",
+        f"next:    {name} report --dataset {data}",
+        f"         {name} serve {run}",
+    ]
 
 
 def demo_steps(sample: Path, out: Path) -> list[list[str]]:

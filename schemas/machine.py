@@ -6,6 +6,9 @@ Libraries report them in different exceptions. All of them give the system's err
 import errno
 import os
 import re
+import stat
+import tempfile
+from pathlib import Path
 
 _ADVICE = {
     errno.ENOSPC: "Make room there",
@@ -57,3 +60,38 @@ def place_of(error: BaseException | str) -> str:
         return os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
     found = _FILE.search(str(error))
     return found[1] if found else "this machine"
+
+
+def why_unwritable(path: Path, *, is_folder: bool) -> str:
+    """Why a command cannot write its result to a path; "" where it can. Nothing is left there.
+
+    A file is tried, in the nearest folder that exists: the superuser has every right, and yet cannot write everywhere.
+
+    Args:
+        path: Of a file that will be made or replaced, or of a folder that files will be put into.
+        is_folder: Which of the two it is.
+    """
+    try:
+        if fault := _kind_fault(path, is_folder=is_folder):
+            return fault
+        above = path.absolute().parents
+        place = next(one for one in ((path, *above) if is_folder else above) if os.path.lexists(one))
+        if not place.is_dir():
+            return f"{place} is no folder"
+        with tempfile.TemporaryFile(dir=place):
+            return ""
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        return f"no file can be made there ({why})"
+
+
+def _kind_fault(path: Path, *, is_folder: bool) -> str:
+    """What is at a path, where it is something else than what will be written."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    expected, found = ("folder" if is_folder else "file"), "device"
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        found = "folder" if stat.S_ISDIR(mode) else "file"
+    return "" if found == expected else f"expected a {expected}, found a {found}"

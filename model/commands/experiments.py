@@ -11,7 +11,7 @@ from m3h.model.commands.options import AsJson, RunFolder
 from m3h.model.commands.progress import show_progress
 from m3h.model.scoring.definitions import DEFINITION
 from m3h.model.study.published import FULL, SCORES, TABLE_2, TABLE_3, TABLE_4, TABLE_4_SUBSETS, Row
-from m3h.schemas.console import say
+from m3h.schemas.console import say, writable_folder
 from m3h.schemas.errors import unknown_name
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ The same command resumes a stopped sweep. The table is also in sweep.json and sw
 def sweep(
     dataset: DatasetFolder,
     grid: Annotated[str, typer.Option(help="FIELD=VALUE,VALUE,... for each field, separated by spaces.")],
-    out: Annotated[Path, typer.Option(help="Where the runs go.")] = Path("runs/sweep"),
+    out: Annotated[Path, typer.Option(callback=writable_folder, help="Where the runs go.")] = Path("runs/sweep"),
     *,
     system: Annotated[str, typer.Option(help="By name.")] = FULL,
     train_split: TrainSplit = None,
@@ -100,7 +100,7 @@ fig9 writes a sheet, as a page and as CSV. Given the filled-in sheet as --labels
 def reproduce(
     what: Annotated[str, typer.Argument(metavar="WHAT", help="One of the ten below.")],
     dataset: DatasetFolder,
-    out: Annotated[Path, typer.Option(help="Where the runs go.")] = Path("runs/paper"),
+    out: Annotated[Path, typer.Option(callback=writable_folder, help="Where the runs go.")] = Path("runs/paper"),
     *,
     seed: Annotated[list[int] | None, typer.Option(help="One run for each.  [23]")] = None,
     post: Annotated[
@@ -224,7 +224,9 @@ at every decoding step. Beside it are PNG files, and attention.json with the num
 def attend(
     run: RunFolder,
     post: Annotated[list[str], typer.Option(help="The post's id; several are allowed.")],
-    out: Annotated[Path | None, typer.Option(help="Where the files go.  [RUN/attention/POST]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=writable_folder, help="Where the files go.  [RUN/attention/POST]")
+    ] = None,
     *,
     dataset: Annotated[Path | None, typer.Option(help="Default: the one it was trained on.")] = None,
     as_json: AsJson = False,
@@ -248,5 +250,5 @@ def attend(
     folders = {one: (out or run / "attention") / file_name(one) for one in post}
     if out and len(folders) == 1:
         folders = dict.fromkeys(folders, out)
-    drawn = draw_attentions(trained, posts, folders)
+    drawn = draw_attentions(trained, posts, folders, progress=show_progress)
     say(drawn if len(drawn) > 1 else drawn[0], as_json, "\n".join(f"wrote {one['page']}" for one in drawn))

@@ -11,7 +11,7 @@ import typer
 from m3h.model.commands.options import AsJson, Definition, RunFolder, check_definition
 from m3h.model.commands.progress import show_progress
 from m3h.model.scoring.definitions import DEFINITION
-from m3h.schemas.console import say
+from m3h.schemas.console import say, writable_folder
 
 app = typer.Typer()
 Posts = Annotated[Path | None, typer.Option("--dataset", help="Default: the one that the runs were trained on.")]
@@ -45,7 +45,10 @@ were made from. Runs that differ by their seed alone are one group.
 def report(
     runs: Annotated[list[Path] | None, typer.Argument(metavar="RUN...", help="Folders of finished runs.")] = None,
     *,
-    out: Annotated[Path | None, typer.Option(help="Folder of the report.  [RUN-report, beside the first one]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(callback=writable_folder, help="Folder of the report.  [RUN-report, beside the first one]"),
+    ] = None,
     split: Annotated[str, typer.Option(help="train, valid, test or all.")] = "test",
     dataset: Posts = None,
     definition: Definition = DEFINITION,

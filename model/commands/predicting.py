@@ -10,7 +10,7 @@ import typer
 
 from m3h.model.commands.options import AsJson, DatasetSettings, HowMany, LikeDataset, MinScore, RunFolder
 from m3h.model.commands.progress import show_progress
-from m3h.schemas.console import say
+from m3h.schemas.console import say, writable_file
 from m3h.schemas.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ def predict(
     dataset: Annotated[Path | None, typer.Option(help="A finished dataset folder.")] = None,
     split: Annotated[str, typer.Option(help="train, valid, test or all.")] = "test",
     *,
-    out: Annotated[Path | None, typer.Option(help="Write to this file, .txt or .jsonl, instead of stdout.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=writable_file, help="Write to this file, .txt or .jsonl, instead of stdout.")
+    ] = None,
     show: Annotated[int, typer.Option(help="Print so many posts with gold and predicted phrases instead.", min=0)] = 0,
     text: Annotated[list[str] | None, typer.Option(help="A raw text; several are allowed.")] = None,
     ocr: Annotated[str, typer.Option(help="With one --text: the words on its image.")] = "",

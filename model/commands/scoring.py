@@ -148,15 +148,17 @@ def _print_robustness(run: Path, dataset: Path | None, split: str, *, definition
 def robustness_lines(found: dict[str, Any]) -> list[str]:
     """A table: one row an input and way, with the share of the plain F1@1 that is lost."""
     plain = found["all"]["f1@1"]
-    head = f"{'input':20}{'':10}" + "".join(f"{label:>8}" for _, label in COLUMNS) + f"{'of F1@1':>9}  p"
-    return [head, *(_robustness_row(row, plain) for row in found["rows"])]
+    width = 1 + max(len(row["input"]) for row in found["rows"])
+    head = f"{'input':{width}}{'':8}" + "".join(f"{label:>7}" for _, label in COLUMNS) + f"{'of F1@1':>8}  p"
+    return [head, *(f"{row['input']:{width}}{_robustness_cells(row, plain)}" for row in found["rows"])]
 
 
-def _robustness_row(row: dict[str, Any], plain: float) -> str:
-    cells = "".join(f"{row['all'][name]:8.4f}" for name, _ in COLUMNS)
-    share = f"{row['difference'] / plain:+9.1%}" if plain else f"{'-':>9}"
+def _robustness_cells(row: dict[str, Any], plain: float) -> str:
+    """Narrow, so that the row fits into a terminal of 80 columns."""
+    cells = "".join(f"{row['all'][name]:7.4f}" for name, _ in COLUMNS)
+    share = f"{row['difference'] / plain:+8.1%}" if plain else f"{'-':>8}"
     p = "-" if row["p"] is None else f"{row['p']:.2g}"
-    return f"{row['input']:20}{row['way']:10}{cells}{share}  {p}"
+    return f"{row['way']:8}{cells}{share}  {p}"
 
 
 COLUMNS = (("f1@1", "F1@1"), ("f1@3", "F1@3"), ("f1@5", "F1@5"), ("map@5", "MAP@5"), ("ndcg@5", "NDCG@5"))
@@ -167,13 +169,15 @@ def subset_lines(scores: dict[str, Any]) -> list[str]:
     rows: list[tuple[str, Any]] = [(part, scores[part]) for part in ("all", "present", "absent")]
     for group, subsets in scores["subsets"].items():
         rows += [(f"{group}: {name}", values) for name, values in subsets.items()]
-    head = f"{'':36}{'posts':>8}" + "".join(f"{label:>8}" for _, label in COLUMNS)
-    return [head, *(_row(name, values, scores["posts"]) for name, values in rows)]
+    width = max(len(name) for name, _ in rows)
+    head = f"{'':{width}}{'posts':>7}" + "".join(f"{label:>7}" for _, label in COLUMNS)
+    return [head, *(f"{name:{width}}{_cells(name, values, scores['posts'])}" for name, values in rows)]
 
 
-def _row(name: str, values: "Scores", posts: int) -> str:
+def _cells(name: str, values: "Scores", posts: int) -> str:
+    """Narrow, so that the row fits into a terminal of 80 columns."""
     count = f"{values.get('posts', posts):,.0f}" if name not in ("present", "absent") else ""
-    return f"{name:36}{count:>8}" + "".join(f"{values[score]:8.4f}" for score, _ in COLUMNS)
+    return f"{count:>7}" + "".join(f"{values[score]:7.4f}" for score, _ in COLUMNS)
 
 
 def comparison_lines(scores: dict[str, Any]) -> list[str]:
@@ -185,7 +189,7 @@ def comparison_lines(scores: dict[str, Any]) -> list[str]:
             c = compared[name]
             interval = f"[{c['low']:+.4f}, {c['high']:+.4f}] p {c['p_bootstrap']:.4f}"
             t = "-" if c["t"] is None else f"{c['t']:.2f}"
-            lines.append(f"  {part:8}{label:7} {c['difference']:+.4f}  bootstrap {interval}; t {t} p {c['p']:.2g}")
+            lines.append(f" {part:7} {label:6} {c['difference']:+.4f} bootstrap {interval}; t {t} p {c['p']:.2g}")
     return lines
 
 

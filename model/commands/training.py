@@ -8,7 +8,7 @@ import typer
 from m3h.model.commands.options import SHOWN, AsJson, scores_text
 from m3h.model.commands.progress import show_progress
 from m3h.model.scoring.definitions import DEFINITION
-from m3h.schemas.console import say
+from m3h.schemas.console import say, writable_folder
 
 app = typer.Typer()
 
@@ -28,7 +28,9 @@ run. `torchrun --nproc-per-node 4 -m m3h.model train ...` trains one model in fo
 def train(
     dataset: Annotated[Path, typer.Option(help="A finished dataset folder.")],
     system: Annotated[str | None, typer.Option(help="By name; `m3h systems` lists them.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder. Default: runs/SYSTEM-seedN.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=writable_folder, help="The run folder. Default: runs/SYSTEM-seedN.")
+    ] = None,
     *,
     seed: Annotated[list[int] | None, typer.Option(help="Several train one run each.")] = None,
     train_split: Annotated[str | None, typer.Option(help="The split to learn from.  [train]")] = None,

@@ -93,7 +93,7 @@ def attributions(
     labels = np.array(vocabularies.labels.encode(p.phrase for post in ranked for p in post), np.int64)
     found: list[list[str]] = [[] for _ in ranked]
     parts = [np.arange(start, min(start + PHRASE_BATCH, len(rows))) for start in range(0, len(rows), PHRASE_BATCH)]
-    for part in progress(parts, "attributing"):
+    for part in progress(parts, "finding where phrases come from"):
         batch, target = encoded.posts_batch(rows[part]), targets.padded(part)
         target_bt, mask_bt = (torch.from_numpy(array).to(batch.source_bl.device) for array in target)
         parts_btp = word_contributions(model, batch, target_bt, end_bp=encoded.part_ends(rows[part]))

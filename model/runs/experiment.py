@@ -184,7 +184,9 @@ def train_all(
     if not world.is_main:
         logging.getLogger().setLevel(logging.WARNING)
     summaries = []
-    for folder, config in configs.items():
+    for number, (folder, config) in enumerate(configs.items(), start=1):
+        if len(configs) > 1:
+            logger.info(f"run {number} of {len(configs)}: {folder.name}")
         if is_finished(folder) and not overwrite:
             check_same_config(folder, config)
             if world.is_main and _has_leftovers(folder):
@@ -278,7 +280,8 @@ def readable_inputs(config: Config, dataset: Dataset) -> list[str]:
     """
     wanted = resolve_inputs(get_system(config.system), config, further_modalities(dataset, config))
     present = [name for name in wanted if name == "text" or name in available_inputs(dataset, wanted)]
-    missing = [f"{name} ({FEATURES.get(name, 'no post has one')})" for name in wanted if name not in present]
+    of = {name: FEATURES.get(name, "no post has one") for name in wanted if name not in present}
+    missing = [name if feature == name else f"{name} ({feature})" for name, feature in of.items()]
     left_out = f"; left out, because the dataset has no such feature: {', '.join(missing)}" if missing else ""
     notes = "".join(f"; note: {note}" for note in dataset.manifest.notes)
     logger.info(f"{config.system} reads {', '.join(present)}{left_out}{notes}")

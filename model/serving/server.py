@@ -45,7 +45,8 @@ def serve_until_interrupted(predictor: Predictor, run: str, listening: socket.so
     import uvicorn
 
     app = application(functools.partial(answer, predictor), run)
-    quiet = {"access_log": False, "log_config": None, "log_level": "warning", "server_header": False}
+    # What is no HTTP is answered with 400; a warning each would fill the terminal.
+    quiet = {"access_log": False, "log_config": None, "log_level": "error", "server_header": False}
     plain = {"http": "h11", "ws": "none", "lifespan": "off"}
     config = uvicorn.Config(app, **plain, **quiet, backlog=BACKLOG, timeout_graceful_shutdown=5)  # type: ignore[arg-type]
     try:

@@ -19,6 +19,7 @@ import numpy as np
 from m3h.model.data.encoding import Encoded
 from m3h.model.data.posts import ALL, Posts
 from m3h.model.decoding.attribution import CLASSIFIER, GENERATED
+from m3h.model.decoding.predict import Progress, in_silence
 from m3h.model.networks.attention import M3HAttention
 from m3h.model.runs.run import Run
 from m3h.model.study.attention_maps import attention_weights, is_grid, memory_names
@@ -105,14 +106,21 @@ def draw_attention(run: Run, dataset: Dataset, post_id: str, *, out: Path) -> di
     return draw_attentions(run, dataset, {post_id: out})[0]
 
 
-def draw_attentions(run: Run, dataset: Dataset, places: Mapping[str, Path]) -> list[dict[str, Any]]:
+def draw_attentions(
+    run: Run, dataset: Dataset, places: Mapping[str, Path], *, progress: Progress = in_silence
+) -> list[dict[str, Any]]:
     """`draw_attention` of several posts. places: id of a post -> where its files go. Raises as that does."""
     if not isinstance(run.model.fusion, M3HAttention):
         raise UsageError(f"{run.config.system} has no multi-head attention between modalities; take gen-cls-m3h.")
     posts = run.reader(dataset).split(ALL)
     if missing := [post_id for post_id in places if post_id not in posts.ids]:
         raise UsageError(f"{dataset.folder}: no post '{missing[0]}'.")
-    return [_draw(run, dataset, posts, post_id=post_id, out=out) for post_id, out in places.items()]
+    chosen = list(places.items())
+    drawn = []
+    for (number,) in progress([np.array([number]) for number in range(len(chosen))], "drawing"):
+        post_id, out = chosen[number]
+        drawn.append(_draw(run, dataset, posts, post_id=post_id, out=out))
+    return drawn
 
 
 def _draw(run: Run, dataset: Dataset, posts: Posts, *, post_id: str, out: Path) -> dict[str, Any]:

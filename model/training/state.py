@@ -75,12 +75,12 @@ class Epoch:
         return cls(**{**line, "train": Means(**line["train"]), "valid": Means(**line["valid"])})
 
     def as_text(self) -> str:
-        """A line for people."""
+        """A line for people, which fits into 80 columns."""
         phase = ", aggregating" if self.aggregate else ""
         f1 = "" if self.f1 is None else f"F1@1 (cmkp) {self.f1:.4f}, "
         return (
-            f"epoch {self.epoch}{phase}: loss {self.train.joint:.3f}, validation {self.valid.joint:.3f}, "
-            f"{f1}{self.pairs_per_second:.0f} pairs/s{' *' if self.best else ''}"
+            f"epoch {self.epoch}{phase}: loss {self.train.joint:.3f}, valid {self.valid.joint:.3f}, "
+            f"{f1}{self.pairs_per_second:.0f}/s{' *' if self.best else ''}"
         )
 
 

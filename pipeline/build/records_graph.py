@@ -19,7 +19,7 @@ from m3h.pipeline.dataset.tables import DROPPED_PER_FILE, FOUND, IMAGE_LIST, IMA
 from m3h.pipeline.dataset.workspace import Workspace
 from m3h.pipeline.images.embedded import Embedded
 from m3h.pipeline.images.store import ImageRow
-from m3h.pipeline.progress.stage import WRITE
+from m3h.pipeline.progress.stage import SPLIT, WRITE
 from m3h.pipeline.rules import CleanRules
 from m3h.pipeline.stages.clean import Language, Text
 from m3h.pipeline.stages.crawl import CrawledImages
@@ -69,7 +69,7 @@ class RecordsJob:
 _SHARD_BYTES = 1 << 21
 """Bytes of dumps for one text shard: about a thousand posts."""
 
-STAGES = ("read", "text", "language", CRAWL, "image", "duplicates", "rare_hashtags", "split", WRITE)
+STAGES = ("read", "text", "language", CRAWL, "image", "duplicates", "rare_hashtags", SPLIT, WRITE)
 """The stages that report progress, in their order. Those that drop records have the names that `dropped` uses."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from m3h.pipeline.progress.monitor import tracked
 from m3h.schemas.errors import UsageError
 
 LEAST_DISK_GB = 5.0
@@ -15,35 +16,43 @@ LEAST_DISK_GB = 5.0
 class Check:
     """One thing that was checked.
 
-    name: what it is. ok: False if something that m3h needs is missing. found: what was found.
+    name: what it is. ok: False if something that m3h needs is missing. found: what was found. is_there: False if it is
+    missing, needed or not.
     """
 
     name: str
     ok: bool
     found: str
+    is_there: bool = True
+
+    @property
+    def state(self) -> str:
+        """For people."""
+        return "MISSING" if not self.ok else "ok" if self.is_there else "absent"
 
 
 def checks(folder: Path) -> list[Check]:
     """Make all checks. folder: where a dataset would be built."""
-    return [
-        _attempt("tesseract", _tesseract),
-        Check("tesserocr", True, _tesserocr()),
-        _attempt("word statistics", _statistics),
-        Check("weights", True, _weights()),
-        Check("detectron2", True, _detectron2()),
-        Check("backbones", True, _backbones()),
-        _outside_extractors(),
-        Check("gpu", True, _gpu()),
-        _disk(folder),
-        _attempt("runner", _runner),
+    probes: list[Callable[[], Check]] = [
+        lambda: _attempt("tesseract", _tesseract),
+        lambda: _attempt("tesserocr", _tesserocr, is_needed=False),
+        lambda: _attempt("word statistics", _statistics),
+        lambda: Check("weights", True, _weights()),
+        lambda: _attempt("detectron2", _detectron2, is_needed=False),
+        lambda: Check("backbones", True, _backbones()),
+        _outside_extractors,
+        lambda: Check("gpu", True, _gpu()),
+        lambda: _disk(folder),
+        lambda: _attempt("runner", _runner),
     ]
+    return [probe() for probe in tracked("checks", probes, alike=False)]
 
 
-def _attempt(name: str, probe: Callable[[], str]) -> Check:
+def _attempt(name: str, probe: Callable[[], str], *, is_needed: bool = True) -> Check:
     try:
         return Check(name, True, probe())
     except UsageError as error:
-        return Check(name, False, str(error))
+        return Check(name, not is_needed, str(error), is_there=False)
 
 
 def _tesseract() -> str:
@@ -55,10 +64,7 @@ def _tesseract() -> str:
 def _tesserocr() -> str:
     from m3h.pipeline.extractors.ocr.engines import engine_version
 
-    try:
-        return engine_version("tesserocr")
-    except UsageError as error:
-        return f"none; {error}"
+    return engine_version("tesserocr")
 
 
 def _statistics() -> str:
@@ -86,10 +92,7 @@ def _detectron2() -> str:
     """It is no fault if it is missing: only one feature needs it."""
     from m3h.pipeline.extractors.detectron.installed import engine_version
 
-    try:
-        return engine_version()
-    except UsageError as error:
-        return str(error)
+    return engine_version()
 
 
 def _backbones() -> str:

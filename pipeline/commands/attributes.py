@@ -6,13 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from m3h.pipeline.commands.options import CORES, JsonOption, SetOption
-from m3h.schemas.console import DONE, say
+from m3h.schemas.console import DONE, say, writable_file
 
 
 def train_attributes_command(
     captions: Annotated[Path, typer.Option("--captions", help="JSON as COCO's captions_train2017.json.")],
     images: Annotated[Path, typer.Option("--images", help="Folder with the pictures it names.")],
-    out: Annotated[Path, typer.Option("--out", help="The head, NAME.safetensors; an existing file is replaced.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", callback=writable_file, help="The head, NAME.safetensors; an existing file is replaced."),
+    ],
     vocabulary: Annotated[
         Path | None,
         typer.Option("--vocabulary", help="Your attributes, one word in each line, instead of counted ones."),

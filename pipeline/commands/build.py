@@ -10,6 +10,7 @@ from m3h.pipeline.commands.options import (
     CORES,
     DatasetOption,
     JsonOption,
+    NewDatasetOption,
     ProgressOption,
     SetOption,
     WorkersOption,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def build_command(
     dumps: Annotated[list[str], typer.Option("--dumps", help="Files, globs, folders, URLs, or - for standard input.")],
-    dataset: DatasetOption,
+    dataset: NewDatasetOption,
     images: Annotated[Path | None, typer.Option("--images", help="Folder with the pictures.")] = None,
     crawl: Annotated[bool, typer.Option("--crawl", help="Fetch the pictures by their URLs.")] = False,
     features: Annotated[str | None, typer.Option("--features", help="Such as ocr,vgg_grid; or none.")] = None,
@@ -137,6 +138,6 @@ def build_text(summary: dict[str, Any], dataset: Path) -> str:
     lines += [
         f"{name} {known['fingerprint']}: {known['rows']} rows"
         + "".join(f", {n} {reason}" for reason, n in known["dropped"].items())
-        for name, known in summary["features"].items()
+        for name, known in sorted(summary["features"].items())
     ]
     return "\n".join([*lines, f"dataset: {dataset} ({summary['seconds']:.0f} s)"])

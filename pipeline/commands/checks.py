@@ -89,6 +89,6 @@ def doctor_command(
     from m3h.pipeline.checks.doctor import checks
 
     found = checks(dataset or Path.cwd())
-    lines = format_table([("ok" if check.ok else "MISSING", f"{check.name}: {check.found}") for check in found])
+    lines = format_table([(check.state, f"{check.name}: {check.found}") for check in found])
     say({check.name: {"ok": check.ok, "found": check.found} for check in found}, as_json, "\n".join(lines))
     return DONE if all(check.ok for check in found) else FAILED

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from m3h.pipeline.commands.options import CORES, JsonOption, ProgressOption
-from m3h.schemas.console import DONE, FAILED, say
+from m3h.schemas.console import DONE, FAILED, say, writable_folder
 from m3h.schemas.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def crawl_command(
     urls: Annotated[str, typer.Option("--urls", help="File with one URL in each line, or - for standard input.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the pictures and crawl.parquet.")],
+    out: Annotated[
+        Path, typer.Option("--out", callback=writable_folder, help="Folder for the pictures and crawl.parquet.")
+    ],
     config: Annotated[Path | None, typer.Option("--config", help="YAML file with any of the fields.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE, over the file.")] = None,
     recrawl: Annotated[

@@ -10,19 +10,20 @@ from m3h.pipeline.commands.options import (
     CORES,
     DatasetOption,
     JsonOption,
+    NewDatasetOption,
     ProgressOption,
     SetOption,
     WorkersOption,
     beam_flags,
 )
-from m3h.schemas.console import DONE, say
+from m3h.schemas.console import DONE, say, writable_folder
 from m3h.schemas.errors import UsageError
 
 
 def export_command(
     dataset: DatasetOption,
     to: Annotated[str, typer.Option("--to", help="butd-tsv, lxmert-tsv, vqa-hdf5, vqa-hdf5-adaptive or webdataset.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the files.")],
+    out: Annotated[Path, typer.Option("--out", callback=writable_folder, help="Folder for the files.")],
     feature: Annotated[list[str] | None, typer.Option("--feature", help="One or several; all if left out.")] = None,
     key: Annotated[str, typer.Option("--key", help="What names a row of boxes: image (its sha256) or post.")] = "image",
     split: Annotated[list[str] | None, typer.Option("--split", help="One or several; all if left out.")] = None,
@@ -52,7 +53,7 @@ def export_command(
 def featurize_command(
     posts: Annotated[list[str], typer.Option("--posts", help="Dumps of new posts; hashtags are not needed.")],
     like: Annotated[Path, typer.Option("--like", help="The dataset whose features are computed for the new posts.")],
-    dataset: DatasetOption,
+    dataset: NewDatasetOption,
     images: Annotated[Path | None, typer.Option("--images", help="Folder with the pictures.")] = None,
     crawl: Annotated[bool, typer.Option("--crawl", help="Fetch the pictures by their URLs.")] = False,
     format: Annotated[str, typer.Option("--format", help="As for build; detected in each record if left out.")] = "",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from m3h.pipeline.commands.options import DatasetOption, JsonOption
-from m3h.schemas.console import DONE, FAILED, say
+from m3h.schemas.console import DONE, FAILED, say, writable_file
 from m3h.schemas.errors import M3hError, UsageError
 from m3h.schemas.tables import format_table
 
@@ -64,7 +64,10 @@ def dropped_command(
     stage: Annotated[str, typer.Option("--stage", help="Only records dropped in this stage, such as image.")] = "",
     dumps: Annotated[list[str] | None, typer.Option("--dumps", help="What the dataset was built from.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="File for JSON lines: rows, or with --dumps the raw records.")
+        Path | None,
+        typer.Option(
+            "--out", callback=writable_file, help="File for JSON lines: rows, or with --dumps the raw records."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -113,7 +116,7 @@ def _row(row: dict[str, Any]) -> str:
 
 def ids_command(
     dataset: DatasetOption,
-    out: Annotated[Path, typer.Option("--out", help="FILE.txt, .csv or .jsonl.")],
+    out: Annotated[Path, typer.Option("--out", callback=writable_file, help="FILE.txt, .csv or .jsonl.")],
     split: Annotated[str, typer.Option("--split", help="train, valid or test; all if left out.")] = "",
     as_json: JsonOption = False,
 ) -> int:

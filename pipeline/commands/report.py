@@ -7,13 +7,16 @@ from typing import Annotated
 import typer
 
 from m3h.pipeline.commands.options import CORES, DatasetOption, JsonOption
-from m3h.schemas.console import DONE, say
+from m3h.schemas.console import DONE, say, writable_folder
 
 
 def report_command(
     dataset: DatasetOption,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the report; DATASET-report beside it if left out.")
+        Path | None,
+        typer.Option(
+            "--out", callback=writable_folder, help="Folder of the report; DATASET-report beside it if left out."
+        ),
     ] = None,
     class_names: Annotated[
         Path | None, typer.Option("--class-names", help="Names of the detector's classes, one a line.")

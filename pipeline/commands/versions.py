@@ -171,7 +171,8 @@ def gc_command(
     removed = collect_garbage(dataset, keep, dry_run=dry_run)
     lines = [f"{feature} {fingerprint}" for feature, fingerprint in removed.versions]
     verb = "would be freed" if dry_run else "freed"
-    text = "\n".join([*lines, f"{len(lines)} versions, {removed.files} files, {removed.bytes} bytes {verb}"])
+    versions = f"{len(lines)} version{'' if len(lines) == 1 else 's'}"
+    text = "\n".join([*lines, f"{versions}, {removed.files} files, {removed.bytes} bytes {verb}"])
     say({**removed.summary(), "dry_run": dry_run}, as_json, text)
     return DONE
 
@@ -192,6 +193,7 @@ def compact_command(
 
     done = compact(dataset, set_ or (), progress)
     number = len(done.removed.versions)
-    text = f"{number} versions removed ({done.removed.bytes} bytes), {done.rewritten} files written again"
+    removed = f"{number} version{'' if number == 1 else 's'} removed"
+    text = f"{removed} ({done.removed.bytes} bytes), {done.rewritten} files written again"
     say(done.summary(), as_json, text)
     return DONE

@@ -12,7 +12,7 @@ from m3h.pipeline.dataset.workspace import Workspace
 from m3h.pipeline.engine.shard_engine import Receipt
 from m3h.pipeline.progress.counts import Count, read_tallies, tally_of
 from m3h.pipeline.progress.monitor import AUTO, Watch, average
-from m3h.pipeline.progress.stage import WRITE
+from m3h.pipeline.progress.stage import SPLIT, WRITE
 from m3h.pipeline.runtime.memory import PeakMemory, trim_memory
 from m3h.schemas.inside import folder_in
 from m3h.schemas.manifest import Manifest
@@ -120,9 +120,13 @@ class Run:
         counts = read_tallies(self.folder)
         found: dict[str, tuple[Count, int | None]] = {}
         records = total = self._records(counts)
+        is_over = SPLIT in counts
         for stage in self._stages:
             count = counts.get(stage, Count())
-            if count.began:  # the last stage writes all records, kept and dropped
+            is_over = is_over and stage != SPLIT
+            if count.began and is_over:
+                found[stage] = count, count.done
+            elif count.began:  # the last stage writes all records, kept and dropped
                 found[stage] = count, count.expected or (records if stage == WRITE else total)
             if total is not None and not count.expected:  # a stage that announces its rows does not count posts
                 total -= count.lost
@@ -131,7 +135,7 @@ class Run:
     def _records(self, counts: Mapping[str, Count]) -> int | None:
         """The estimated number of records in the dumps, by the bytes of those that were read."""
         read = counts.get("read", Count())
-        return round(read.rows * self._bytes / read.bytes) if self._bytes and read.bytes else None
+        return round(read.rows * self._bytes / read.bytes) if self._bytes and read.rows and read.bytes else None
 
     def _summary(self, manifest: Manifest) -> dict[str, Any]:
         now = time.time()

@@ -52,6 +52,11 @@ class Count:
         self.ended = max(self.ended, more.ended)
 
     @property
+    def done(self) -> int:
+        """Rows that need no more work."""
+        return self.rows + self.copied
+
+    @property
     def lost(self) -> int:
         """Rows that left here."""
         return self.dropped.total()

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+SPLIT = "split"
+"""The stage that needs all posts at once: when it begins, every stage before it is over."""
+
 WRITE = "write"
 """The stage through which every record goes in the end."""
 

@@ -18,6 +18,7 @@ from m3h.pipeline.dataset.timings import read_timings, seconds_for
 from m3h.pipeline.engine.known_rows import KnownRows, read_known_rows
 from m3h.pipeline.extractors import extractor_class, known_extractors
 from m3h.pipeline.extractors.base import Extractor
+from m3h.pipeline.progress.monitor import tracked
 from m3h.pipeline.text.tokenizer import text_identity
 from m3h.schemas.config import as_plain, merged, read_yaml, resolve
 from m3h.schemas.dataset import Dataset
@@ -131,7 +132,8 @@ def plan(dataset: Path, names: Sequence[str] = (), config: Path | None = None, *
     given = fields_of(sets, read_yaml(config) if config else {})
     refuse_unnamed_files(dataset, known.config, as_plain(settings), features=chosen, named=given)
     images = stored_images(dataset)
-    steps = tuple(_step(data, name, settings, images=images) for name in chosen)
+    shown = tracked("features", chosen, alike=False)  # to name a version, libraries and weights are looked at
+    steps = tuple(_step(data, name, settings, images=images) for name in shown)
     return Plan(known, settings, steps, tuple(_notes(known)))
 
 

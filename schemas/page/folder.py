@@ -7,6 +7,7 @@ from typing import Any
 
 from m3h.schemas.errors import UsageError
 from m3h.schemas.files import publish_bytes, publish_text
+from m3h.schemas.machine import why_unwritable
 from m3h.schemas.page.charts import library
 from m3h.schemas.page.scripts import script
 
@@ -23,13 +24,13 @@ def prepare(out: Path, dataset: Path) -> Path:
         dataset: What it is about.
 
     Raises:
-        UsageError: `out` lies in the dataset, or other files than a report's are in it.
+        UsageError: `out` lies in the dataset, other files than a report's are in it, or it cannot be written.
     """
     place = out.resolve()
     if place.is_relative_to(dataset.resolve()):
         raise UsageError(f"--out {place}: lies in the dataset. Choose a folder outside of it.")
-    if place.exists() and not place.is_dir():
-        raise UsageError(f"--out {place}: expected a folder, found a file.")
+    if why := why_unwritable(place, is_folder=True):
+        raise UsageError(f"--out {place}: {why}. Choose another folder.")
     known = {PAGE, DATA, THUMBNAILS, STYLE, CODE, CHARTS, LIBRARY}
     if place.is_dir() and (others := sorted({path.name for path in place.iterdir()} - known)):
         raise UsageError(f"--out {place}: {others[0]} lies there, which is no part of a report. Choose another folder.")

@@ -207,8 +207,7 @@ def test_the_first_line_tells_what_is_read_and_what_is_random(
     with caplog.at_level("INFO"):
         assert train(text_only, tmp_path / "one", "--select", "last:2") == 0
     assert caplog.messages[0] == (
-        "gen-cls-m3h reads text; left out, because the dataset has no such feature: "
-        "ocr (ocr), vision (vgg_grid), attributes (attributes)"
+        "gen-cls-m3h reads text; left out, because the dataset has no such feature: ocr, vision (vgg_grid), attributes"
     )
     caplog.clear()
     with caplog.at_level("INFO"):

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from m3h.schemas.command_line import main
-from m3h.schemas.demo import demo_steps
+from m3h.schemas.demo import demo_end, demo_steps
 from m3h.schemas.programs import Program, programs
 from tests.commands import ROOT, command, environment, run
 from tests.test_architecture import closure
@@ -311,3 +311,15 @@ def test_the_demonstration_runs_the_commands_of_both_programs_on_the_sample() ->
     named = [Path(word) for step in steps for word in step if word.startswith(str(ROOT))]
     assert len(named) == 5
     assert all(path.exists() for path in named)
+
+
+def test_the_demonstration_ends_with_commands_that_the_shell_finds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", str(folder))
+    assert demo_end(Path("demo"))[2:] == ["next:    m3h report --dataset demo/dataset", "         m3h serve demo/run"]
+    monkeypatch.setenv("PATH", str(tmp_path))  # after `make demo`, which runs .venv/bin/m3h
+    monkeypatch.chdir(folder.parent.parent)
+    name = (folder / "m3h").relative_to(folder.parent.parent)
+    assert demo_end(Path("demo"))[3] == f"         {name} serve demo/run"

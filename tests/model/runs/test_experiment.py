@@ -37,12 +37,16 @@ def test_a_bad_grid_is_a_usage_error(grid: str) -> None:
 
 
 def test_a_sweep_ranks_by_validation_goes_on_and_leaves_test_unread(
-    tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     grid = ["--grid", "learning_rate=0.000001,0.01", "--system", "cls-max", "--epochs", "2", "--out", str(tmp_path)]
     argv = ["sweep", "--dataset", str(tiny_dataset), *grid, "--json", *SMALL]
     assert main(argv) == 0
     rows = only_json(capsys)
+    points = ("learning_rate=0.000001", "learning_rate=0.01")
+    told = [message for message in caplog.messages if message.startswith("run ")]
+    assert told == [f"run {number} of 2: {point}" for number, point in enumerate(points, start=1)]
     assert {row["point"] for row in rows} == {"learning_rate=0.000001", "learning_rate=0.01"}
     assert rows[0]["f1@1"] >= rows[1]["f1@1"]
     assert not list(tmp_path.rglob("test.jsonl"))

@@ -5,13 +5,9 @@ import io
 import json
 import random
 import re
-import signal
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,63 +15,14 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from m3h.model.serving.messages import MAX_BODY
-from m3h.schemas.dataset import Dataset
-from m3h.schemas.inside import picture_file
 from tests.browser import LOOKS, serious_faults, started_browser, watch
-from tests.commands import ROOT, command, environment
-from tests.conftest import Built
+from tests.model.serving.served import Served
 from tests.model.serving.test_app import answered, head
 
 pytestmark = pytest.mark.slow
 
 GROWTH = 400
 """MiB by which the server's memory may grow while it is asked for whatever there is."""
-
-
-@dataclass(frozen=True)
-class Served:
-    process: subprocess.Popen[bytes]
-    url: str
-
-    @property
-    def address(self) -> tuple[str, int]:
-        return "127.0.0.1", int(self.url.rpartition(":")[2])
-
-    def peak(self) -> int:
-        """MiB, the largest part of the memory that the process has had."""
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text())
-        assert found is not None
-        return int(found[1]) >> 10
-
-    def ask(self, **fields: Any) -> tuple[int, dict[str, Any]]:
-        body = json.dumps(fields).encode()
-        status, said = answered(self.address, head(len(body)), body)
-        return status, json.loads(said)
-
-
-@pytest.fixture(scope="module")
-def served(sample_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Ended as a user ends it: by Ctrl-C, which is no fault."""
-    log = tmp_path_factory.mktemp("served") / "log"
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            command("m3h", "serve", sample_run, "--port", 0, "--json"), env=environment(), cwd=ROOT,
-            stdout=subprocess.PIPE, stderr=errors,
-        )  # fmt: skip
-        assert process.stdout is not None
-        yield Served(process, json.loads(process.stdout.readline())["address"])
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0, log.read_text()
-        process.stdout.close()
-    assert log.read_text() == "note: vgg_grid has random weights: for trials only.\n"
-
-
-@pytest.fixture(scope="module")
-def photo(sample: Built) -> Path:
-    """A poster of the sample: its words can be read."""
-    posts, words = Dataset(sample.folder).posts, Dataset(sample.folder).table("ocr").to_pylist()
-    read = {row["image_sha256"] for row in words if len(row["tokens"]) > 2}
-    return picture_file(sample.folder / "images", next(i for i in posts["image_sha256"].to_pylist() if i in read))
 
 
 def encoded(data: bytes) -> str:

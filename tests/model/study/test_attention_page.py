@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from m3h.model.cli import main
+from m3h.model.commands import experiments
 from m3h.model.study.overlay import overlay, overlay_boxes
 from m3h.model.study.pages import LONGEST_NAME, file_name
 from m3h.schemas.dataset import Dataset
@@ -112,14 +113,21 @@ def test_a_picture_with_other_bytes_is_one_line(
 
 
 def test_several_posts_have_a_folder_each_and_an_unknown_one_is_one_line(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids = ("test-00000", "test-00001")
+    ids, shown = ("test-00000", "test-00001"), []
+
+    def show_progress(batches: list[np.ndarray], title: str) -> list[np.ndarray]:
+        shown.append((title, len(batches)))
+        return batches
+
+    monkeypatch.setattr(experiments, "show_progress", show_progress)
     assert main(["attend", str(trained), "--post", *ids, "nobody", "--out", str(tmp_path)]) == 2
     assert "no post 'nobody'" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
     assert main(["attend", str(trained), "--post", *ids, "--out", str(tmp_path)]) == 0
     assert all((tmp_path / one / "attention.html").is_file() for one in ids)
+    assert shown == [("drawing", len(ids))]
 
 
 @pytest.mark.parametrize("text", ["..", ".", "a/b", "at://did:plc:x/app.bsky.feed.post/1", "é" * 300, "a\x00b"])

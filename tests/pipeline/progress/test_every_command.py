@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from m3h.pipeline.checks.doctor import checks as doctor
 from m3h.pipeline.checks.table1 import statistics
 from m3h.pipeline.checks.verify import verify
 from m3h.pipeline.export import export
@@ -15,6 +16,7 @@ from m3h.pipeline.readers.find import find_dumps
 from m3h.pipeline.records.forget import forget
 from m3h.pipeline.records.inspection import inspect_dump
 from m3h.pipeline.rules import ReadRules
+from m3h.pipeline.versions.plan import plan
 from m3h.schemas.dataset import Dataset
 
 Shown = dict[str, tuple[int, int | None]]
@@ -45,8 +47,10 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
     [
         (verify, {"files", "pictures", "laws"}),
         (lambda dataset: statistics(Dataset(dataset)), {"splits"}),
+        (plan, {"features"}),
+        (doctor, {"checks"}),
     ],
-    ids=["verify", "stats"],
+    ids=["verify", "stats", "plan", "doctor"],
 )
 def test_a_command_shows_its_stages_to_their_ends(
     whole: Path, shown: Shown, command: Callable[[Path], object], stages: set[str]
