@@ -6,7 +6,6 @@ A case whose sides find different things fails, and so does the command, after t
 """
 
 import argparse
-import importlib
 import json
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from benchmarks.cases import CASES
 from benchmarks.harness.case import PEERS, Case, WrongAnswer, run_case
 from benchmarks.harness.measure import CommandFailed
 from benchmarks.harness.table import described, load, machine, markdown
+from benchmarks.harness.work import named
 
 VERSIONS = Path(__file__).with_name("peers.txt")
 
@@ -24,7 +24,7 @@ VERSIONS = Path(__file__).with_name("peers.txt")
 def main() -> int:
     """Run cases; the exit code is 1 where one failed, 2 for wrong use."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=CASES, default=CASES, help="these cases")
+    parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), help="these cases")
     parser.add_argument("--size", type=float, default=1.0, help="times as many things as a case has by itself")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the result goes")
@@ -40,7 +40,7 @@ def _run(names: list[str], size: float, rounds: int, *, result: Path) -> int:
     peers = [line for line in VERSIONS.read_text().splitlines() if line and not line.startswith("#")]
     loads, found, failed = [load()], [], []
     for name in names:
-        case: Case = importlib.import_module(f"benchmarks.cases.{name}").CASE
+        case: Case = named(CASES[name])
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             try:
                 one = run_case(case, Path(folder), size, rounds)

@@ -3,5 +3,13 @@
 Sides of peers run in another environment, so a case imports m3h and the libraries of its peers inside its functions.
 """
 
-CASES = ("text", "ocr", "shards")
-"""Modules of this package; each has a `CASE`."""
+CASES = {
+    "text": "benchmarks.cases.text:CASE",
+    "ocr": "benchmarks.cases.ocr:CASE",
+    "gate": "benchmarks.cases.gate:CASE",
+    "crawl": "benchmarks.cases.crawl:CASE",
+    "vgg": "benchmarks.cases.networks:VGG",
+    "resnet": "benchmarks.cases.networks:RESNET",
+    "shards": "benchmarks.cases.shards:CASE",
+}
+"""Name -> where it is."""

@@ -1,4 +1,4 @@
-"""A case: sides that do the same, ours first, each in a process of its own. They take turns; their answers are compared."""
+"""A case: sides that do the same, ours first, each in a process of its own, in turns; their answers are compared."""
 
 import json
 import sys

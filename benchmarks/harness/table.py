@@ -58,7 +58,8 @@ def markdown(result: Result, rounds: int) -> str:
     """A case: one row a side, then what was compared and what bounds ours."""
     case = result.case
     head = f"### {case.title}\n\n{result.number:,} {case.things}, {rounds} rounds, medians (least to most).\n\n"
-    head += "| | CPU s of the work | ms each | CPU s with start | wall s | MB | peer / ours |\n|---|---|---|---|---|---|---|\n"
+    head += "| | CPU s of the work | ms each | CPU s with start | wall s | MB | peer / ours |\n"
+    head += "|---|---|---|---|---|---|---|\n"
     rows = [_row(result, side.name, first=side is case.sides[0]) for side in case.sides]
     mostly = "; ".join(f"`{name}` {share:.0%}" for name, share in result.mostly) or "nothing over 3 %"
     return f"{head}{''.join(rows)}\nAnswers: {result.answers}\nBound: {case.bound} Seen in a profile: {mostly}.\n"

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from m3h.pipeline.commands.options import CORES, DatasetOption, JsonOption
+from m3h.pipeline.commands.options import CORES, FinishedDataset, JsonOption
 from m3h.schemas.console import DONE, say
 
 
 def report_command(
-    dataset: DatasetOption,
+    dataset: FinishedDataset,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder of the report; DATASET-report beside it if left out.")
     ] = None,
