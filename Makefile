@@ -156,6 +156,22 @@ LOWEST_TESTS ?= tests/schemas tests/model tests/pipeline/test_export.py \
 lowest: $(LOWEST)/.ready
 	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not images' $(LOWEST_TESTS)
 
+# What each stage costs beside other programs that do the same: benchmarks/README.md. The peers have an environment of
+# their own. SIZE: times as many posts, pictures, …; CASES: some alone; JSON: where the result goes.
+PEERS := $(VENV)/bench
+SIZE ?= 1
+ROUNDS ?= 3
+JSON ?= bench.json
+
+$(PEERS)/.ready: benchmarks/peers.txt | setup
+	$(UV) venv --quiet --clear --python $(BIN)/python $(PEERS)
+	$(UV) pip install --python $(PEERS)/bin/python $(BACKEND) -r benchmarks/peers.txt
+	@touch $@
+
+.PHONY: bench
+bench: $(PEERS)/.ready
+	$(BIN)/python -m benchmarks --size $(SIZE) --rounds $(ROUNDS) --json $(JSON) $(if $(CASES),--only $(CASES))
+
 # What can be published, in dist/: made, checked, installed and tried. Nothing is uploaded.
 .PHONY: release
 release: setup

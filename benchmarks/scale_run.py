@@ -14,7 +14,6 @@ import shutil
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from typing import Any
 import psutil
 
 from benchmarks.dumps import write_dump
+from benchmarks.harness.measure import cpu_seconds, private_bytes
 from benchmarks.stand_in import StandIn
 from m3h.pipeline.build import records_graph
 from m3h.pipeline.build.build import BuildOptions, build
@@ -45,18 +45,6 @@ STEPS = (
 
 _STAGE_LOG = "apache_beam.runners.portability.fn_api_runner.fn_runner.run_bundle"
 _RUNNING = "Running bundle for stage "
-
-
-def cpu_seconds() -> float:
-    """Of this process and all it started, those that have ended among them."""
-    me = psutil.Process()
-    own = me.cpu_times()
-    total = own.user + own.system + own.children_user + own.children_system
-    for child in me.children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            times = child.cpu_times()
-            total += times.user + times.system
-    return float(total)
 
 
 class Stages(logging.Handler):
@@ -99,19 +87,6 @@ def step_of(name: str) -> str:
     return next((step for step, words in STEPS if re.search(words, first)), "other")
 
 
-def private_bytes() -> int:
-    """Of this process and of each it started, without the files they map: what other programs map as well counts less
-    for each, and those come and go.
-    """
-    found = 0
-    me = psutil.Process()
-    for process in (me, *me.children(recursive=True)):
-        with suppress(psutil.NoSuchProcess):
-            info = process.memory_info()
-            found += info.rss - getattr(info, "shared", 0)
-    return found
-
-
 def measured(posts: int, folder: Path, workers: int) -> dict[str, Any]:
     """Make the dump, build it, plan shards; what that cost."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -127,7 +102,7 @@ def measured(posts: int, folder: Path, workers: int) -> dict[str, Any]:
         nonlocal private
         while not stop.wait(0.5):
             memory.look()
-            private = max(private, private_bytes())
+            private = max(private, private_bytes(psutil.Process()))
 
     memory.look()
     base = memory.bytes

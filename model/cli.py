@@ -5,15 +5,19 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from m3h.model.commands import experiments, looking, predicting, scoring, serving, training
 from m3h.model.commands.options import AsJson
+from m3h.model.paper_parameters import PAPER_PARAMETERS
 from m3h.schemas.console import run as run_app
 from m3h.schemas.console import say
 from m3h.schemas.programs import Extra, Program
+
+if TYPE_CHECKING:
+    from m3h.model.systems import System
 
 EXTRA = Extra("train", ("nltk", "safetensors", "torch"))
 
@@ -75,19 +79,28 @@ def systems(
         labels: labels, `<unk>` included; None for the paper's.
         as_json: print JSON.
     """
-    from m3h.model.networks.factory import PAPER_SIZES, count_parameters
     from m3h.model.systems import SYSTEMS
 
-    sizes = replace(PAPER_SIZES, words=vocab or PAPER_SIZES.words, labels=labels or PAPER_SIZES.labels)
     rows = []
     for system in SYSTEMS.values():
-        parameters = count_parameters(system, sizes)
+        first, second = _parameters(system, vocab, labels)
         row: dict[str, Any] = {"name": system.name, "paper_row": system.paper_row, "inputs": list(system.inputs)}
-        row |= {"parameters": parameters.first, "second_phase_parameters": parameters.second}
+        row |= {"parameters": first, "second_phase_parameters": second}
         rows.append({**row, "description": system.description})
     width = max(map(len, SYSTEMS))
     lines = [f"{r['name']:{width}} {r['paper_row']:17} {r['parameters']:>12,}  {', '.join(r['inputs'])}" for r in rows]
     say(rows, as_json, "\n".join(lines))
+
+
+def _parameters(system: "System", vocab: int | None, labels: int | None) -> tuple[int, int]:
+    """Those of the only or first phase, and of the second. Torch counts them where they are not known already."""
+    if not vocab and not labels and system.name in PAPER_PARAMETERS:
+        return PAPER_PARAMETERS[system.name]
+    from m3h.model.networks.factory import PAPER_SIZES, count_parameters
+
+    sizes = replace(PAPER_SIZES, words=vocab or PAPER_SIZES.words, labels=labels or PAPER_SIZES.labels)
+    counted = count_parameters(system, sizes)
+    return counted.first, counted.second
 
 
 SHARED = {"report": looking.is_of_runs, "why": looking.is_of_a_prediction}

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from m3h.schemas.errors import IntegrityError, UsageError
 from m3h.schemas.files import read_json, sha256_file, validating
-from m3h.schemas.inside import file_in, folder_in, picture_file, refuse_strange
+from m3h.schemas.inside import file_in, folder_in, picture_file, refuse_strange, require_dataset
 from m3h.schemas.manifest import Manifest
 from m3h.schemas.parquet import read_parquet
 from m3h.schemas.posts import DROPPED_SCHEMA, FOUND_SCHEMA, IMAGE_SCHEMA, POST_SCHEMA
@@ -128,8 +128,7 @@ class Dataset:
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
-        if not self.folder.is_dir():
-            raise UsageError(f"{self.folder}: no such dataset folder.")
+        require_dataset(self.folder)
         refuse_strange(self.folder)
         self.manifest = Manifest.read(self.folder)
 

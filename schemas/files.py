@@ -7,14 +7,14 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from m3h.schemas.errors import IntegrityError, MachineError
 from m3h.schemas.inside import walk
 from m3h.schemas.machine import fault_message, number_of
+
+if TYPE_CHECKING:  # most commands that read JSON need no pyarrow, which takes half a second
+    import pyarrow as pa
 
 TEMP_PREFIX = ".tmp-"
 
@@ -111,12 +111,12 @@ ROW_GROUP = 10_000
 """Rows of a Parquet file that are compressed together."""
 
 
-def publish_table(path: Path, table: pa.Table) -> None:
+def publish_table(path: Path, table: "pa.Table") -> None:
     """Write a Parquet file whose bytes depend only on the rows: one compression, one row-group size, page checksums."""
     publish_tables(path, table.schema, [table])
 
 
-def publish_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+def publish_tables(path: Path, schema: "pa.Schema", tables: Iterable["pa.Table"]) -> None:
     """As `publish_table`, for rows that need not be in memory together.
 
     Args:
@@ -127,6 +127,8 @@ def publish_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) ->
     Raises:
         MachineError: The file cannot be written.
     """
+
+    import pyarrow.parquet as pq
 
     def write(temp: Path) -> None:
         with pq.ParquetWriter(temp, schema, compression="zstd", write_page_checksum=True, store_schema=True) as writer:

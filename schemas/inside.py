@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from m3h.schemas.errors import IntegrityError
+from m3h.schemas.errors import IntegrityError, UsageError
 
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
@@ -25,6 +25,17 @@ _KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
 }  # the rest are devices
+
+
+def require_dataset(folder: Path) -> Path:
+    """The folder itself. Commands ask before they import what reads it, so that a wrong name costs nothing.
+
+    Raises:
+        UsageError: There is no such folder.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such dataset folder.")
+    return folder
 
 
 def is_name(name: object) -> bool:

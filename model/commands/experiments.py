@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from m3h.model.commands.figures import FIGURES, Asked, Report
-from m3h.model.commands.options import AsJson, RunFolder
+from m3h.model.commands.options import AsJson, DatasetFolder, RunFolder
 from m3h.model.commands.progress import show_progress
 from m3h.model.scoring.definitions import DEFINITION
 from m3h.model.study.published import FULL, SCORES, TABLE_2, TABLE_3, TABLE_4, TABLE_4_SUBSETS, Row
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 
 app = typer.Typer()
-DatasetFolder = Annotated[Path, typer.Option(help="A finished dataset folder.")]
 TrainSplit = Annotated[str | None, typer.Option(help="The split to learn from.  [train]")]
 Select = Annotated[str | None, typer.Option(help="The split to choose by, or last:N training posts.  [valid]")]
 ConfigFile = Annotated[Path | None, typer.Option(help="A YAML file of configuration fields.")]

@@ -10,6 +10,7 @@ import typer
 
 from m3h.model.commands.options import AsJson, Definition, RunFolder, check_definition
 from m3h.model.commands.progress import show_progress
+from m3h.model.runs.finished import require_finished
 from m3h.model.scoring.definitions import DEFINITION
 from m3h.schemas.console import say, writable_folder
 
@@ -66,6 +67,8 @@ def report(
         class_names: names of a detector's classes.
         as_json: print JSON.
     """
+    for folder in runs or ():
+        require_finished(folder)
     from m3h.model.report.folder import Wanted
     from m3h.model.report.folder import report as write
 

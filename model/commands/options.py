@@ -5,14 +5,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from m3h.model.runs.finished import require_finished
 from m3h.model.scoring.definitions import DEFINITIONS
 from m3h.schemas.errors import unknown_name
+from m3h.schemas.inside import require_dataset
 
 if TYPE_CHECKING:
     from m3h.model.scoring.metrics import Scores
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as one line of JSON.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.")]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="The folder of a finished run.", callback=require_finished)
+]
+DatasetFolder = Annotated[Path, typer.Option(help="A finished dataset folder.", callback=require_dataset)]
 Definition = Annotated[str, typer.Option(help=f"Of the scores: {', '.join(DEFINITIONS)}.")]
 LikeDataset = Annotated[
     Path | None, typer.Option("--like", help="For pictures: where the run's dataset is now.", show_default=False)

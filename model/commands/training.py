@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from m3h.model.commands.options import SHOWN, AsJson, scores_text
+from m3h.model.commands.options import SHOWN, AsJson, DatasetFolder, scores_text
 from m3h.model.commands.progress import show_progress
 from m3h.model.scoring.definitions import DEFINITION
 from m3h.schemas.console import say, writable_folder
@@ -26,7 +26,7 @@ run. `torchrun --nproc-per-node 4 -m m3h.model train ...` trains one model in fo
 """,
 )
 def train(
-    dataset: Annotated[Path, typer.Option(help="A finished dataset folder.")],
+    dataset: DatasetFolder,
     system: Annotated[str | None, typer.Option(help="By name; `m3h systems` lists them.")] = None,
     out: Annotated[
         Path | None, typer.Option(callback=writable_folder, help="The run folder. Default: runs/SYSTEM-seedN.")

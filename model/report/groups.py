@@ -11,16 +11,9 @@ from m3h.model.config import Config
 from m3h.model.decoding.predict import Progress, in_silence
 from m3h.model.runs.chances import calibration_of
 from m3h.model.runs.evaluate import open_run, predict_records, read_frequencies
+from m3h.model.runs.finished import SCORES, require_finished
 from m3h.model.runs.robustness import Robustness, read_robustness
-from m3h.model.runs.run import (
-    SCORES,
-    RunMetadata,
-    dataset_for,
-    is_finished,
-    manifest_sha256,
-    predictions_file,
-    read_description,
-)
+from m3h.model.runs.run import RunMetadata, dataset_for, manifest_sha256, predictions_file, read_description
 from m3h.model.scoring.calibration import Calibration
 from m3h.model.scoring.predictions import Record, read_records, write_records
 from m3h.model.training.state import Epoch
@@ -102,8 +95,7 @@ def dataset_of(folder: Path, dataset_folder: Path | None) -> Dataset:
         folder: the run.
         dataset_folder: where the posts are; None for the dataset that the run was trained on.
     """
-    if not is_finished(folder):
-        raise UsageError(f"{folder}: no finished run. Train one with `m3h train --out {folder}`.")
+    require_finished(folder)
     return dataset_for(folder, read_description(folder)[1], dataset_folder)
 
 

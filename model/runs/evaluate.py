@@ -13,7 +13,8 @@ from m3h.model.data.posts import Posts
 from m3h.model.decoding.attribution import attributed
 from m3h.model.decoding.predict import Progress, RankedPhrase, in_silence, predict
 from m3h.model.runs.chances import chosen, counts_of
-from m3h.model.runs.run import Run, dataset_for, is_finished, load_run, predictions_file
+from m3h.model.runs.finished import is_finished, require_finished
+from m3h.model.runs.run import Run, dataset_for, load_run, predictions_file
 from m3h.model.runs.unseen import unseen_records
 from m3h.model.scoring.calibration import Choice
 from m3h.model.scoring.metrics import score
@@ -185,8 +186,7 @@ def open_run(folder: Path, sets: Sequence[str] = ()) -> Run:
     Raises:
         UsageError: there is no finished run, or a field cannot be changed.
     """
-    if not is_finished(folder):
-        raise UsageError(f"{folder}: no finished run. Train one with `m3h train --out {folder}`.")
+    require_finished(folder)
     config = changed_search(folder / "config.json", sets)
     resolve_ranking(get_system(config.system), config)
     run = replace(load_run(folder), config=config)

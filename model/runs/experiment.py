@@ -20,10 +20,10 @@ from m3h.model.decoding.predict import Progress
 from m3h.model.runs.chances import selection_name
 from m3h.model.runs.distillation import distil
 from m3h.model.runs.evaluate import configure_cpu, predict_split, score_records
+from m3h.model.runs.finished import is_finished
 from m3h.model.runs.run import (
     Run,
     RunMetadata,
-    is_finished,
     new_run,
     pick_device,
     with_embeddings,

@@ -34,6 +34,7 @@ from m3h.model.networks.classifier import label_table
 from m3h.model.networks.encoder import AttributeEncoder, VisionEncoder
 from m3h.model.networks.factory import Sizes, build_model
 from m3h.model.networks.unified import KeyphraseModel
+from m3h.model.runs.finished import SCORES
 from m3h.model.systems import INPUTS, TEXT_ENCODER, Modality, bank_names, feature_name
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import IntegrityError, UsageError
@@ -42,7 +43,6 @@ from m3h.schemas.inside import file_in
 from m3h.schemas.manifest import MANIFEST
 
 logger = logging.getLogger(__name__)
-SCORES = "scores.json"
 
 
 @dataclass(frozen=True)
@@ -400,11 +400,6 @@ def pick_device(name: str) -> torch.device:
 def manifest_sha256(dataset: Dataset) -> str:
     """The sha256 of the dataset's manifest."""
     return sha256_file(file_in(dataset.folder, MANIFEST))
-
-
-def is_finished(folder: Path) -> bool:
-    """Whether the folder has a finished run."""
-    return (folder / SCORES).exists()
 
 
 def write_scores(folder: Path, scores: dict[str, Any]) -> None:

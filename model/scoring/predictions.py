@@ -13,16 +13,18 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pydantic
 
-from m3h.model.data.posts import Posts
-from m3h.model.decoding.predict import RankedPhrase
 from m3h.model.scoring.metrics import Scores, score
 from m3h.model.text.phrase_lines import read_lines, split_phrases
 from m3h.schemas.errors import UsageError
 from m3h.schemas.files import publish_text
+
+if TYPE_CHECKING:  # `score` needs neither, and torch takes seconds
+    from m3h.model.data.posts import Posts
+    from m3h.model.decoding.predict import RankedPhrase
 
 
 class Prediction(pydantic.BaseModel):
@@ -50,7 +52,7 @@ class Record(pydantic.BaseModel):
         return [prediction.phrase for prediction in self.predictions] or [""]
 
 
-def make_records(posts: Posts, ranked: Sequence[Sequence[RankedPhrase]]) -> list[Record]:
+def make_records(posts: "Posts", ranked: "Sequence[Sequence[RankedPhrase]]") -> list[Record]:
     """The records of these posts and their predictions."""
     columns = (posts.ids, posts.tokens, posts.keyphrases, posts.ocr, posts.attributes, ranked)
     return [

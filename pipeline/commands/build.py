@@ -8,7 +8,7 @@ import typer
 
 from m3h.pipeline.commands.options import (
     CORES,
-    DatasetOption,
+    FinishedDataset,
     JsonOption,
     NewDatasetOption,
     ProgressOption,
@@ -82,7 +82,7 @@ def build_command(
 
 
 def retry_command(
-    dataset: DatasetOption,
+    dataset: FinishedDataset,
     reason: Annotated[list[str] | None, typer.Option("--reason", help="One or several; all if left out.")] = None,
     dumps: Annotated[list[str] | None, typer.Option("--dumps", help="Corrected dumps, under their old names.")] = None,
     images: Annotated[Path | None, typer.Option("--images", help="One more folder with pictures.")] = None,

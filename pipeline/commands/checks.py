@@ -5,13 +5,12 @@ from typing import Annotated
 
 import typer
 
-from m3h.pipeline.commands.options import CORES, DatasetOption, JsonOption, WorkersOption, beam_flags
+from m3h.pipeline.commands.options import CORES, FinishedDataset, JsonOption, WorkersOption, beam_flags
 from m3h.schemas.console import DONE, FAILED, say
-from m3h.schemas.errors import UsageError
 from m3h.schemas.tables import format_table
 
 
-def stats_command(dataset: DatasetOption, as_json: JsonOption = False) -> int:
+def stats_command(dataset: FinishedDataset, as_json: JsonOption = False) -> int:
     """The paper's Table 1, and its figures on words and attributes of pictures, for this dataset.
 
     \b
@@ -26,7 +25,7 @@ def stats_command(dataset: DatasetOption, as_json: JsonOption = False) -> int:
 
 
 def summary_command(
-    dataset: DatasetOption,
+    dataset: FinishedDataset,
     all_: Annotated[bool, typer.Option("--all", help="Every run that is remembered, the latest one last.")] = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -45,7 +44,7 @@ def summary_command(
 
 
 def verify_command(
-    dataset: DatasetOption,
+    dataset: FinishedDataset,
     repair: Annotated[bool, typer.Option("--repair", help="Restore what is broken, remove foreign files.")] = False,
     workers: WorkersOption = CORES,
     as_json: JsonOption = False,
@@ -58,8 +57,6 @@ def verify_command(
     """
     from m3h.pipeline.checks.verify import verify
 
-    if not dataset.is_dir():
-        raise UsageError(f"{dataset}: no such dataset folder.")
     report = verify(dataset)
     summary: dict[str, list[str]] = {}
     lines = report.breaches

@@ -8,7 +8,7 @@ import typer
 from m3h.pipeline.commands.build import build_text, exit_code
 from m3h.pipeline.commands.options import (
     CORES,
-    DatasetOption,
+    FinishedDataset,
     JsonOption,
     NewDatasetOption,
     ProgressOption,
@@ -21,7 +21,7 @@ from m3h.schemas.errors import UsageError
 
 
 def export_command(
-    dataset: DatasetOption,
+    dataset: FinishedDataset,
     to: Annotated[str, typer.Option("--to", help="butd-tsv, lxmert-tsv, vqa-hdf5, vqa-hdf5-adaptive or webdataset.")],
     out: Annotated[Path, typer.Option("--out", callback=writable_folder, help="Folder for the files.")],
     feature: Annotated[list[str] | None, typer.Option("--feature", help="One or several; all if left out.")] = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from m3h.schemas.console import writable_folder
+from m3h.schemas.inside import require_dataset
 
 beam_flags: list[str] = []
 """The words after `--` on the command line: Beam's own flags."""
@@ -15,6 +16,7 @@ CORES = os.cpu_count() or 1
 
 DatasetOption = Annotated[Path, typer.Option("--dataset", help="The dataset folder.")]
 NewDatasetOption = Annotated[Path, typer.Option("--dataset", callback=writable_folder, help="The dataset folder.")]
+FinishedDataset = Annotated[Path, typer.Option("--dataset", help="The dataset folder.", callback=require_dataset)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as one line of JSON.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE, over the file.")]
 ProgressOption = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from m3h.pipeline.commands.options import DatasetOption, JsonOption
+from m3h.pipeline.commands.options import FinishedDataset, JsonOption
 from m3h.schemas.console import DONE, FAILED, say, writable_file
 from m3h.schemas.errors import M3hError, UsageError
 from m3h.schemas.tables import format_table
@@ -16,7 +16,7 @@ LISTED = 30
 
 
 def why_command(
-    dataset: DatasetOption,
+    dataset: FinishedDataset,
     id_: Annotated[str, typer.Option("--id", help="A record's id.")] = "",
     image: Annotated[str, typer.Option("--image", help="A picture's sha256 (or how it begins), URL or path.")] = "",
     as_json: JsonOption = False,
@@ -59,7 +59,7 @@ def _shown(value: object) -> str:
 
 
 def dropped_command(
-    dataset: DatasetOption,
+    dataset: FinishedDataset,
     reason: Annotated[list[str] | None, typer.Option("--reason", help="One or several; all if left out.")] = None,
     stage: Annotated[str, typer.Option("--stage", help="Only records dropped in this stage, such as image.")] = "",
     dumps: Annotated[list[str] | None, typer.Option("--dumps", help="What the dataset was built from.")] = None,
@@ -115,7 +115,7 @@ def _row(row: dict[str, Any]) -> str:
 
 
 def ids_command(
-    dataset: DatasetOption,
+    dataset: FinishedDataset,
     out: Annotated[Path, typer.Option("--out", callback=writable_file, help="FILE.txt, .csv or .jsonl.")],
     split: Annotated[str, typer.Option("--split", help="train, valid or test; all if left out.")] = "",
     as_json: JsonOption = False,
@@ -134,7 +134,7 @@ def ids_command(
 
 
 def forget_command(
-    dataset: DatasetOption,
+    dataset: FinishedDataset,
     ids: Annotated[
         str, typer.Option("--ids", help="File of ids: one in each line, .csv with a header, or .jsonl; - for stdin.")
     ],

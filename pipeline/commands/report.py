@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from m3h.pipeline.commands.options import CORES, DatasetOption, JsonOption
+from m3h.pipeline.commands.options import CORES, FinishedDataset, JsonOption
 from m3h.schemas.console import DONE, say, writable_folder
 
 
 def report_command(
-    dataset: DatasetOption,
+    dataset: FinishedDataset,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -9,7 +9,7 @@ import typer
 from m3h.pipeline.commands.build import exit_code
 from m3h.pipeline.commands.options import (
     CORES,
-    DatasetOption,
+    FinishedDataset,
     JsonOption,
     ProgressOption,
     SetOption,
@@ -30,7 +30,7 @@ FeatureOption = Annotated[str, typer.Option("--feature", help="Its name, such as
 
 
 def plan_command(
-    dataset: DatasetOption,
+    dataset: FinishedDataset,
     feature: FeaturesOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -77,7 +77,7 @@ def plan_command(
 
 
 def refresh_command(
-    dataset: DatasetOption,
+    dataset: FinishedDataset,
     feature: FeaturesOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -108,7 +108,7 @@ def refresh_command(
 
 
 def use_command(
-    dataset: DatasetOption,
+    dataset: FinishedDataset,
     feature: FeatureOption,
     fingerprint: Annotated[str, typer.Option("--fingerprint", help="The version's fingerprint, or how it begins.")],
     as_json: JsonOption = False,
@@ -126,7 +126,7 @@ def use_command(
 
 
 def diff_command(
-    dataset: DatasetOption,
+    dataset: FinishedDataset,
     feature: FeatureOption,
     fingerprints: Annotated[
         list[str] | None,
@@ -155,7 +155,7 @@ def diff_command(
 
 
 def gc_command(
-    dataset: DatasetOption,
+    dataset: FinishedDataset,
     keep: Annotated[int, typer.Option("--keep", min=0, help="Versions to keep beside each current one.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     as_json: JsonOption = False,
@@ -178,7 +178,7 @@ def gc_command(
 
 
 def compact_command(
-    dataset: DatasetOption,
+    dataset: FinishedDataset,
     set_: SetOption = None,
     progress: ProgressOption = "auto",
     as_json: JsonOption = False,

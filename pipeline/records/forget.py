@@ -23,9 +23,8 @@ from m3h.pipeline.text.hashtags import mapping_table, read_mapping, stated_certa
 from m3h.pipeline.text.pii import stored_id
 from m3h.pipeline.versions.rewrite import Rewrite
 from m3h.schemas.dataset import Dataset
-from m3h.schemas.errors import UsageError
 from m3h.schemas.files import publish_text, validating
-from m3h.schemas.inside import file_in
+from m3h.schemas.inside import file_in, require_dataset
 from m3h.schemas.manifest import Manifest
 from m3h.schemas.posts import Post, dropped_row
 from m3h.schemas.shards import KEY
@@ -66,8 +65,7 @@ def forget(dataset: Path, ids: Collection[str]) -> Forgetting:
         UsageError: there is no such folder, or an unfinished build lies in it.
         IntegrityError: a file is not what the manifest says.
     """
-    if not dataset.is_dir():
-        raise UsageError(f"{dataset}: no such dataset folder.")
+    require_dataset(dataset)
     done, rest = Forgetting(), frozenset(map(stored_id, ids))
     if is_interrupted(dataset, FORGET):
         earlier_ids, done = _forget(dataset, frozenset())

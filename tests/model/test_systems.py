@@ -9,6 +9,7 @@ from m3h.model.config import Config, resolve_config
 from m3h.model.data.posts import Posts
 from m3h.model.decoding.predict import extraction_oracle, phrases
 from m3h.model.networks.factory import PAPER_SIZES, build_model, count_parameters
+from m3h.model.paper_parameters import PAPER_PARAMETERS
 from m3h.model.scoring.metrics import score
 from m3h.model.systems import SYSTEMS, get_system, resolve_inputs
 from m3h.model.text.phrase_lines import read_lines
@@ -42,6 +43,11 @@ ATTRIBUTE = ATTRIBUTES * E + E * D + D
 )
 def test_parameters_by_hand(name: str, expected: int) -> None:
     assert count_parameters(get_system(name)).first == expected
+
+
+def test_the_list_of_systems_has_the_parameters_that_the_networks_have() -> None:
+    counted = {name: count_parameters(system) for name, system in SYSTEMS.items()}
+    assert {name: (found.first, found.second) for name, found in counted.items()} == PAPER_PARAMETERS
 
 
 def test_the_released_model_has_the_released_sizes_part_by_part() -> None:

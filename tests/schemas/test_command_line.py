@@ -17,7 +17,7 @@ from m3h.schemas.programs import Program, programs
 from tests.commands import ROOT, command, environment, run
 from tests.test_architecture import closure
 
-HEAVY = ("torch", "apache_beam", "numpy", "scipy", "pyarrow", "h5py", "PIL", "nltk")
+HEAVY = ("torch", "apache_beam", "numpy", "scipy", "pyarrow", "h5py", "PIL", "nltk", "pandas", "matplotlib")
 BY_TITLE = {program.title: program for program in programs()}
 COMMANDS = [name for program in programs() for name in program.commands()]
 
@@ -108,6 +108,38 @@ def test_an_unknown_command_is_one_line_with_the_nearest_name() -> None:
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["build", "--help"], ["train", "--help"]])
 def test_help_imports_no_heavy_library(words: list[str], tmp_path: Path) -> None:
     assert answers(words, tmp_path / "found.json") == (0, [])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--dataset", "no/folder", "--system", "gen-cls-m3h"],
+        ["predict", "no/folder", "--text", "a post"],
+        *([name, "no/folder"] for name in ("evaluate", "serve", "report")),
+        ["attend", "no/folder", "--post", "1"],
+        ["reproduce", "table2", "--dataset", "no/folder"],
+        *([name, "--dataset", "no/folder"] for name in ("verify", "stats", "report", "summary", "plan", "refresh")),
+        ["why", "--dataset", "no/folder", "--id", "1"],
+        ["export", "--dataset", "no/folder", "--to", "webdataset", "--out", "new"],
+        ["retry", "--dataset", "no/folder"],
+        ["forget", "--dataset", "no/folder", "--ids", "ids.txt"],
+    ],
+    ids=" ".join,
+)
+def test_a_folder_that_is_not_there_is_said_before_anything_heavy_is_imported(words: list[str], tmp_path: Path) -> None:
+    assert answers(words, tmp_path / "found.json") == (2, [])
+
+
+def test_systems_are_listed_without_a_heavy_library(tmp_path: Path) -> None:
+    assert answers(["systems"], tmp_path / "found.json") == (0, [])
+
+
+def test_scoring_a_file_needs_numpy_alone(tmp_path: Path) -> None:
+    found, wanted = tmp_path / "found.txt", tmp_path / "wanted.txt"
+    found.write_text("a phrase\n")
+    wanted.write_text("a phrase\n")
+    words = ["score", "--predictions", str(found), "--targets", str(wanted)]
+    assert answers(words, tmp_path / "found.json") == (0, ["numpy"])
 
 
 def test_no_command_s_help_imports_a_heavy_library(tmp_path: Path) -> None:
@@ -297,7 +329,7 @@ def test_with_neither_program_s_packages_each_command_says_what_to_install(tmp_p
     bare = only(tmp_path / "bare")
     assert run_with_only(tmp_path, bare, "--version").stdout == f"m3h {version('m3h')}\n"
     for name, extra in (("train", "train"), ("verify", "pipeline")):
-        refused = run_with_only(tmp_path, bare, name, "--dataset", "d")
+        refused = run_with_only(tmp_path, bare, name, "--dataset", str(tmp_path))
         assert refused.returncode == 2
         assert refused.stderr.endswith(f"pip install 'm3h[{extra}]'\n")
 

@@ -1,0 +1,127 @@
+"""Reading, tokens and language of posts, against a plain loop of ekphrasis and py3langid over the same JSON lines.
+
+Made tweets (benchmarks.dumps) without the language that a dump states, so that both sides guess it. Ours also reads
+links, mentions and hashtags by Twitter's rules, cuts hashtags into words, masks addresses, and judges the post. What
+must be equal: the tokens of every post that both read and that has no letter thrice (`goood`), which each corrects by
+other counts. Languages are counted only: ours guesses among fewer, without
+hashtags and links.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from benchmarks.harness.case import Case, Side, WrongAnswer
+from benchmarks.harness.work import Answer, Work
+
+DUMP = "dump.jsonl"
+_LAST_HASHTAGS = re.compile(r"(?:\s*#\w+)+(?=(?:\s*https?://\S+)?\s*$)")
+_THRICE = re.compile(r"([a-zA-Z])\1\1")
+_TAGS = {"<url>": "<url>", "<user>": "<mention>"}
+_TAGS.update({f"<{kind}>": "<number>" for kind in ("number", "time", "date", "percent", "money", "phone")})
+
+
+def make(work: Work) -> None:
+    """One dump; and the word counts of the package wordsegment, as ekphrasis wants them, for it would download its own."""
+    from benchmarks.dumps import records
+    from m3h.pipeline.text.word_statistics import read_counts, statistics_files
+
+    for n, path in statistics_files(None).items():
+        own = work.folder / ".ekphrasis" / "stats" / "english" / f"counts_{n}grams.json"
+        own.parent.mkdir(parents=True, exist_ok=True)
+        own.write_text(json.dumps(read_counts(path)))
+
+    with open(work.folder / DUMP, "wb") as file:
+        for line in records(work.number):
+            file.write(line.replace(b',"lang":"en"', b"") + b"\n")
+
+
+def ours(work: Work) -> Answer:
+    """As a build reads a post, in one process and without Beam."""
+    from m3h.pipeline.cleaning.text_rules import language_verdict, text_verdict
+    from m3h.pipeline.readers.dumps import read_dump
+    from m3h.pipeline.readers.find import find_dumps
+    from m3h.pipeline.rules import CleanRules, ReadRules, TextRules
+    from m3h.pipeline.text.tokenizer import tokenizer_of
+    from m3h.schemas.posts import Post
+
+    tokenize = tokenizer_of(TextRules())
+    language_verdict(tokenize.read(Post(post_id="0", text="warm")), CleanRules())
+    work.begin()
+    rules, found = CleanRules(min_tokens=0, max_hashtags=1000, need_hashtag=False, languages=()), {}
+    (dump,) = find_dumps([str(work.folder / DUMP)])
+    for record in read_dump(dump, ReadRules()):
+        if isinstance(record, Post):
+            post = tokenize.read(record)
+            verdicts = text_verdict(post, rules), language_verdict(post, rules)
+            found[post.post_id] = [" ".join(post.tokens), getattr(verdicts[1], "lang", "")]
+    return {"posts": found}
+
+
+def plain(work: Work) -> Answer:
+    """The loop a user would write. Its start reads word counts, which is not its work."""
+    os.environ["HOME"] = str(work.folder)  # where ekphrasis looks for its word counts
+    from ekphrasis.classes.preprocessor import TextPreProcessor
+    from ekphrasis.classes.tokenizer import SocialTokenizer
+    from py3langid import classify
+
+    process = TextPreProcessor(
+        normalize=["url", "email", "percent", "money", "phone", "user", "time", "date", "number"],
+        annotate={"elongated", "repeated"}, unpack_contractions=True, spell_correct_elong=True, tokenizer=SocialTokenizer(lowercase=True).tokenize,
+    )  # fmt: skip
+    classify("warm")
+    work.begin()
+    found = {}
+    for status in _statuses(work):
+        text = status["full_text"]
+        for medium in status["extended_entities"]["media"]:
+            text = text.replace(medium["url"], "").strip()
+        words = process.pre_process_doc(_LAST_HASHTAGS.sub("", text))
+        tokens = [_TAGS.get(word, word) for word in words if word.isalpha() or word in _TAGS]
+        found[status["id_str"]] = [" ".join(tokens), str(classify(text)[0]), bool(_THRICE.search(text))]
+    return {"posts": found}
+
+
+def _statuses(work: Work) -> Iterator[dict[str, Any]]:
+    with open(work.folder / DUMP, "rb") as file:
+        for line in file:
+            try:
+                status = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(status, dict) and status.get("id_str") and isinstance(status.get("full_text"), str):
+                yield status
+
+
+def compare(answers: Mapping[str, Answer]) -> str:
+    """Tokens must be equal."""
+    mine, theirs = (answer["posts"] for answer in answers.values())
+    both = mine.keys() & theirs.keys()
+    same = [post for post in sorted(both) if not theirs[post][2]]
+    different = [post for post in same if mine[post][0] != theirs[post][0]]
+    if different or len(both) < len(mine) * 0.9:
+        example = different[0] if different else ""
+        raise WrongAnswer(f"{len(different)} of {len(same)} posts have other tokens: {mine.get(example)}, "
+                          f"{theirs.get(example)}")  # fmt: skip
+    languages = sum(mine[post][1] == theirs[post][1] for post in both)
+    return (
+        f"tokens of all {len(same):,} posts without a letter thrice are equal ({len(both):,} that both read); "
+        f"languages agree for {languages / len(both):.0%}."
+    )
+
+
+CASE = Case(
+    name="text",
+    title="Read a dump, tokens, language: a plain loop of ekphrasis and py3langid",
+    things="posts",
+    number=4000,
+    prepare=(Side("made", "benchmarks.cases.text:make", peer=False),),
+    sides=(
+        Side("m3h", "benchmarks.cases.text:ours", peer=False),
+        Side("ekphrasis, py3langid", "benchmarks.cases.text:plain"),
+    ),
+    compare=compare,
+    bound="what a plain loop does not do: entities by Twitter's rules, masks, hashtags into words.",
+)

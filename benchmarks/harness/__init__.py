@@ -1,0 +1,1 @@
+"""What every case of `make bench` shares: processes measured whole, sides taking turns, answers compared, a table."""
