@@ -133,6 +133,8 @@ for image in "$@"; do
     [ -f "docker/$image.Dockerfile" ] || fail "no image '$image'; there are: ${IMAGES[*]}"
 done
 engine=$(engine)
+# buildah alone runs a build's commands without a runtime of containers.
+[ "$engine" != buildah ] || command -v runc crun >/dev/null || export BUILDAH_ISOLATION="${BUILDAH_ISOLATION:-chroot}"
 temp=$(mktemp -d)
 trap 'rm -rf "$temp"' EXIT
 mkdir "$temp/context"
