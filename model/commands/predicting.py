@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 app = typer.Typer()
+OutFile = Annotated[
+    Path | None,
+    typer.Option(callback=writable_file, help="Write to this file, .txt or .jsonl, instead of stdout."),
+]
 Images = Annotated[list[Path] | None, typer.Option(help="The picture of a --text, a colour JPEG; one for each.")]
 
 
@@ -54,9 +58,7 @@ def predict(
     dataset: Annotated[Path | None, typer.Option(help="A finished dataset folder.")] = None,
     split: Annotated[str, typer.Option(help="train, valid, test or all.")] = "test",
     *,
-    out: Annotated[
-        Path | None, typer.Option(callback=writable_file, help="Write to this file, .txt or .jsonl, instead of stdout.")
-    ] = None,
+    out: OutFile = None,
     show: Annotated[int, typer.Option(help="Print so many posts with gold and predicted phrases instead.", min=0)] = 0,
     text: Annotated[list[str] | None, typer.Option(help="A raw text; several are allowed.")] = None,
     ocr: Annotated[str, typer.Option(help="With one --text: the words on its image.")] = "",

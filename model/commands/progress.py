@@ -3,17 +3,16 @@
 import time
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    import numpy as np
+T = TypeVar("T")
 
 TOLD_FROM = 0.05
 """The share of the batches after which the time left is shown: the first ones say little."""
 
 
-def show_progress(batches: "list[np.ndarray]", title: str) -> "Iterable[np.ndarray]":
-    """The batches, with a bar of how many of them are done while they are worked on."""
+def show_progress(batches: list[T], title: str) -> Iterable[T]:
+    """The batches, or other parts of the work, with a bar of how many of them are done while they are worked on."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 

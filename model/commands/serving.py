@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from m3h.model.commands.options import AsJson, DatasetSettings, LikeDataset, RunFolder
+from m3h.model.commands.progress import show_progress
 from m3h.schemas.console import say
 from m3h.schemas.programs import Extra
 
@@ -54,8 +55,10 @@ def serve(
 
     listening = bound_socket(HOST, port)
     with listening:
-        predictor = load(run, dataset=like, sets=set_ or ())
-        for note in predictor.reader.notes:  # opened before anything is served: what is missing is said now
+        for _ in show_progress([run], f"loading {run}"):
+            predictor = load(run, dataset=like, sets=set_ or ())
+            notes = predictor.reader.notes  # opened before anything is served: what is missing is said now
+        for note in notes:
             logger.warning(f"note: {note}")
         address = f"http://{HOST}:{listening.getsockname()[1]}"
         say({"run": str(run), "address": address}, as_json, f"{run} is served at {address} (Ctrl-C ends it)")

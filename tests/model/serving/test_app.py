@@ -8,13 +8,16 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import uvicorn
 
+from m3h.model import api
 from m3h.model.cli import main
 from m3h.model.commands import serving as serve
 from m3h.model.serving import app as serving
+from m3h.model.serving import server
 from m3h.model.serving.app import IN_MEMORY, application
 from m3h.model.serving.messages import MAX_BODY, Answer, Phrase, Question
 from m3h.model.serving.server import bound_socket
@@ -154,6 +157,25 @@ def test_when_too_many_wait_a_request_is_told_so(address: tuple[str, int], monke
 def test_a_port_that_is_taken_is_one_line(address: tuple[str, int]) -> None:
     with pytest.raises(UsageError, match=f"--port {address[1]}: Address already in use. Name another, or 0"):
         bound_socket("127.0.0.1", address[1])
+
+
+def test_serve_shows_that_it_loads_and_says_the_notes_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shown: list[str] = []
+
+    def show_progress(parts: list[Path], title: str) -> Iterator[Path]:
+        shown.append(title)
+        yield from parts
+        shown.append("loaded")
+
+    predictor = SimpleNamespace(reader=SimpleNamespace(notes=["random weights"]))
+    monkeypatch.setattr(serve, "show_progress", show_progress)
+    monkeypatch.setattr(api, "load", lambda *_, **__: predictor)
+    monkeypatch.setattr(server, "serve_until_interrupted", lambda *_: shown.append("served"))
+    assert main(["serve", str(tmp_path), "--port", "0"]) == 0
+    assert shown == [f"loading {tmp_path}", "loaded", "served"]
+    assert caplog.messages == ["note: random weights"]
 
 
 def test_without_its_packages_serve_says_what_to_install(
