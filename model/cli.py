@@ -11,7 +11,7 @@ import typer
 
 from m3h.model.commands import experiments, looking, predicting, scoring, serving, training
 from m3h.model.commands.options import AsJson
-from m3h.model.paper_parameters import PAPER_PARAMETERS
+from m3h.model.networks.paper_parameters import PAPER_PARAMETERS
 from m3h.schemas.console import run as run_app
 from m3h.schemas.console import say
 from m3h.schemas.programs import Extra, Program

@@ -10,6 +10,7 @@ CASES = {
     "crawl": "benchmarks.cases.crawl:CASE",
     "vgg": "benchmarks.cases.networks:VGG",
     "resnet": "benchmarks.cases.networks:RESNET",
+    "search": "benchmarks.cases.search:CASE",
     "shards": "benchmarks.cases.shards:CASE",
 }
 """Name -> where it is."""

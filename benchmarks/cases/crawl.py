@@ -2,13 +2,12 @@
 
 Small made JPEGs. Ours keeps all guards, waits until each picture is on the disk, and judges it as a build does (grey,
 perceptual hash, local features); only its pace is as fast as it goes. img2dataset decodes and resizes to 256 x 256, as
-most use it, or stores the bytes as they came. The same command for one picture is taken off. `CPU s with start` is all of it, the server's too. What must
-be equal: the number of pictures, and where both store bytes, their hashes.
+most use it, or stores the bytes as they came. The same command for one picture is taken off. `CPU s with start` is all
+of it, the server's too. What must be equal: the number of pictures, and where both store bytes, their hashes.
 """
 
 import hashlib
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,14 +37,15 @@ def _server() -> Iterator[int]:
 
 
 def _crawled(work: Work, command: Sequence[str]) -> Answer:
-    """Run it for one picture and for all. In its words PORT, URLS and OUT are the server's port, the list, the folder."""
+    """Run it for one picture and for all. In its words PORT, URLS, OUT are the server's port, the list, the folder."""
     costs = []
     with _server() as port:
         for name, number in (("one", 1), ("all", work.number)):
             urls, out = work.folder / f"{name}.txt", work.folder / f"{name}-{os.getpid()}"
             urls.write_text("".join(f"http://127.0.0.1:{port}/{i}.jpg\n" for i in range(number)))
-            named = {"PORT": str(port), "URLS": str(urls), "OUT": str(out)}
-            words = [re.sub("PORT|URLS|OUT", lambda found: named[found[0]], word) for word in command]
+            words = [
+                word.replace("PORT", str(port)).replace("URLS", str(urls)).replace("OUT", str(out)) for word in command
+            ]
             costs.append(measured(words, work.folder / "crawl.log", {"NO_ALBUMENTATIONS_UPDATE": "1"}))
     one, every = costs
     work.charge(every.wall - one.wall, every.cpu - one.cpu)
@@ -72,14 +72,8 @@ def stored(work: Work) -> Answer:
 
 
 def _img2dataset() -> list[str]:
-    return [
-        str(Path(sys.executable).with_name("img2dataset")),
-        *OPTIONS,
-        "--url_list",
-        "URLS",
-        "--output_folder",
-        "OUT",
-    ]
+    program = str(Path(sys.executable).with_name("img2dataset"))
+    return [program, *OPTIONS, "--url_list", "URLS", "--output_folder", "OUT"]
 
 
 def compare(answers: Mapping[str, Answer]) -> str:
@@ -98,7 +92,7 @@ CASE = Case(
     name="crawl",
     title="A further picture of a crawl: img2dataset",
     things="pictures",
-    number=400,
+    number=800,
     sides=(
         Side("m3h crawl", "benchmarks.cases.crawl:ours", peer=False),
         Side("img2dataset, resized", "benchmarks.cases.crawl:resized"),

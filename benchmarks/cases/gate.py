@@ -1,4 +1,4 @@
-"""The image gate: a picture decoded and judged as a build does it, against decoding and shrinking it to 224 x 224 alone.
+"""The image gate: a picture decoded and judged as a build does it, against decoding it and shrinking it to 224 x 224.
 
 Pictures of the bundled sample. Ours looks for damage, turns it upright, refuses grey ones, takes a perceptual hash and
 local features, from which near copies are found, in a helper process. The peers do none of that. What must be equal:

@@ -24,7 +24,7 @@ _TAGS.update({f"<{kind}>": "<number>" for kind in ("number", "time", "date", "pe
 
 
 def make(work: Work) -> None:
-    """One dump; and the word counts of the package wordsegment, as ekphrasis wants them, for it would download its own."""
+    """One dump; and the word counts of the package wordsegment for ekphrasis, which would download its own."""
     from benchmarks.dumps import records
     from m3h.pipeline.text.word_statistics import read_counts, statistics_files
 
@@ -69,7 +69,8 @@ def plain(work: Work) -> Answer:
 
     process = TextPreProcessor(
         normalize=["url", "email", "percent", "money", "phone", "user", "time", "date", "number"],
-        annotate={"elongated", "repeated"}, unpack_contractions=True, spell_correct_elong=True, tokenizer=SocialTokenizer(lowercase=True).tokenize,
+        annotate={"elongated", "repeated"}, unpack_contractions=True, spell_correct_elong=True,
+        tokenizer=SocialTokenizer(lowercase=True).tokenize,
     )  # fmt: skip
     classify("warm")
     work.begin()

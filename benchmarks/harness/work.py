@@ -96,7 +96,7 @@ def _function(place: tuple[str, int, str]) -> str:
 
 def save(answer: Answer, folder: Path) -> None:
     """Arrays as .npz, the rest as JSON."""
-    arrays = {name: value for name, value in answer.items() if isinstance(value, np.ndarray)}
+    arrays: dict[str, Any] = {name: value for name, value in answer.items() if isinstance(value, np.ndarray)}
     np.savez(folder / "answer.npz", **arrays)
     rest = {name: value for name, value in answer.items() if name not in arrays}
     (folder / "answer.json").write_text(json.dumps(rest))

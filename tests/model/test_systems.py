@@ -9,7 +9,7 @@ from m3h.model.config import Config, resolve_config
 from m3h.model.data.posts import Posts
 from m3h.model.decoding.predict import extraction_oracle, phrases
 from m3h.model.networks.factory import PAPER_SIZES, build_model, count_parameters
-from m3h.model.paper_parameters import PAPER_PARAMETERS
+from m3h.model.networks.paper_parameters import PAPER_PARAMETERS
 from m3h.model.scoring.metrics import score
 from m3h.model.systems import SYSTEMS, get_system, resolve_inputs
 from m3h.model.text.phrase_lines import read_lines
