@@ -112,7 +112,8 @@ def test_two_task_managers_of_images_build_and_refresh_what_we_do(images: Mappin
 
         for pool in ("pool-1", "pool-2"):
             log = (started.logs / pool).read_text()
-            assert "Initializing python harness" in log, log  # said by Beam's boot, of each worker
+            assert "Starting worker with command ['/opt/apache/beam/boot'" in log, log
+            assert "Provision info" in log, log  # said by boot; what else it says goes to its TaskManager
         check_health_and_end(started)
 
 
