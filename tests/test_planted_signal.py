@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.cases import some
 from tests.commands import ROOT, Done, run
 from tests.conftest import Built
+from tests.pipeline.cases import some
 
 SEEDS = some((23, 24, 25), 1)
 VARIANTS = {"full": "[]", "without vision": "[vision]", "without ocr": "[ocr]"}

@@ -98,26 +98,29 @@ def predict(
     from m3h.model.text.phrase_lines import join_phrases
     from m3h.schemas.dataset import Dataset
 
-    if (text is None) == (dataset is None):
-        raise UsageError("predict: give either --dataset or --text.")
-    if image and dataset:
-        raise UsageError("predict: an --image belongs to a --text.")
+    _check_what_is_read(dataset, text, image)
     choice = Choice.of(how_many, min_score)
     model = load(run, dataset=like, sets=set_ or ())
-    if dataset is None:
-        posts = _posts_of_texts(model, text or [], ocr, alt=alt, images=image or ())
-    else:
+    if dataset:
         posts = model.run.reader(Dataset(dataset)).split(split)
+    else:
+        posts = _posts_of_texts(model, text or [], ocr, alt=alt, images=image or ())
     ranked = model.choose(model.predict_posts(posts, show_progress), choice)
-    phrases = [[_phrase_text(keyphrase, scores) for keyphrase in post] for post in ranked]
+    phrases = [[_phrase_text(one, scores) for one in post] for post in ranked]
     lines = [join_phrases(post) for post in phrases]
     if out:
         _write(out, posts, ranked, lines=lines)
-    predictions = [[_fields(keyphrase) for keyphrase in post] for post in ranked]
-    result = {"out": str(out)} if out else {"predictions": predictions}
+    result = {"out": str(out)} if out else {"predictions": [[_fields(one) for one in post] for post in ranked]}
     examples = "\n\n".join(_example(posts, phrases, i) for i in range(min(show, len(posts))))
     printed = f"wrote {len(lines):,} lines to {out}" if out else "\n".join(lines)
     say({"run": str(run), "posts": len(posts), **result}, as_json, examples if show else printed)
+
+
+def _check_what_is_read(dataset: Path | None, texts: Sequence[str] | None, images: Sequence[Path] | None) -> None:
+    if (texts is None) == (dataset is None):
+        raise UsageError("predict: give either --dataset or --text.")
+    if images and dataset:
+        raise UsageError("predict: an --image belongs to a --text.")
 
 
 def _posts_of_texts(model: "Predictor", texts: Sequence[str], ocr: str, *, alt: str, images: Sequence[Path]) -> "Posts":

@@ -101,22 +101,15 @@ def evaluate(
                              "--against, --how-many and --min-score out.")  # fmt: skip
         _print_robustness(run, dataset, split, definition=checked, as_json=as_json)
         return
-    scores = evaluate_run(
-        *(run, dataset, split),
-        definition=checked,
-        against=against,
-        changes=changes,
-        choice=choice,
-        progress=show_progress,
-    )
-    lines = [
-        scores_text(scores, split, definition),
-        *chosen_lines(scores),
-        *leak_free_lines(scores),
-        "",
-        *subset_lines(scores),
-    ]
-    say(scores, as_json, "\n".join([*lines, *(["", *comparison_lines(scores)] if against else [])]))
+    asked = {"definition": checked, "against": against, "changes": changes, "choice": choice}
+    scores = evaluate_run(run, dataset, split, **asked, progress=show_progress)
+    say(scores, as_json, "\n".join(_lines(scores, split)))
+
+
+def _lines(scores: dict[str, Any], split: str) -> list[str]:
+    first = [scores_text(scores, split, scores["definition"]), *chosen_lines(scores), *leak_free_lines(scores)]
+    compared = ["", *comparison_lines(scores)] if "comparison" in scores else []
+    return [*first, "", *subset_lines(scores), *compared]
 
 
 def leak_free_lines(scores: dict[str, Any]) -> list[str]:

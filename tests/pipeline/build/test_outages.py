@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.cases import some
 from tests.commands import files_of
+from tests.pipeline.cases import some
 from tests.pipeline.failing_host import OUTAGES, ROBOTS, Answer, FailingHost, failing_host
 from tests.pipeline.fakes import picture
 from tests.pipeline.finished import crawl_rows, differing, is_conserved, shown, strings_in

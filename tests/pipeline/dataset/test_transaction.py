@@ -31,9 +31,9 @@ from m3h.pipeline.versions.history import use
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from m3h.schemas.manifest import MANIFEST, Manifest
-from tests.cases import some
 from tests.commands import files_of
 from tests.kills import Victim, Zygote, temps
+from tests.pipeline.cases import some
 from tests.pipeline.fakes import small_dump
 from tests.pipeline.made import POSTS_MADE, make, post_id
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from m3h.pipeline.dataset.workspace import FOLDER, Workspace
-from tests.cases import some
 from tests.commands import files_of
 from tests.kills import Victim
+from tests.pipeline.cases import some
 from tests.pipeline.fakes import picture, small_dump
 from tests.pipeline.finished import differing, dropped, is_conserved, shown
 from tests.pipeline.histories.worlds import EmbeddedWorld

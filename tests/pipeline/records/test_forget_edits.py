@@ -12,7 +12,7 @@ from m3h.pipeline.dataset.suppression_list import SuppressionList, with_versions
 from m3h.pipeline.records.trace_scan import Sought, traces
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.posts import Dropped, Post
-from tests.cases import some
+from tests.pipeline.cases import some
 from tests.pipeline.fakes import WORDS, picture
 from tests.pipeline.warm import Warm
 

@@ -9,9 +9,9 @@ from PIL import Image
 
 from m3h.pipeline.checks.verify import verify
 from m3h.schemas.manifest import Manifest
-from tests.cases import some
 from tests.commands import files_of
 from tests.kills import Victim
+from tests.pipeline.cases import some
 from tests.pipeline.fakes import small_dump
 from tests.pipeline.finished import differing, shown
 from tests.pipeline.warm import Warm
