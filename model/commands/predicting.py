@@ -101,19 +101,16 @@ def predict(
     _check_what_is_read(dataset, text, image)
     choice = Choice.of(how_many, min_score)
     model = load(run, dataset=like, sets=set_ or ())
-    if dataset:
-        posts = model.run.reader(Dataset(dataset)).split(split)
+    if dataset is None:
+        posts = _posts_of_texts(model, text or (), ocr, alt=alt, images=image or ())
     else:
-        posts = _posts_of_texts(model, text or [], ocr, alt=alt, images=image or ())
+        posts = model.run.reader(Dataset(dataset)).split(split)
     ranked = model.choose(model.predict_posts(posts, show_progress), choice)
     phrases = [[_phrase_text(one, scores) for one in post] for post in ranked]
     lines = [join_phrases(post) for post in phrases]
-    if out:
-        _write(out, posts, ranked, lines=lines)
+    printed = _write(out, posts, ranked, lines=lines) if out else "\n".join(lines)
     result = {"out": str(out)} if out else {"predictions": [[_fields(one) for one in post] for post in ranked]}
-    examples = "\n\n".join(_example(posts, phrases, i) for i in range(min(show, len(posts))))
-    printed = f"wrote {len(lines):,} lines to {out}" if out else "\n".join(lines)
-    say({"run": str(run), "posts": len(posts), **result}, as_json, examples if show else printed)
+    say({"run": str(run), "posts": len(posts), **result}, as_json, _examples(posts, phrases, show) or printed)
 
 
 def _check_what_is_read(dataset: Path | None, texts: Sequence[str] | None, images: Sequence[Path] | None) -> None:
@@ -137,8 +134,8 @@ def _posts_of_texts(model: "Predictor", texts: Sequence[str], ocr: str, *, alt: 
     return posts
 
 
-def _write(out: Path, posts: "Posts", ranked: Sequence[Sequence["Keyphrase"]], *, lines: Sequence[str]) -> None:
-    """Records in a .jsonl file, else lines."""
+def _write(out: Path, posts: "Posts", ranked: Sequence[Sequence["Keyphrase"]], *, lines: Sequence[str]) -> str:
+    """Records in a .jsonl file, else lines. What to say of it."""
     from m3h.model.scoring.predictions import make_records, write_records
     from m3h.model.text.phrase_lines import write_lines
 
@@ -146,6 +143,7 @@ def _write(out: Path, posts: "Posts", ranked: Sequence[Sequence["Keyphrase"]], *
         write_records(out, make_records(posts, ranked))
     else:
         write_lines(out, lines)
+    return f"wrote {len(lines):,} lines to {out}"
 
 
 def _phrase_text(keyphrase: "Keyphrase", scores: bool) -> str:
@@ -158,6 +156,10 @@ def _phrase_text(keyphrase: "Keyphrase", scores: bool) -> str:
 def _fields(keyphrase: "Keyphrase") -> dict[str, object]:
     """As JSON has it: a chance only where phrases are chosen by it."""
     return {name: value for name, value in asdict(keyphrase).items() if value is not None}
+
+
+def _examples(posts: "Posts", phrases: Sequence[Sequence[str]], show: int) -> str:
+    return "\n\n".join(_example(posts, phrases, i) for i in range(min(show, len(posts))))
 
 
 def _example(posts: "Posts", phrases: Sequence[Sequence[str]], i: int) -> str:

@@ -101,8 +101,10 @@ def evaluate(
                              "--against, --how-many and --min-score out.")  # fmt: skip
         _print_robustness(run, dataset, split, definition=checked, as_json=as_json)
         return
-    asked = {"definition": checked, "against": against, "changes": changes, "choice": choice}
-    scores = evaluate_run(run, dataset, split, **asked, progress=show_progress)
+    scores = evaluate_run(
+        *(run, dataset, split), definition=checked, against=against,
+        changes=changes, choice=choice, progress=show_progress,
+    )  # fmt: skip
     say(scores, as_json, "\n".join(_lines(scores, split)))
 
 

@@ -216,6 +216,8 @@ def match_posts(
     for name, presence in (("present", True), ("absent", False)):
         matched[name] = []
         for pair, text in zip(cleaned, texts, strict=True):
-            kept = [[phrase for phrase in phrases if is_present(phrase, text) is presence] for phrases in pair]
-            matched[name].append(_match(*kept, definition))
+            predicted, gold = (
+                [phrase for phrase in phrases if is_present(phrase, text) is presence] for phrases in pair
+            )
+            matched[name].append(_match(predicted, gold, definition))
     return matched
