@@ -33,10 +33,11 @@ def main() -> int:
         parser.error("--size must be above 0, and --rounds at least 1")
     if not PEERS.exists():
         parser.error(f"{PEERS}: not there. `make bench` installs what is compared with.")
-    return _run(options.only, options.size, options.rounds, result=options.json)
+    return run(options.only, options.size, options.rounds, result=options.json)
 
 
-def _run(names: list[str], size: float, rounds: int, *, result: Path) -> int:
+def run(names: list[str], size: float, rounds: int, *, result: Path) -> int:
+    """Run cases, print their tables, write the result; 1 where a case failed."""
     peers = [line for line in VERSIONS.read_text().splitlines() if line and not line.startswith("#")]
     loads, found, failed = [load()], [], []
     for name in names:

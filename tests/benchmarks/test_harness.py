@@ -1,5 +1,6 @@
 """What `make bench` measures and compares, on sides made for it."""
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import __main__ as bench
+from benchmarks.cases import CASES
 from benchmarks.harness.case import Case, Result, Run, Side, Spread, WrongAnswer, run_case
 from benchmarks.harness.measure import CommandFailed, Cost, measured
 from benchmarks.harness.table import markdown
-from benchmarks.harness.work import Answer, Work, load, save
+from benchmarks.harness.work import Answer, Work, load, named, save
 
 BURN = "import time\nwhile time.process_time() < {seconds}: pass\n"
 """A program that uses so much processor time, however busy the machine is."""
@@ -138,3 +141,29 @@ def test_an_answer_is_read_as_it_was_written(tmp_path: Path) -> None:
     save({"rows": np.arange(3), "words": ["a", "b"]}, tmp_path)
     found = load(tmp_path)
     assert (found["rows"].tolist(), found["words"]) == ([0, 1, 2], ["a", "b"])
+
+
+GOOD = case(side("ours"), side("right"), prepare=(side("prepared"),))
+BAD = case(side("ours"), side("wrong"), prepare=(side("prepared"),))
+
+
+def test_the_command_fails_with_a_case_and_runs_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = "tests.benchmarks.test_harness"
+    monkeypatch.setattr(bench, "CASES", {"bad": f"{here}:BAD", "good": f"{here}:GOOD"})
+    assert bench.run(["bad", "good"], 1, 1, result=tmp_path / "bench.json") == 1
+    found = json.loads((tmp_path / "bench.json").read_text())
+    assert (found["failed"], [one["answers"] for one in found["cases"]]) == (
+        ["bad: other rows"],
+        ["all rows are equal."],
+    )
+    assert "failed: other rows" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_function_of_a_case_is_there_without_its_peers(name: str) -> None:
+    wanted: Case = named(CASES[name])
+    assert wanted.name == name
+    assert not wanted.sides[0].peer
+    assert all(callable(named(each.function)) for each in (*wanted.prepare, *wanted.sides))
