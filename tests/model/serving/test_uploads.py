@@ -144,9 +144,9 @@ def status_of(line: socket.socket) -> int:
 
 
 UPLOADS: dict[Upload, tuple[int, set[int]]] = {
-    whole: (20, {200}), in_pieces: (8, {200}), drop_by_drop: (8, {408}), half_and_silence: (12, {408}),
-    half_and_end: (20, {400, CLOSED}), half_and_gone: (30, {CLOSED}), half_and_reset: (30, {CLOSED}),
-    whole_and_gone: (12, {CLOSED}), as_a_form: (16, {415}), too_large: (8, {413}), lying: (12, {400, CLOSED}),
+    whole: (8, {200}), in_pieces: (4, {200}), drop_by_drop: (8, {408}), half_and_silence: (12, {408}),
+    half_and_end: (24, {400, CLOSED}), half_and_gone: (38, {CLOSED}), half_and_reset: (38, {CLOSED}),
+    whole_and_gone: (8, {CLOSED}), as_a_form: (16, {415}), too_large: (8, {413}), lying: (12, {400, CLOSED}),
     no_http: (12, {400}), endless_head: (12, {400, CLOSED}),
 }  # fmt: skip
 """How many of each at one time, and what may come back."""
