@@ -16,6 +16,7 @@ import uvicorn
 from m3h.model import api
 from m3h.model.cli import main
 from m3h.model.commands import serving as serve
+from m3h.model.runs.finished import SCORES
 from m3h.model.serving import app as serving
 from m3h.model.serving import server
 from m3h.model.serving.app import IN_MEMORY, application
@@ -173,6 +174,7 @@ def test_serve_shows_that_it_loads_and_says_the_notes_then(
     monkeypatch.setattr(serve, "show_progress", show_progress)
     monkeypatch.setattr(api, "load", lambda *_, **__: predictor)
     monkeypatch.setattr(server, "serve_until_interrupted", lambda *_: shown.append("served"))
+    (tmp_path / SCORES).write_text("{}")
     assert main(["serve", str(tmp_path), "--port", "0"]) == 0
     assert shown == [f"loading {tmp_path}", "loaded", "served"]
     assert caplog.messages == ["note: random weights"]
@@ -181,6 +183,7 @@ def test_serve_shows_that_it_loads_and_says_the_notes_then(
 def test_without_its_packages_serve_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / SCORES).write_text("{}")
     monkeypatch.setattr(serve, "EXTRA", Extra("serve", ("no_such_package",)))
     assert main(["serve", str(tmp_path)]) == 2
     assert capsys.readouterr().err.endswith("Install what it needs: pip install 'm3h[serve]'\n")
