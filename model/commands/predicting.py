@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,7 +108,7 @@ def predict(
     phrases = [[_phrase_text(one, scores) for one in post] for post in ranked]
     lines = [join_phrases(post) for post in phrases]
     printed = _write(out, posts, ranked, lines=lines) if out else "\n".join(lines)
-    result = {"out": str(out)} if out else {"predictions": [[_fields(one) for one in post] for post in ranked]}
+    result = {"out": str(out)} if out else {"predictions": [[one.fields() for one in post] for post in ranked]}
     say({"run": str(run), "posts": len(posts), **result}, as_json, _examples(posts, phrases, show) or printed)
 
 
@@ -151,11 +150,6 @@ def _phrase_text(keyphrase: "Keyphrase", scores: bool) -> str:
         return keyphrase.phrase
     chance = "" if keyphrase.chance is None else f", chance {keyphrase.chance:.2f}"
     return f"{keyphrase.phrase} ({keyphrase.score:.3f} {keyphrase.attribution}{chance})"
-
-
-def _fields(keyphrase: "Keyphrase") -> dict[str, object]:
-    """As JSON has it: a chance only where phrases are chosen by it."""
-    return {name: value for name, value in asdict(keyphrase).items() if value is not None}
 
 
 def _examples(posts: "Posts", phrases: Sequence[Sequence[str]], show: int) -> str:

@@ -9,7 +9,7 @@ Axes: B phrases (each with its post), T target, L source, P parts of a source, S
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -41,6 +41,10 @@ class Keyphrase(RankedPhrase):
 
     attribution: str
     chance: float | None = None
+
+    def fields(self) -> dict[str, object]:
+        """As JSON has it: a chance only where somebody asked."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def attributed(
