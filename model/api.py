@@ -45,7 +45,8 @@ class Predictor:
         alt: Sequence[str] | None = None,
         *,
         images: Sequence[Picture] | None = None,
-        choice: Choice | None = None,
+        how_many: int | str | None = None,
+        min_score: float | None = None,
     ) -> list[list[Keyphrase]]:
         """The keyphrases of each text, best first.
 
@@ -62,12 +63,16 @@ class Predictor:
             ocr: for each text the words on its image; not with `images`, where they are read from the picture.
             alt: for each text what its author says that the image shows.
             images: for each text a picture, or None.
-            choice: which phrases to give, by their chances of being right; None for all, without chances.
+            how_many: phrases of each text, or `auto` for as many as their chances say. None for all.
+            min_score: the chance of being right that a phrase must have at least. Where either is given, phrases have
+                their chances.
 
         Raises:
-            UsageError: no word of any text is left; `ocr`, `alt` or `images` has another length; something that
-                `images` needs is missing or of another version, or a picture is none. The message says which.
+            UsageError: `how_many` or `min_score` is none, or chances cannot be learned; no word of any text is left;
+                `ocr`, `alt` or `images` has another length; something that `images` needs is missing or of another
+                version, or a picture is none. The message says which.
         """
+        choice = Choice.of(how_many, min_score)
         if images is None:
             return self.choose(self.predict_posts(self.posts_of_texts(texts, ocr, alt)), choice)
         if ocr:

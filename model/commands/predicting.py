@@ -40,8 +40,8 @@ Prints keyphrases, best first: one post a line in source order, phrases joined b
 a .jsonl file each phrase has its probability and its attribution: generated, text, alt or ocr (copied from there), or
 classifier.
 
-A run gives the same number of phrases to every post. --how-many auto gives each post as many as its phrases' chances of
-being right say, at least one. --min-score 0.6 gives those of which 60 of 100 such were right, which may be none.
+A run gives up to n_best phrases to every post. --how-many auto gives each post as many as its phrases' chances of being
+right say, at least one. --min-score 0.6 gives those of which 60 of 100 such were right, which may be none.
 Chances are learned from the posts that the run was selected by.
 
 A --text alone is lower-cased and split into words by a small regular expression, and trailing hashtags are removed;
@@ -104,6 +104,8 @@ def predict(
         posts = _posts_of_texts(model, text or (), ocr, alt=alt, images=image or ())
     else:
         posts = model.run.reader(Dataset(dataset)).split(split)
+    if choice:
+        model.calibration  # noqa: B018 (whether it can be learned is known before anything is predicted)
     ranked = model.choose(model.predict_posts(posts, show_progress), choice)
     phrases = [[_phrase_text(one, scores) for one in post] for post in ranked]
     lines = [join_phrases(post) for post in phrases]

@@ -44,12 +44,12 @@ compares it with another run on the same posts: the difference with the 95% inte
 t-test, for all keyphrases, for present and for absent ones. Predictions in the folder of the run are used. --set
 changes how the run searches, and predicts again.
 
---how-many and --min-score choose phrases by their chances before they are scored, as `predict` does. F1@M is over all
-phrases that a post was given, F1@O over as many as it has keyphrases.
-
 So do --without, as if no post had that input, --shuffle, which gives a post that input of another one, and --noise.
 --robustness does each of the three to each input, and keeps the scores in the run's folder for `m3h report`. An input
 is named by itself (text, ocr, vision), by its feature, or by the modality of several (vision, attributes).
+
+--how-many and --min-score choose phrases by their chances before they are scored, as `predict` does. F1@M is over all
+phrases that a post was given, F1@O over as many as it has keyphrases.
 """,
 )
 def evaluate(

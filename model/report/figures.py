@@ -6,7 +6,7 @@ from typing import Any
 
 from m3h.model.report.groups import FinishedRun, Group
 from m3h.model.runs.evaluate import score_records
-from m3h.model.scoring.calibration import Choice, calibration_error, chosen_record, reliability
+from m3h.model.scoring.calibration import Calibration, Choice, calibration_error, chosen_record, reliability
 from m3h.model.scoring.definitions import DEFINITIONS
 from m3h.model.scoring.metrics import score
 from m3h.model.scoring.predictions import Record
@@ -70,21 +70,27 @@ def definitions_table(groups: Sequence[Group]) -> list[Row]:
     """
     rows = []
     for group in groups:
-        chosen = [_chosen(run) for run in group.runs]
-        known = [records for records in chosen if records is not None]
-        is_known = len(known) == len(chosen)
-        counts = [len(record.predictions) for records in known for record in records]
+        known = _chances(group)
+        chosen = [] if isinstance(known, str) else [_chosen(*pair) for pair in zip(group.runs, known, strict=True)]
+        counts = [len(record.predictions) for records in chosen for record in records]
         for definition in DEFINITIONS:
             plain = [_whole(run.records, definition) for run in group.runs]
-            auto = [_whole(records, definition) for records in known]
+            auto = [_whole(records, definition) for records in chosen]
             rows.append(
                 {
                     **{"group": group.label, "definition": definition, "scores": mean_and_sd(plain, LATER)},
-                    **{"auto": mean_and_sd(auto, ("f1@M",))["f1@M"] if is_known else None},
-                    **{"phrases": statistics.fmean(counts) if is_known and counts else None},
+                    **{"auto": mean_and_sd(auto, ("f1@M",))["f1@M"] if auto else None},
+                    **{"phrases": statistics.fmean(counts) if counts else None},
                 }
             )
     return rows
+
+
+def _chances(group: Group) -> list[Calibration] | str:
+    """Of each run; or why those of the first without are not known."""
+    known = [run.chances for run in group.runs]
+    unknown = [why for why in known if isinstance(why, str)]
+    return unknown[0] if unknown else [one for one in known if isinstance(one, Calibration)]
 
 
 def _whole(records: Sequence[Record], definition: str) -> Scores:
@@ -93,38 +99,35 @@ def _whole(records: Sequence[Record], definition: str) -> Scores:
     return score(predicted, gold, definition=definition)["all"]
 
 
-def _chosen(run: FinishedRun) -> list[Record] | None:
-    if run.calibration is None:
-        return None
-    return [chosen_record(record, Choice(0), run.calibration) for record in run.records]
+def _chosen(run: FinishedRun, calibration: Calibration) -> list[Record]:
+    return [chosen_record(record, Choice(0), calibration) for record in run.records]
 
 
 def reliability_rows(groups: Sequence[Group]) -> list[Row]:
     """Whether chances hold: rows of group, run, `chance`, `right` and `phrases`; see `scoring.calibration`."""
-    return [
-        {
-            "group": group.label,
-            "run": str(run.folder),
-            "chance": part.mean,
-            "right": part.right,
-            "phrases": part.phrases,
-        }
-        for group in groups
-        for run in group.runs
-        if run.calibration
-        for part in reliability(run.records, run.calibration)
-    ]
+    rows = []
+    for group in groups:
+        known = _chances(group)
+        for run, calibration in zip(group.runs, () if isinstance(known, str) else known, strict=False):
+            about = {"group": group.label, "run": str(run.folder)}
+            found = reliability(run.records, calibration)
+            rows += [about | {"chance": part.mean, "right": part.right, "phrases": part.phrases} for part in found]
+    return rows
 
 
 def calibration_errors(groups: Sequence[Group]) -> list[Row]:
-    """Rows of group and the mean `error` of its runs' chances; no row where no run has chances."""
-    found = {
-        group.label: [
-            calibration_error(reliability(run.records, run.calibration)) for run in group.runs if run.calibration
-        ]
-        for group in groups
-    }
-    return [{"group": label, "error": statistics.fmean(errors)} for label, errors in found.items() if errors]
+    """Rows of group, the mean `error` of its runs' chances, and `why` that is not known; one of the two is None."""
+    return [{"group": group.label, "error": None, "why": None, **_error(group)} for group in groups]
+
+
+def _error(group: Group) -> Row:
+    known = _chances(group)
+    if isinstance(known, str):
+        return {"why": known}
+    found = [reliability(run.records, calibration) for run, calibration in zip(group.runs, known, strict=True)]
+    if not all(found):
+        return {"why": "no post here has a keyphrase and a phrase with a score."}
+    return {"error": statistics.fmean(calibration_error(of) for of in found)}
 
 
 def _of_posts(chosen: Sequence[Sequence[Record]], definition: str) -> Row:

@@ -9,7 +9,7 @@ from typing import Any
 
 from m3h.model.config import Config
 from m3h.model.decoding.predict import Progress, in_silence
-from m3h.model.runs.chances import calibration_of
+from m3h.model.runs.chances import calibration_of, learned_from
 from m3h.model.runs.evaluate import open_run, predict_records, read_frequencies
 from m3h.model.runs.finished import SCORES, require_finished
 from m3h.model.runs.robustness import Robustness, read_robustness
@@ -18,7 +18,7 @@ from m3h.model.scoring.calibration import Calibration
 from m3h.model.scoring.predictions import Record, read_records, write_records
 from m3h.model.training.state import Epoch
 from m3h.schemas.dataset import Dataset
-from m3h.schemas.errors import UsageError
+from m3h.schemas.errors import M3hError, UsageError
 from m3h.schemas.files import parsed_json, read_json, validating
 
 logger = logging.getLogger(__name__)
@@ -63,13 +63,14 @@ class FinishedRun:
         return read_robustness(self.folder, self.split)
 
     @cached_property
-    def calibration(self) -> Calibration | None:
-        """What its scores are worth; None where that cannot be learned, which is said in the log."""
+    def chances(self) -> Calibration | str:
+        """What its scores are worth; or why that is not known, or would be no test of it here."""
+        if learned_from(self.split, self.config):
+            return f"{self.folder}: its chances were learned from these posts; make a report of others."
         try:
             return calibration_of(self.folder, self.config)
-        except UsageError as error:
-            logger.warning(f"no chances: {error}")
-            return None
+        except M3hError as error:
+            return str(error)
 
     @property
     def identity(self) -> dict[str, Any]:

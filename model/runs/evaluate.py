@@ -1,5 +1,6 @@
 """A finished run on a split: predictions, scores, scores of subsets, and a comparison with another run."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,13 +13,13 @@ from m3h.model.data.altered import alter
 from m3h.model.data.posts import Posts
 from m3h.model.decoding.attribution import attributed
 from m3h.model.decoding.predict import Progress, RankedPhrase, in_silence, predict
-from m3h.model.runs.chances import chosen, counts_of
+from m3h.model.runs.chances import chooser, counts_of, learned_from
 from m3h.model.runs.finished import is_finished, require_finished
-from m3h.model.runs.run import Run, dataset_for, load_run, predictions_file
+from m3h.model.runs.run import Run, dataset_for, load_run, predictions_file, read_description
 from m3h.model.runs.unseen import unseen_records
 from m3h.model.scoring.calibration import Choice
 from m3h.model.scoring.metrics import score
-from m3h.model.scoring.predictions import Record, make_records, read_records, write_records
+from m3h.model.scoring.predictions import Record, make_records, read_records, with_scores, write_records
 from m3h.model.scoring.significance import compare, scipy_stats
 from m3h.model.scoring.subsets import subset_scores
 from m3h.model.systems import TEXT_ENCODER, get_system, input_name, resolve_ranking
@@ -26,6 +27,7 @@ from m3h.model.training.allocator import keep_large_blocks
 from m3h.schemas.errors import UsageError, unknown_name
 from m3h.schemas.files import read_json, validating
 
+logger = logging.getLogger(__name__)
 Ways = Mapping[str, Sequence[str]]
 
 
@@ -85,9 +87,10 @@ def evaluate_run(
     """
     if against:
         scipy_stats()  # before anything is predicted
-    records = load_or_predict(folder, dataset_folder, split, changes=changes, progress=progress)
-    if choice:
-        records = chosen(records, folder, choice)
+    choose, choose_others = (chooser(require_finished(run), choice) for run in (folder, against or folder))
+    if choice and dataset_folder is None and learned_from(split, read_description(folder)[0]):
+        logger.warning(f"{folder}: its chances were learned from these posts, and hold for them more than for others.")
+    records = choose(load_or_predict(folder, dataset_folder, split, changes=changes, progress=progress))
     scores: dict[str, Any] = {"run": str(folder), "split": split, "definition": definition}
     scores |= {way: list(names) for way, names in changes.ways.items() if names}
     scores |= {**score_records(records, definition)}
@@ -98,9 +101,7 @@ def evaluate_run(
         scores["leak_free"] = score_records(unseen, definition)
     if against:
         scores["against"] = str(against)
-        others = load_or_predict(against, dataset_folder, split, progress=progress)
-        if choice:
-            others = chosen(others, against, choice)
+        others = choose_others(load_or_predict(against, dataset_folder, split, progress=progress))
         scores["comparison"] = compare(records, others, definition)
     return scores
 
@@ -224,7 +225,8 @@ def predict_records(
         [RankedPhrase(one.phrase, one.score or 0.0) for one in record.predictions] for record in known or ()
     ] or predict(run.model, encoded, run.vocabularies, config=run.config, progress=progress)
     found = attributed(run.model, encoded, run.vocabularies, config=run.config, ranked=ranked, progress=progress)
-    return make_records(posts, found)
+    records = make_records(posts, found)
+    return [with_scores(*pair) for pair in zip(records, known, strict=True)] if known else records
 
 
 def configure_cpu(config: Config) -> None:

@@ -291,7 +291,7 @@ def readable_inputs(config: Config, dataset: Dataset) -> list[str]:
 def summarize_seeds(folder: Path, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Mean and sample standard deviation over seeds. They are also written to summary.json."""
     part = "test" if all("test" in run for run in runs) else "select"
-    names = runs[0][part]["all"]
+    names = [name for name in runs[0][part]["all"] if all(name in run[part]["all"] for run in runs)]  # some are older
     columns = {name: [run[part]["all"][name] for run in runs] for name in names}
     summary = {
         "runs": list(runs),

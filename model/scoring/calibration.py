@@ -10,6 +10,7 @@ is the mean number of keyphrases a post, the first m of them have some sum p_i r
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ BIN = 20
 """Phrases of neighbouring scores whose share of right ones counts as one measurement."""
 
 _CALIBRATED_BY = "cmkp"
+_ROUNDING = 1e-9
+"""A mean of shares that is 0.2 may come out as 0.19999999999999998."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +136,8 @@ class Choice:
     min_chance: float = 0.0
 
     @classmethod
-    def of(cls, how_many: str | None, min_score: float | None) -> "Choice | None":
-        """From the words of a command; None if all phrases are to be given.
+    def of(cls, how_many: int | str | None, min_score: float | None) -> "Choice | None":
+        """From what a user asks for; None if all phrases are to be given.
 
         Raises:
             UsageError: not a number from 1, and not `auto`; or the chance is none.
@@ -142,11 +145,11 @@ class Choice:
         if how_many is None and min_score is None:
             return None
         if min_score is not None and not 0 <= min_score <= 1:
-            raise UsageError(f"--min-score {min_score:g}: expected a chance from 0 to 1.")
-        if how_many in (None, "auto"):
+            raise UsageError(f"--min-score {min_score!r}: expected a chance from 0 to 1.")
+        if how_many is None or how_many == "auto":
             return cls(None if how_many is None else 0, min_score or 0.0)
-        if not (how_many.isascii() and how_many.isdigit() and int(how_many)):
-            raise UsageError(f"--how-many {how_many}: expected a number from 1, or auto.")
+        if not re.fullmatch("[1-9][0-9]{0,8}", str(how_many)):
+            raise UsageError(f"--how-many {str(how_many)[:20]}: expected a number from 1, or auto.")
         return cls(int(how_many), min_score or 0.0)
 
     def rows(self, score_p: Sequence[float], calibration: Calibration) -> list[tuple[int, float]]:
@@ -159,7 +162,8 @@ class Choice:
         chance_p = calibration.chances(score_p)
         wanted = {None: len(chance_p), 0: calibration.how_many(chance_p)}.get(self.how_many, self.how_many)
         places = range(min(wanted or 0, len(chance_p)))
-        return [(place, float(chance_p[place])) for place in places if chance_p[place] >= self.min_chance]
+        least = self.min_chance - _ROUNDING
+        return [(place, float(chance_p[place])) for place in places if chance_p[place] >= least]
 
 
 def chosen_record(record: Record, choice: Choice, calibration: Calibration) -> Record:

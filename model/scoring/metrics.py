@@ -29,7 +29,6 @@ from m3h.schemas.vocab import UNK
 CUTOFFS = (1, 3, 5)
 LENGTHS = ("O", "M")
 """Cutoffs that each post has its own of: how many targets it has, how many predictions."""
-_OF_LENGTHS = ("precision", "recall", "f1")
 
 Cutoff = int | str
 _UNWANTED = {UNK, ",", "."}
@@ -87,8 +86,12 @@ def _match(predictions: Sequence[Phrase], targets: Sequence[Phrase], definition:
     matched = match(predictions, targets)
     if definition != "aimkp":
         return matched
-    first = [phrase not in predictions[:i] for i, phrase in enumerate(predictions)]
-    return MatchedPost(tuple(hit and new for hit, new in zip(matched.r, first, strict=True)), matched.targets)
+    seen: set[Phrase] = set()
+    hits = []
+    for phrase, hit in zip(predictions, matched.r, strict=True):
+        hits.append(hit and phrase not in seen)
+        seen.add(phrase)
+    return MatchedPost(tuple(hits), matched.targets)
 
 
 def corpus_scores(posts: Sequence[MatchedPost], definition: str = "cmkp") -> Scores:
@@ -105,11 +108,24 @@ def corpus_scores(posts: Sequence[MatchedPost], definition: str = "cmkp") -> Sco
 
 def values_by_cutoff(posts: Sequence[MatchedPost], definition: str) -> dict[Cutoff, dict[str, np.ndarray]]:
     """`per_post_values` for each k of CUTOFFS and of LENGTHS, with the scores that `corpus_scores` names."""
-    values: dict[Cutoff, dict[str, np.ndarray]] = {k: per_post_values(k, posts, definition) for k in CUTOFFS}
-    for k in LENGTHS:
-        found = per_post_values(k, posts, definition)
-        values[k] = {name: found[name] for name in _OF_LENGTHS}
-    return values
+    scored = [post for post in posts if post.targets]
+    values: dict[Cutoff, dict[str, np.ndarray]] = {k: per_post_values(k, scored, definition) for k in CUTOFFS}
+    return values | {k: _values_of_length(k, scored, definition) for k in LENGTHS}
+
+
+def _values_of_length(name: str, posts: Sequence[MatchedPost], definition: str) -> dict[str, np.ndarray]:
+    """Precision, recall and F1 of each post at its own cutoff. Lists may be long, so that no matrix is made of them."""
+    kept_n, targets_n = _counts(posts)
+    cutoff_n = kept_n if name == "M" else targets_n
+    hits_n = np.array([sum(post.r[:k]) for post, k in zip(posts, cutoff_n.tolist(), strict=True)], np.float64)
+    precision_n = _ratio(hits_n, np.minimum(cutoff_n, kept_n) if definition == "cmkp" else cutoff_n)
+    recall_n = _ratio(hits_n, targets_n)
+    return {"precision": precision_n, "recall": recall_n, "f1": harmonic_mean(precision_n, recall_n)}
+
+
+def _counts(posts: Sequence[MatchedPost]) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) predictions and (n,) targets of each post."""
+    return np.array([len(post.r) for post in posts], np.int64), np.array([post.targets for post in posts], np.int64)
 
 
 def corpus_averages(values: Mapping[Cutoff, Mapping[str, np.ndarray]], definition: str) -> Scores:
@@ -117,36 +133,30 @@ def corpus_averages(values: Mapping[Cutoff, Mapping[str, np.ndarray]], definitio
     return {f"{name}@{k}": mean for k in values for name, mean in averages(values[k], definition).items()}
 
 
-def per_post_values(k: Cutoff, posts: Sequence[MatchedPost], definition: str) -> dict[str, np.ndarray]:
+def per_post_values(k: int, posts: Sequence[MatchedPost], definition: str) -> dict[str, np.ndarray]:
     """Name -> (n,) precision, recall, f1, map and ndcg at k of each post that has a target.
 
     Args:
-        k: the cutoff, a number or one of LENGTHS.
+        k: the cutoff.
         posts: of one split.
         definition: one of DEFINITIONS.
     """
     scored = [post for post in posts if post.targets]
-    kept_n = np.array([len(post.r) for post in scored], np.int64)
-    hits_n = np.array([sum(post.r) for post in scored], np.int64)
-    targets_n = np.array([post.targets for post in scored], np.int64)
-    cutoff_n = {"M": kept_n, "O": targets_n}[k] if isinstance(k, str) else np.full(len(scored), k)
-    width = int(cutoff_n.max(initial=0))
-    ranks_k = np.arange(1, width + 1)
-    within_nk = ranks_k <= cutoff_n[:, None]
-    r_nk = np.array([[*post.r[:width], *[False] * (width - len(post.r))] for post in scored], np.float64)
-    r_nk = r_nk.reshape(len(scored), width) * within_nk
+    r_nk = np.array([[*post.r[:k], *[False] * (k - len(post.r))] for post in scored], np.float64).reshape(-1, k)
+    kept_n, targets_n = _counts(scored)
+    hits_n = np.array([sum(post.r) for post in scored], np.float64)
+    ranks_k = np.arange(1, k + 1)
     matches_nk = r_nk.cumsum(1)
-    matches_n = r_nk.sum(1)
-    shown_n = np.minimum(cutoff_n, kept_n)
-    precision_n = _ratio(matches_n, shown_n if definition == "cmkp" else cutoff_n)
-    recall_n = _ratio(matches_n, targets_n)
+    shown_n = np.minimum(k, kept_n)
+    precision_n = _ratio(matches_nk[:, -1], shown_n) if definition == "cmkp" else matches_nk[:, -1] / k
+    recall_n = _ratio(matches_nk[:, -1], targets_n)
     if definition in MEANS_OF_POSTS:
         listed_nk = ranks_k <= shown_n[:, None]
         map_n = _ratio((matches_nk / ranks_k * listed_nk).sum(1), shown_n)
     else:
         map_n = _ratio((r_nk * matches_nk / ranks_k).sum(1), targets_n)
     gains_k = 1 / np.log2(ranks_k + 1)
-    ideal_n = (gains_k * (ranks_k <= hits_n[:, None]) * within_nk).sum(1)
+    ideal_n = (gains_k * (ranks_k <= hits_n[:, None])).sum(1)
     ndcg_n = _ratio((r_nk * gains_k).sum(1), ideal_n)
     f1_n = harmonic_mean(precision_n, recall_n)
     return {"precision": precision_n, "recall": recall_n, "f1": f1_n, "map": map_n, "ndcg": ndcg_n}

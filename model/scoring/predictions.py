@@ -31,7 +31,7 @@ class Prediction(pydantic.BaseModel):
     """One phrase. score: as in `RankedPhrase`. attribution, chance: as in `Keyphrase`, if `predict` wrote the file."""
 
     phrase: str
-    score: float | None = None
+    score: pydantic.FiniteFloat | None = None
     attribution: str | None = None
     chance: float | None = None
 
@@ -59,6 +59,12 @@ def make_records(posts: "Posts", ranked: "Sequence[Sequence[RankedPhrase]]") -> 
         Record(post_id=i, tokens=t, keyphrases=k, ocr=o, attributes=a, predictions=[Prediction(**asdict(p)) for p in r])
         for i, t, k, o, a, r in zip(*columns, strict=True)
     ]
+
+
+def with_scores(record: Record, known: Record) -> Record:
+    """The record with the scores that are known of its phrases; none where none is."""
+    pairs = zip(record.predictions, known.predictions, strict=True)
+    return record.model_copy(update={"predictions": [p.model_copy(update={"score": q.score}) for p, q in pairs]})
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:

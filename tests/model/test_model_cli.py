@@ -133,7 +133,8 @@ def test_evaluate_scores_the_chosen_phrases_alone(finished: Path, capsys: pytest
     assert main(["evaluate", str(finished), "--how-many", "1", "--json"]) == 0
     one, plain = only_json(capsys), json.loads((finished / "scores.json").read_text())["test"]["all"]
     assert one["all"]["f1@1"] == plain["f1@1"] == one["all"]["f1@M"] == one["all"]["f1@5"]
-    assert one["chosen"]["phrases"] == one["chosen"]["posts"] == one["posts"]
+    assert one["chosen"]["phrases"] == one["chosen"]["posts"] <= one["posts"]
+    assert one["chosen"]["right"] == one["all"]["precision@M"]
     assert main(["evaluate", str(finished), "--min-score", "1"]) == 0
     assert re.search(r"^chosen: [\d,]+ phrases for [\d,]+ posts", capsys.readouterr().out, re.MULTILINE)
     assert main(["evaluate", str(finished), "--how-many", "auto", "--set", "beam=2"]) == 2
@@ -143,12 +144,17 @@ def test_evaluate_scores_the_chosen_phrases_alone(finished: Path, capsys: pytest
 def test_chances_need_what_the_run_was_selected_by(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(finished, tmp_path / "run")
-    (tmp_path / "run" / "predictions" / "valid.jsonl").unlink()
-    assert main(["predict", str(tmp_path / "run"), "--text", "storm hour", "--how-many", "auto"]) == 2
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    (run / "predictions" / "valid.jsonl").unlink()
+    assert main(["predict", str(run), "--text", "storm hour", "--how-many", "auto"]) == 2
     said = capsys.readouterr().err
-    assert said.endswith("valid.jsonl: not there, and chances are learned from it. Train the run again.\n")
-    assert main(["predict", str(tmp_path / "run"), "--text", "storm hour"]) == 0
+    assert said.endswith(f"valid.jsonl: not there, and chances are learned from it: m3h evaluate {run} --split valid\n")
+    assert main(["evaluate", str(run), "--split", "train", "--how-many", "auto"]) == 2
+    assert not (run / "predictions" / "train.jsonl").exists()  # before anything is predicted
+    assert main(["predict", str(run), "--text", "storm hour"]) == 0
+    assert main(["evaluate", str(run), "--split", "valid"]) == 0
+    assert main(["predict", str(run), "--text", "storm hour", "--how-many", "auto"]) == 0
 
 
 def test_fewer_examples_than_none_are_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,6 +191,9 @@ def test_a_text_without_words_costs_only_itself(
 def test_three_lines_of_python_predict_the_same(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     m = load(finished)
     found = m.predict(["waiting for new music"])
+    chosen = m.predict(["waiting for new music"], how_many=1, min_score=0.0)
+    assert [[one.phrase for one in post] for post in chosen] == [[found[0][0].phrase]]
+    assert chosen[0][0].chance == pytest.approx(m.calibration.chances([found[0][0].score])[0])
     assert main(["predict", str(finished), "--text", "waiting for new music"]) == 0
     assert capsys.readouterr().out.strip() == ";".join(prediction.phrase for prediction in found[0])
 

@@ -84,16 +84,42 @@ def test_every_definition_and_the_chosen_phrases(tmp_path: Path) -> None:
     assert rows[1]["scores"]["f1@O"]["mean"] == pytest.approx(1 / 2)
     assert rows[1]["phrases"] == 2.0  # each is right with chance 1/4: 2 x 1/4 / 2 is less than 2 x 2/4 / 3
     assert rows[1]["auto"]["mean"] == rows[1]["scores"]["f1@M"]["mean"]
-    assert figures.calibration_errors([Group("full", [one])]) == [{"group": "full", "error": 0.0}]
+    assert figures.calibration_errors([Group("full", [one])]) == [{"group": "full", "error": 0.0, "why": None}]
     (row,) = figures.reliability_rows([Group("full", [one])])
     assert (row["chance"], row["right"], row["phrases"]) == (0.25, 0.25, 4)
 
 
-def test_a_run_without_chances_has_none_in_the_report(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    groups = [Group("full", [run(tmp_path / "a", RIGHT)])]
+@pytest.mark.parametrize(
+    ("select", "stored", "why"),
+    [
+        ("valid", None, "valid.jsonl: not there, and chances are learned from it"),
+        ("valid", "x", "valid.jsonl, line 1: "),
+        ("valid", '{"keyphrases": ["a"], "predictions": [{"phrase": "a", "score": NaN}]}', "line 1: "),
+        ("test", "", "its chances were learned from these posts"),
+    ],
+)
+def test_a_run_without_chances_says_why(tmp_path: Path, select: str, stored: str | None, why: str) -> None:
+    """And its group has none, though the other run of it has."""
+    one, other = run(tmp_path / "a", RIGHT, select="last:2"), run(tmp_path / "b", RIGHT, seed=2, select=select)
+    for of, lines in ((one, ""), (other, stored)):
+        (of.folder / "predictions").mkdir()
+        if lines is not None:
+            (of.folder / "predictions" / f"{of.config.select.replace(':', '-')}.jsonl").write_text(lines)
+    write_records(one.folder / "predictions" / "last-2.jsonl", RIGHT)
+    groups = [Group("full", [one, other])]
     assert [row["auto"] for row in figures.definitions_table(groups)] == [None] * 4
-    assert figures.calibration_errors(groups) == figures.reliability_rows(groups) == []
-    assert "no chances" in caplog.text
+    (row,) = figures.calibration_errors(groups)
+    assert row["error"] is None
+    assert why in row["why"]
+    assert figures.reliability_rows(groups) == []
+
+
+def test_chances_are_not_known_where_no_post_has_a_keyphrase(tmp_path: Path) -> None:
+    one = run(tmp_path / "a", [record(0, "storm hour", gold=())], select="last:2")
+    (one.folder / "predictions").mkdir()
+    write_records(one.folder / "predictions" / "last-2.jsonl", RIGHT)
+    (row,) = figures.calibration_errors([Group("full", [one])])
+    assert row == {"group": "full", "error": None, "why": "no post here has a keyphrase and a phrase with a score."}
 
 
 def test_figure_5_has_the_posts_of_each_subset(tmp_path: Path) -> None:

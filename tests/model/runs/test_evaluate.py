@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from m3h.model.cli import main
 from m3h.model.scoring.metrics import score
-from m3h.model.scoring.predictions import Prediction, Record, read_records, write_records
+from m3h.model.scoring.predictions import Prediction, Record, read_records, with_scores, write_records
 from m3h.model.scoring.significance import compare, paired_difference, paired_t, two_sided
 from m3h.model.scoring.subsets import subset_scores
 from m3h.schemas.errors import UsageError
@@ -145,6 +145,14 @@ def finished(folder: Path, share: float) -> Path:
     (folder / "scores.json").write_text("{}")
     (folder / "keyphrases.json").write_text(json.dumps({"storm hour": 3}))
     return folder
+
+
+def test_no_score_is_made_up_where_only_the_origin_of_phrases_was_added() -> None:
+    known = Record(keyphrases=["a"], predictions=[Prediction(phrase="a"), Prediction(phrase="b", score=0.5)])
+    added = Record(
+        keyphrases=["a"], predictions=[Prediction(phrase=p, score=0.0, attribution="text") for p in ("a", "b")]
+    )
+    assert [(p.score, p.attribution) for p in with_scores(added, known).predictions] == [(None, "text"), (0.5, "text")]
 
 
 def test_evaluate_prints_a_table_and_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from m3h.model.cli import main
+from m3h.model.runs.experiment import summarize_seeds
 from m3h.model.runs.sweep import grid_points
 from m3h.model.study.published import Row
 from m3h.model.study.reproduce import Setting, score_table
@@ -83,6 +84,12 @@ def test_a_text_only_system_stands_beside_one_that_reads_another_image_feature(
     given = replace(setting(), sets=[*SMALL[1:], "vision=[vgg_grid]"])
     assert [config.vision for config in given.configs(Row("A", "gen-copy")).values()] == [None, None]
     assert [config.vision for config in given.configs(Row("B", "cls-co-att")).values()] == [("vgg_grid",)] * 2
+
+
+def test_a_run_of_before_a_score_was_added_is_summed_up_by_those_it_has(tmp_path: Path) -> None:
+    new, old = {"f1@1": 0.5, "f1@M": 0.1}, {"f1@1": 0.7}
+    summary = summarize_seeds(tmp_path, [{"select": {"all": scores}} for scores in (new, old)])
+    assert summary["mean"] == {"f1@1": pytest.approx(0.6)}
 
 
 def test_table_1_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,7 +94,7 @@ def test_the_chosen_phrases_have_their_chances(how_many: str | None, min_score: 
     assert [one.chance for one in chosen.predictions] == [one.score for one in chosen.predictions]
 
 
-@pytest.mark.parametrize("wrong", ["0", "-1", "two", "1.5", "", "²"])
+@pytest.mark.parametrize("wrong", ["0", "-1", "two", "1.5", "", "²", "1_0"])
 def test_a_wrong_number_is_refused(wrong: str) -> None:
     with pytest.raises(UsageError, match=f"--how-many {wrong}: expected a number from 1, or auto"):
         Choice.of(wrong, None)
@@ -104,6 +104,17 @@ def test_a_wrong_number_is_refused(wrong: str) -> None:
 def test_a_chance_that_is_none_is_refused(wrong: float) -> None:
     with pytest.raises(UsageError, match="expected a chance from 0 to 1"):
         Choice.of(None, wrong)
+
+
+def test_a_number_of_thousands_of_digits_is_refused() -> None:
+    with pytest.raises(UsageError, match="expected a number from 1, or auto"):
+        Choice.of("9" * 5_000, None)
+
+
+def test_a_phrase_at_the_limit_is_kept_whatever_rounding_did() -> None:
+    assert Choice(None, 0.2).rows([0.5], Calibration((0.5,), (0.19999999999999998,), 1.0, 1)) == [
+        (0, 0.19999999999999998)
+    ]
 
 
 def test_without_a_wish_nothing_is_chosen() -> None:
