@@ -143,10 +143,15 @@ $(NEWER)/.ready: setup.py constraints.txt | setup
 # On both: a test file for each package that a user's installation may have.
 VERSIONS_TESTS := $(shell grep -o '^tests/[^ ]*' tests/versions.txt)
 
-.PHONY: versions
-versions: $(LOWEST)/.ready $(NEWER)/.ready
-	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not images' $(VERSIONS_TESTS)
-	$(NEWER)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not images' $(VERSIONS_TESTS)
+.PHONY: versions versions-lowest versions-newer
+versions:
+	$(MAKE) -j2 --output-sync=target versions-lowest versions-newer
+
+versions-lowest: $(LOWEST)/.ready
+	$(LOWEST)/bin/python -m pytest -m 'not slow and not images' $(VERSIONS_TESTS)
+
+versions-newer: $(NEWER)/.ready
+	$(NEWER)/bin/python -m pytest -m 'not slow and not images' $(VERSIONS_TESTS)
 
 # More tests with the lowest versions.
 LOWEST_TESTS ?= tests/schemas tests/model tests/pipeline/test_export.py \

@@ -17,7 +17,7 @@ from tests.commands import ROOT, command, environment, files_of, run, seen_in
 from tests.pipeline.fakes import small_dump
 
 SETTINGS = [
-    *("--set", "clean.min_hashtag_count=1", "features.vgg_grid.weights=random", "features.vgg_grid.batch_size=4"),
+    *("--features", "ocr,backbone", "--set", "clean.min_hashtag_count=1", "features.backbone.batch_size=4"),
     *("shards.images=3", "shards.posts=7"),
 ]
 
@@ -35,7 +35,7 @@ def reference(source: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactor
     assert done.code == 0, done.err
     assert done.json["read"] == 18
     assert done.json["kept"] == 18
-    assert {name: known["rows"] for name, known in done.json["features"].items()} == {"ocr": 18, "vgg_grid": 18}
+    assert {name: known["rows"] for name, known in done.json["features"].items()} == {"ocr": 18, "backbone": 18}
     return dataset
 
 
