@@ -34,7 +34,7 @@ def found(page: Page, number: int, of: int) -> None:
 
 def test_every_chart_is_drawn_and_nothing_is_asked_of_the_network(page: Page) -> None:
     charts = page.locator("[data-chart]").all()
-    assert len(charts) == 5
+    assert len(charts) == 6
     for chart in charts:
         chart.scroll_into_view_if_needed()
         expect(chart.locator("svg")).to_be_visible()
