@@ -169,5 +169,6 @@ def test_the_demonstration_goes_from_dumps_to_scores_after_an_interruption(
     assert shown == ["build", "stats", "train", "predict"]
     assert "read 400, kept 360, dropped 40" in done.stdout
     assert re.search(r"(?m)^test \(cmkp, 31 posts\): F1@1 0\.\d+", done.stdout)
-    assert done.stdout.endswith("dataset: tried/dataset\nrun:     tried/run\n")
+    assert "dataset: tried/dataset\nrun:     tried/run\nnext:    " in done.stdout
+    assert done.stdout.endswith("m3h serve tried/run\n")
     assert not (user / IMPORTED).exists(), (user / IMPORTED).read_text()
