@@ -6,7 +6,7 @@ from typing import Any
 
 from m3h.model.report.groups import FinishedRun, Group
 from m3h.model.runs.evaluate import score_records
-from m3h.model.scoring.calibration import Calibration, Choice, calibration_error, chosen_record, reliability
+from m3h.model.scoring.calibration import Bin, Calibration, Choice, calibration_error, chosen_record, reliability
 from m3h.model.scoring.definitions import DEFINITIONS
 from m3h.model.scoring.metrics import score
 from m3h.model.scoring.predictions import Record
@@ -103,31 +103,35 @@ def _chosen(run: FinishedRun, calibration: Calibration) -> list[Record]:
     return [chosen_record(record, Choice(0), calibration) for record in run.records]
 
 
-def reliability_rows(groups: Sequence[Group]) -> list[Row]:
-    """Whether chances hold: rows of group, run, `chance`, `right` and `phrases`; see `scoring.calibration`."""
-    rows = []
+def reliabilities(groups: Sequence[Group]) -> dict[str, list[Row]]:
+    """Whether chances hold, see `scoring.calibration`.
+
+    `reliability`: rows of group, run, `chance`, `right` and `phrases`. `calibration`: a row a group, with the mean
+    `error` of its runs' chances, and `why` that is not known; one of the two is None.
+    """
+    rows: dict[str, list[Row]] = {"reliability": [], "calibration": []}
     for group in groups:
-        known = _chances(group)
-        for run, calibration in zip(group.runs, () if isinstance(known, str) else known, strict=False):
-            about = {"group": group.label, "run": str(run.folder)}
-            found = reliability(run.records, calibration)
-            rows += [about | {"chance": part.mean, "right": part.right, "phrases": part.phrases} for part in found]
+        found = _reliability(group)
+        about: Row = {"group": group.label}
+        if isinstance(found, str):
+            rows["calibration"].append(about | {"error": None, "why": found})
+            continue
+        error = statistics.fmean(calibration_error(bins) for bins in found)
+        rows["calibration"].append(about | {"error": error, "why": None})
+        for run, bins in zip(group.runs, found, strict=True):
+            of_run = about | {"run": str(run.folder)}
+            shares = ({"chance": of.mean, "right": of.right, "phrases": of.phrases} for of in bins)
+            rows["reliability"] += [of_run | share for share in shares]
     return rows
 
 
-def calibration_errors(groups: Sequence[Group]) -> list[Row]:
-    """Rows of group, the mean `error` of its runs' chances, and `why` that is not known; one of the two is None."""
-    return [{"group": group.label, "error": None, "why": None, **_error(group)} for group in groups]
-
-
-def _error(group: Group) -> Row:
+def _reliability(group: Group) -> list[list[Bin]] | str:
+    """Of each run; or why it is not known."""
     known = _chances(group)
     if isinstance(known, str):
-        return {"why": known}
+        return known
     found = [reliability(run.records, calibration) for run, calibration in zip(group.runs, known, strict=True)]
-    if not all(found):
-        return {"why": "no post here has a keyphrase and a phrase with a score."}
-    return {"error": statistics.fmean(calibration_error(of) for of in found)}
+    return found if all(found) else "no post here has a keyphrase and a phrase with a score."
 
 
 def _of_posts(chosen: Sequence[Sequence[Record]], definition: str) -> Row:

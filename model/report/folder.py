@@ -116,8 +116,8 @@ def _write(
     """Write the page."""
     labels = [group.label for group in groups]
     subsets, robustness = figures.subsets(groups, wanted.definition), figures.robustness(groups, wanted.definition)
-    rows = {**figures.curves(groups), **subsets, "robustness": robustness}
-    drawn = charts({**rows, "reliability": figures.reliability_rows(groups)}, labels)
+    chances = figures.reliabilities(groups)
+    drawn = charts({**figures.curves(groups), **subsets, **chances, "robustness": robustness}, labels)
     first = groups[0].runs[0]
     lineages = [run_lineage(run, lineage.data) for group in groups for run in group.runs]
     name = first.folder.resolve().name if len(lineages) == 1 else f"{len(lineages)} runs"
@@ -128,7 +128,7 @@ def _write(
         **{"scores": figures.score_table(groups, unseen, wanted.definition)},
         **{"comparisons": figures.comparisons(groups, wanted.definition)},
         **{"definitions": figures.definitions_table(groups), "later": list(figures.LATER.items())},
-        **{"calibration": figures.calibration_errors(groups)},
+        **{"calibration": chances["calibration"]},
         **{"features": _features(groups, lineage), "dataset": lineage.data.folder.resolve().name},
         **{"lineages": lineages, "notes": lineage.data.manifest.notes, "origins": list(origins.numbers)},
     }

@@ -28,13 +28,14 @@ _FOLLOWING = ("inputs", "features")
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished run and its predictions of one split."""
+    """A finished run and its predictions of one split. is_own: whether the posts are of the dataset it learned from."""
 
     folder: Path
     config: Config
     metadata: RunMetadata
     split: str
     records: Sequence[Record]
+    is_own: bool = True
 
     @cached_property
     def best_epoch(self) -> int:
@@ -65,7 +66,7 @@ class FinishedRun:
     @cached_property
     def chances(self) -> Calibration | str:
         """What its scores are worth; or why that is not known, or would be no test of it here."""
-        if learned_from(self.split, self.config):
+        if self.is_own and learned_from(self.split, self.config):
             return f"{self.folder}: its chances were learned from these posts; make a report of others."
         try:
             return calibration_of(self.folder, self.config)
@@ -120,7 +121,7 @@ def read_run(folder: Path, dataset_folder: Path | None, split: str, progress: Pr
         records = _predicted(folder, dataset, split, records=records, progress=progress)
         if is_own:
             write_records(stored, records)
-    return FinishedRun(folder, config, metadata, split, records)
+    return FinishedRun(folder, config, metadata, split, records, is_own)
 
 
 def _predicted(

@@ -87,7 +87,8 @@ def evaluate_run(
     """
     if against:
         scipy_stats()  # before anything is predicted
-    choose, choose_others = (chooser(require_finished(run), choice) for run in (folder, against or folder))
+    choose = chooser(require_finished(folder), choice)
+    choose_others = chooser(require_finished(against), choice) if against else choose
     if choice and dataset_folder is None and learned_from(split, read_description(folder)[0]):
         logger.warning(f"{folder}: its chances were learned from these posts, and hold for them more than for others.")
     records = choose(load_or_predict(folder, dataset_folder, split, changes=changes, progress=progress))

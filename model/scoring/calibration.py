@@ -16,14 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m3h.model.scoring.metrics import match_phrases
+from m3h.model.scoring.metrics import clean_predictions, clean_targets, match
 from m3h.model.scoring.predictions import Record
 from m3h.schemas.errors import UsageError
 
 BIN = 20
 """Phrases of neighbouring scores whose share of right ones counts as one measurement."""
 
-_CALIBRATED_BY = "cmkp"
 _ROUNDING = 1e-9
 """A mean of shares that is 0.2 may come out as 0.19999999999999998."""
 
@@ -117,11 +116,11 @@ def _rising(values: Sequence[float], weights: Sequence[int]) -> list[float]:
 
 def phrases_right(record: Record) -> list[tuple[float, bool]]:
     """Score and whether it is a keyphrase, of each prediction with a score that cleaning leaves as it is."""
+    wanted = clean_targets(record.keyphrases)
     found = []
     for one in record.predictions:
-        right = match_phrases([one.phrase], record.keyphrases, _CALIBRATED_BY).r
-        if one.score is not None and right:
-            found.append((one.score, right[0]))
+        if one.score is not None and (cleaned := clean_predictions([one.phrase])):
+            found.append((one.score, match(cleaned, wanted).r[0]))
     return found
 
 

@@ -205,8 +205,6 @@ def score(
         sources: tokens of each post, or None.
         definition: one of DEFINITIONS.
     """
-    if definition not in DEFINITIONS:
-        raise unknown_name("definition", definition, DEFINITIONS)
     matched = match_posts(predictions, targets, sources, definition)
     return {name: corpus_scores(posts, definition) for name, posts in matched.items()}
 

@@ -14,7 +14,6 @@ beam_flags: list[str] = []
 
 CORES = os.cpu_count() or 1
 
-DatasetOption = Annotated[Path, typer.Option("--dataset", help="The dataset folder.")]
 NewDatasetOption = Annotated[Path, typer.Option("--dataset", callback=writable_folder, help="The dataset folder.")]
 FinishedDataset = Annotated[Path, typer.Option("--dataset", help="The dataset folder.", callback=require_dataset)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as one line of JSON.")]

@@ -171,8 +171,7 @@ def gc_command(
     removed = collect_garbage(dataset, keep, dry_run=dry_run)
     lines = [f"{feature} {fingerprint}" for feature, fingerprint in removed.versions]
     verb = "would be freed" if dry_run else "freed"
-    versions = f"{len(lines)} version{'' if len(lines) == 1 else 's'}"
-    text = "\n".join([*lines, f"{versions}, {removed.files} files, {removed.bytes} bytes {verb}"])
+    text = "\n".join([*lines, f"{_versions(len(lines))}, {removed.files} files, {removed.bytes} bytes {verb}"])
     say({**removed.summary(), "dry_run": dry_run}, as_json, text)
     return DONE
 
@@ -192,8 +191,11 @@ def compact_command(
     from m3h.pipeline.versions.compact import compact
 
     done = compact(dataset, set_ or (), progress)
-    number = len(done.removed.versions)
-    removed = f"{number} version{'' if number == 1 else 's'} removed"
+    removed = f"{_versions(len(done.removed.versions))} removed"
     text = f"{removed} ({done.removed.bytes} bytes), {done.rewritten} files written again"
     say(done.summary(), as_json, text)
     return DONE
+
+
+def _versions(number: int) -> str:
+    return f"{number} version{'' if number == 1 else 's'}"

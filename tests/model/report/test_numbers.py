@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from m3h.model.report.gallery import POST_BITS, RUN_BITS, write_run
 from m3h.model.report.groups import FinishedRun, Group, grouped
 from m3h.model.report.lineage import judged
 from m3h.model.runs.run import RunMetadata
+from m3h.model.scoring.calibration import Calibration
 from m3h.model.scoring.predictions import Prediction, Record, write_records
 from m3h.model.scoring.significance import compare, compare_seeds
 from m3h.schemas.errors import IntegrityError, UsageError
@@ -84,8 +86,9 @@ def test_every_definition_and_the_chosen_phrases(tmp_path: Path) -> None:
     assert rows[1]["scores"]["f1@O"]["mean"] == pytest.approx(1 / 2)
     assert rows[1]["phrases"] == 2.0  # each is right with chance 1/4: 2 x 1/4 / 2 is less than 2 x 2/4 / 3
     assert rows[1]["auto"]["mean"] == rows[1]["scores"]["f1@M"]["mean"]
-    assert figures.calibration_errors([Group("full", [one])]) == [{"group": "full", "error": 0.0, "why": None}]
-    (row,) = figures.reliability_rows([Group("full", [one])])
+    chances = figures.reliabilities([Group("full", [one])])
+    assert chances["calibration"] == [{"group": "full", "error": 0.0, "why": None}]
+    (row,) = chances["reliability"]
     assert (row["chance"], row["right"], row["phrases"]) == (0.25, 0.25, 4)
 
 
@@ -108,17 +111,26 @@ def test_a_run_without_chances_says_why(tmp_path: Path, select: str, stored: str
     write_records(one.folder / "predictions" / "last-2.jsonl", RIGHT)
     groups = [Group("full", [one, other])]
     assert [row["auto"] for row in figures.definitions_table(groups)] == [None] * 4
-    (row,) = figures.calibration_errors(groups)
+    chances = figures.reliabilities(groups)
+    (row,) = chances["calibration"]
     assert row["error"] is None
     assert why in row["why"]
-    assert figures.reliability_rows(groups) == []
+    assert chances["reliability"] == []
+
+
+def test_a_split_of_another_dataset_is_none_that_chances_were_learned_from(tmp_path: Path) -> None:
+    one = run(tmp_path / "a", RIGHT, select="test")
+    (one.folder / "predictions").mkdir()
+    write_records(one.folder / "predictions" / "test.jsonl", RIGHT)
+    assert isinstance(one.chances, str)
+    assert isinstance(replace(one, is_own=False).chances, Calibration)
 
 
 def test_chances_are_not_known_where_no_post_has_a_keyphrase(tmp_path: Path) -> None:
     one = run(tmp_path / "a", [record(0, "storm hour", gold=())], select="last:2")
     (one.folder / "predictions").mkdir()
     write_records(one.folder / "predictions" / "last-2.jsonl", RIGHT)
-    (row,) = figures.calibration_errors([Group("full", [one])])
+    (row,) = figures.reliabilities([Group("full", [one])])["calibration"]
     assert row == {"group": "full", "error": None, "why": "no post here has a keyphrase and a phrase with a score."}
 
 

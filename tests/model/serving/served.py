@@ -29,12 +29,6 @@ class Served:
         assert found is not None
         return int(found[1]) >> 10
 
-    def now(self) -> int:
-        """MiB that the process has now."""
-        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text())
-        assert found is not None
-        return int(found[1]) >> 10
-
     def files(self) -> int:
         """How many files and connections it has open."""
         return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
@@ -46,14 +40,11 @@ class Served:
 
 
 @contextmanager
-def serving(run: Path, log: Path, *words: object) -> Iterator[Served]:
-    """Ended as a user ends it: by Ctrl-C, which is no fault.
-
-    words: further options of `serve`.
-    """
+def serving(run: Path, log: Path) -> Iterator[Served]:
+    """Ended as a user ends it: by Ctrl-C, which is no fault."""
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            command("m3h", "serve", run, "--port", 0, "--json", *words), env=environment(), cwd=ROOT,
+            command("m3h", "serve", run, "--port", 0, "--json"), env=environment(), cwd=ROOT,
             stdout=subprocess.PIPE, stderr=errors,
         )  # fmt: skip
         assert process.stdout is not None
