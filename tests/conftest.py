@@ -4,9 +4,11 @@ import fcntl
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -14,6 +16,13 @@ from tests.commands import ROOT, run
 
 os.environ["XDG_STATE_HOME"] = str(Path(tempfile.gettempdir(), f"m3h-tests-{os.getuid()}"))
 """The key that seals what builds remember: of the tests, and the same in all processes that run them."""
+
+
+@pytest.fixture(autouse=True)
+def own_environment() -> Iterator[None]:
+    """Puts the environment back after each test: a command run in this process sets variables for its children."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """A case: sides that do the same, ours first, each in a process of its own, in turns; their answers are compared."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from benchmarks.harness.work import Answer, load
 
 PEERS = Path(sys.prefix) / "bench" / "bin" / "python"
 """The Python of the environment that `make bench` makes for the peers."""
+_CHECKOUT = str(Path(__file__).parents[2])
+"""Sides are modules of it. They are named by PYTHONPATH, because PYTHONSAFEPATH takes the current folder away."""
 
 
 class WrongAnswer(Exception):
@@ -144,5 +147,7 @@ def _turn(
     out.mkdir(exist_ok=True)
     python = str(PEERS) if side.peer else sys.executable
     words = [python, "-m", "benchmarks.harness.work", side.function, str(folder), str(number), str(out)]
-    cost = measured([*words, *(["--profile"] if profile else [])], out / "log.txt", case.env)
+    modules = os.pathsep.join(filter(None, [_CHECKOUT, os.environ.get("PYTHONPATH")]))
+    env = {"PYTHONPATH": modules, **case.env}
+    cost = measured([*words, *(["--profile"] if profile else [])], out / "log.txt", env)
     return cost, json.loads((out / "cost.json").read_text()), load(out)

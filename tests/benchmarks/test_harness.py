@@ -132,6 +132,13 @@ def test_sides_take_turns_and_what_is_no_work_does_not_count(tmp_path: Path) -> 
         assert all(run.cpu < 0.5 <= run.whole.cpu for run in runs)
 
 
+def test_sides_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # as our commands set it for the processes they start
+    found = run_case(case(side("ours"), side("right"), prepare=(side("prepared"),)), tmp_path, size=0.5, rounds=1)
+    assert found.answers == "all rows are equal."
+
+
 def test_a_wrong_answer_fails_the_case(tmp_path: Path) -> None:
     with pytest.raises(WrongAnswer, match="other rows"):
         run_case(case(side("ours"), side("wrong"), prepare=(side("prepared"),)), tmp_path, size=1, rounds=1)
