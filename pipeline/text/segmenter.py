@@ -23,6 +23,8 @@ _PLURAL_OF_CAPITALS = regex.compile(r"(?<=\p{Lu})\p{Lu}s(?!\p{Ll})")
 _LONGEST_PART = 100
 """Characters; a longer part is no tag of words and stays whole."""
 _LONGEST_WORD = 24
+_ROUNDING = 1e-9
+"""Scores that are nearer to each other are told apart by the whole sum alone."""
 _SHORT = 5
 """Letters; a tag with fewer is more often a name or an abbreviation than a sentence."""
 
@@ -69,6 +71,7 @@ class Segmenter:
         self._statistics = word_statistics(statistics)
         self._weights = weights or Weights()
         self._word = lru_cache(maxsize=1 << 18)(self._score_of_word)
+        self._tells = lru_cache(maxsize=1 << 18)(self._tells_of_the_next)
 
     def __call__(self, hashtag: str) -> str:
         """The hashtag's words, lower-cased, joined by spaces. Its capitals count; underscores part words."""
@@ -99,24 +102,47 @@ class Segmenter:
         if len(letters) > _LONGEST_PART or len(letters) != len(part):
             return [(0.0, (letters,))]
         boundaries, end = self._boundaries(part), len(letters)
-        at: list[dict[str, list[Parted]]] = [{} for _ in range(end + 1)]
-        at[0][""] = [(0.0, ())]
+        at: list[list[Parted]] = [[(0.0, ())], *([] for _ in letters)]
         for start in range(end):
-            telling = {before for before in at[start] if before == "a" or before in self._statistics}
-            for stop in range(start + 1, min(end, start + _LONGEST_WORD) + 1) if at[start] else ():
-                if (boundary := boundaries[stop]) == -math.inf:
+            known = self._distinct(at[start], keep)
+            for stop in range(start + 1, min(end, start + _LONGEST_WORD) + 1) if known else ():
+                if boundaries[stop] > -math.inf:
+                    at[stop] += self._continued(known, letters[start:stop], boundaries[stop], keep=keep)
+        ways = [(score + self._undivided(letters, words), words) for score, words in at[end]]
+        return sorted(ways, reverse=True)[:keep] or [(0.0, (letters,))]
+
+    def _distinct(self, ways: Sequence[Parted], keep: int) -> list[Parted]:
+        """The ways to one place that may become the `keep` best ones, best first.
+
+        What follows costs the same for all whose last word tells nothing of the next, so a few of these are enough.
+        """
+        distinct: list[Parted] = []
+        others: list[float] = []
+        for way in sorted(ways, reverse=True):
+            if not way[1] or not self._tells(way[1][-1]):
+                if len(others) >= keep and way[0] < others[keep - 1] - _ROUNDING:
                     continue
-                word = letters[start:stop]
-                alone = self._word(word)
-                ways = [
-                    (score + (self._behind(word, before) if before in telling else alone) + boundary, (*words, word))
-                    for before, known in at[start].items()
-                    for score, words in known
-                ]
-                at[stop][word] = [max(ways)] if keep == 1 else sorted(ways, reverse=True)[:keep]
-        if letters in at[end]:
-            at[end][letters] = [(score + self._undivided(letters, w), w) for score, w in at[end][letters]]
-        return sorted((way for ways in at[end].values() for way in ways), reverse=True)[:keep] or [(0.0, (letters,))]
+                others.append(way[0])
+            distinct.append(way)
+        return distinct
+
+    def _continued(self, known: Sequence[Parted], word: str, boundary: float, *, keep: int) -> list[Parted]:
+        """The `keep` best ways that go on with `word`, best first.
+
+        known: ways to the place where it begins, best first. One is left out only where the word would not bring it
+        among the best even if it always stood behind the last one.
+        """
+        alone, paired = self._word(word)
+        most = max(alone, self._weights.word) if paired else alone
+        ways: list[Parted] = []
+        for score, words in known:
+            if len(ways) >= keep and score + most + boundary < ways[keep - 1][0] - _ROUNDING:
+                break
+            cost = self._behind(word, words[-1]) if paired and words else alone
+            ways.append((score + cost + boundary, (*words, word)))
+            if len(ways) > 1:
+                ways.sort(reverse=True)
+        return ways[:keep]
 
     def _score(self, part: str, words: Sequence[str]) -> float:
         """Of one way to part lower-cased letters, by the same sums as the search."""
@@ -146,20 +172,26 @@ class Segmenter:
         return scores
 
     def _behind(self, word: str, before: str) -> float:
-        alone = self._word(word)
+        alone = self._word(word)[0]
         if (before, word) == ("a", "i"):
             return alone + self._weights.article
         behind = self._statistics.behind(word, before) if before else 0.0
         return max(alone, math.log10(behind) + self._weights.word) if behind else alone
 
-    def _score_of_word(self, word: str) -> float:
+    def _tells_of_the_next(self, word: str) -> bool:
+        """Whether `_behind` it another word may have another score than alone."""
+        return word == "a" or word in self._statistics
+
+    def _score_of_word(self, word: str) -> tuple[float, bool]:
+        """Its score alone, and whether `_behind` another word it may have another one."""
         weights, probability = self._weights, self._statistics.probability(word)
-        if word.isdigit() or _ORDINAL.fullmatch(word):
+        if word.isdigit() or (word[0].isdigit() and _ORDINAL.fullmatch(word)):
             score = weights.number
-        elif probability > 0:
+        elif probability:
             score = math.log10(probability)
         elif word.isalpha():
             score = weights.unknown + weights.unknown_letter * len(word)
         else:
             score = weights.mixed + weights.mixed_letter * len(word)
-        return score + weights.word + weights.single * (len(word) == 1 and word.isalpha() and word not in "ai")
+        score += weights.word + weights.single * (len(word) == 1 and word.isalpha() and word not in "ai")
+        return score, word == "i" or probability is not None

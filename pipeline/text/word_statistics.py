@@ -73,9 +73,11 @@ class WordStatistics:
         self.count = lru_cache(maxsize=1 << 16)(self._count_of_word)
         self._has_frequencies = bool(has_frequencies)
 
-    def probability(self, word: str) -> float:
-        """Of a lower-cased word; 0 for an unknown one."""
-        count, frequency = self._file.get(_key(word)) or (0, 0.0)
+    def probability(self, word: str) -> float | None:
+        """Of a lower-cased word; None for one that is not even the second word of a pair."""
+        if (entry := self._file.get(_key(word))) is None:
+            return None
+        count, frequency = entry
         counted = max(0, count) / self.total
         return _SHARE_OF_COUNTS * counted + (1 - _SHARE_OF_COUNTS) * frequency if self._has_frequencies else counted
 
@@ -128,6 +130,8 @@ def _entries(folder: Path | None) -> Iterator[Entry]:
     yield _TOTAL, int(bool(frequencies)), float(max(1, sum(counts.values())))
     for word in {**counts, **frequencies}:
         yield _key(word), counts.get(word, _UNCOUNTED), frequencies.get(word, 0.0)
+    for word in {pair.rpartition("_")[2] for pair in pairs} - counts.keys() - frequencies.keys():
+        yield _key(word), _UNCOUNTED, 0.0  # so that every word behind another has an entry
     for pair, count in pairs.items():
         yield _PAIR + _key(pair), count, 0.0
 

@@ -1,9 +1,11 @@
 """Hashtags to keyphrases, the mapping file, and the word statistics behind them."""
 
+import itertools
+import math
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from benchmarks.segmentation import gold, ours, plain_ekphrasis, right
@@ -169,6 +171,28 @@ def test_certainty_is_of_the_keyphrase_against_the_best_other_way(segmenter):
 def test_what_the_segmenter_chooses_is_at_least_as_sure_as_any_other(segmenter, hashtag):
     assert segmenter.certainty(hashtag, segmenter(hashtag)) >= 0.5 or "_" in hashtag
     assert 0 <= segmenter.certainty(hashtag, hashtag.replace("_", "")) <= 1
+
+
+def all_ways(segmenter, part):
+    """Every way to part a hashtag, best first, by the same sums as the search and no search."""
+    letters, boundaries, ways = part.lower(), segmenter._boundaries(part), []
+    for cuts in itertools.product((False, True), repeat=len(letters) - 1):
+        places = [0, *(place for place, cut in enumerate(cuts, start=1) if cut), len(letters)]
+        words, score = (), 0.0
+        for start, stop in itertools.pairwise(places):
+            word = letters[start:stop]
+            score = score + segmenter._behind(word, words[-1] if words else "") + boundaries[stop]
+            words = (*words, word)
+        ways.append((score + segmenter._undivided(letters, words), words))
+    return sorted((way for way in ways if way[0] > -math.inf), reverse=True)
+
+
+@given(st.text(st.sampled_from("aeinstorTHE1é"), min_size=1, max_size=9), st.integers(1, 3))
+@example("aIart", 3)
+@example("thisisit", 2)
+@example("1990s", 3)
+def test_the_search_leaves_out_no_way_that_is_among_the_best(segmenter, part, keep):
+    assert segmenter._best(part, keep) == all_ways(segmenter, part)[:keep]
 
 
 @pytest.mark.slow
