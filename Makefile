@@ -93,22 +93,26 @@ flink: setup
 	$(BIN)/python -m tests.flink_folder
 
 test: check detectron2
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not images'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
 
 # The fast tests with coverage, which takes longer. Covered are 93 % with M3H_DATA, and somewhat fewer without;
 # programs that tests start as a user does are not counted.
 .PHONY: coverage
 coverage: check detectron2
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not images' --cov --cov-report=term --cov-fail-under=88
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow' --cov --cov-report=term --cov-fail-under=88
 
-test-long: detectron2 flink chromium
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'slow and not images'
+test-long: detectron2 flink chromium kubernetes
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 	$(MAKE) versions
 
-# The images of docker/, built and run, and the manifest for Kubernetes against its schemas, which are 108 MB.
+# Kubernetes' schemas, 108 MB, for a slow test of the manifest.
+.PHONY: kubernetes
+kubernetes: setup
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt kubernetes-validate
+
+# The images of docker/, built and run: those of the slow tests that are skipped without root and buildah.
 .PHONY: test-images
 test-images: flink buildah
-	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt kubernetes-validate
 	$(BIN)/python -m pytest -m images tests/docker
 
 # Two more environments: the lowest version of every package that setup.py names, on the oldest Python; and the versions of
@@ -148,10 +152,10 @@ versions:
 	$(MAKE) -j2 --output-sync=target versions-lowest versions-newer
 
 versions-lowest: $(LOWEST)/.ready
-	$(LOWEST)/bin/python -m pytest -m 'not slow and not images' $(VERSIONS_TESTS)
+	$(LOWEST)/bin/python -m pytest -m 'not slow' $(VERSIONS_TESTS)
 
 versions-newer: $(NEWER)/.ready
-	$(NEWER)/bin/python -m pytest -m 'not slow and not images' $(VERSIONS_TESTS)
+	$(NEWER)/bin/python -m pytest -m 'not slow' $(VERSIONS_TESTS)
 
 # More tests with the lowest versions.
 LOWEST_TESTS ?= tests/schemas tests/model tests/pipeline/test_export.py \
@@ -159,7 +163,7 @@ LOWEST_TESTS ?= tests/schemas tests/model tests/pipeline/test_export.py \
 
 .PHONY: lowest
 lowest: $(LOWEST)/.ready
-	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not images' $(LOWEST_TESTS)
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' $(LOWEST_TESTS)
 
 # What each stage costs beside other programs that do the same: benchmarks/README.md. The peers have an environment of
 # their own. SIZE: times as many posts, pictures, …; CASES: some alone; JSON: where the result goes.

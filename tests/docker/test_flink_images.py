@@ -16,7 +16,7 @@ from tests.docker.containers import Image, Network, answers, end, free, inside, 
 from tests.docker.sample import build_words, copy_inputs
 from tests.pipeline.helpers import wait_for
 
-pytestmark = pytest.mark.images
+pytestmark = [pytest.mark.slow, pytest.mark.images]
 
 COMPOSE = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
 PROPERTIES = COMPOSE["services"]["jobmanager"]["environment"]["FLINK_PROPERTIES"]

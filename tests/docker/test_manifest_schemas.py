@@ -9,14 +9,14 @@ import pytest
 
 from tests.docker.test_kubernetes import RESOURCES, resource
 
-pytestmark = pytest.mark.images
+pytestmark = pytest.mark.slow
 
 KUBERNETES = "1.30"
 OPERATOR = json.loads(Path(__file__).with_name("flink_deployment.json").read_text())
 
 
 def check_kubernetes(one: dict[str, Any]) -> None:
-    import kubernetes_validate  # installed by `make test-images` alone
+    import kubernetes_validate  # installed by `make test-long` alone
 
     kubernetes_validate.validate(one, KUBERNETES, strict=True)
 

@@ -26,7 +26,7 @@ from tests.docker.containers import Image, end, free
 from tests.docker.sample import build_words, copy_inputs
 from tests.pipeline.helpers import wait_for
 
-pytestmark = pytest.mark.images
+pytestmark = [pytest.mark.slow, pytest.mark.images]
 
 GIB = 2**30
 LARGEST = {"m3h-trainer": 2.0 * GIB, "m3h-worker": 2.8 * GIB, "m3h-flink": 1.0 * GIB}
