@@ -29,10 +29,12 @@ class ReadNetwork(nn.Module):
 
         reader: makes of the network a module that is called with the network's output, after the pass.
         """
-        if name not in self._places:
-            self._places[name] = len(self.readers)
-            self.readers.append(reader(self.network))
-        return self._places[name]
+        with self._lock:  # a pass of another thread that is under way would miss what the reader looks at
+            if name not in self._places:
+                made = reader(self.network).eval().to(next(self.network.parameters()).device)
+                self.readers.append(made)
+                self._places[name] = len(self.readers) - 1  # not before: making a reader may fail
+            return self._places[name]
 
     def forward(self, batch: "Tensor") -> tuple["Tensor", ...]:
         """One pass."""

@@ -1,0 +1,73 @@
+"""A network that several features read: what loads one of them while another is computed, and what fails to load."""
+
+from collections.abc import Callable
+from threading import Thread
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from m3h.pipeline.extractors.backbones.layers import Tap, Tapped
+from m3h.pipeline.extractors.backbones.one_pass import ReadNetwork
+
+BATCH = torch.ones(2, 3)
+
+
+class Meanwhile(nn.Module):
+    """A linear layer. While it computes, another thread does something, and is given time for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 4)
+        self.another: Thread | None = None
+        self.asked: Callable[[], Any] = lambda: None
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = self.layer(batch)
+        if self.another is None:
+            self.another = Thread(target=self.asked)
+            self.another.start()
+            self.another.join(0.5)
+        return output
+
+
+def tapped(network: nn.Module) -> nn.Module:
+    return Tapped(network, Tap("layer", before=False, cells=1, width=4), pooled=False)
+
+
+def test_a_thread_that_loads_a_feature_does_not_disturb_the_pass_of_another() -> None:
+    network = Meanwhile()
+    read = ReadNetwork(network)
+    read.add("output", lambda _: nn.Identity())
+    network.asked = lambda: read.add("layer", tapped)
+
+    def outputs() -> list[torch.Tensor]:
+        return read.outputs([BATCH], lambda _: list(read(BATCH)))
+
+    assert len(outputs()) == 1
+    assert network.another is not None
+    network.another.join()
+    output, layer = outputs()
+    torch.testing.assert_close(layer[:, 0], output)
+
+
+def test_a_reader_that_failed_to_load_is_made_again() -> None:
+    def fails(_: nn.Module) -> nn.Module:
+        raise MemoryError
+
+    read = ReadNetwork(nn.Linear(3, 4))
+    assert read.add("output", lambda _: nn.Identity()) == 0
+    with pytest.raises(MemoryError):
+        read.add("scaled", fails)
+    assert read.add("other", lambda _: nn.Tanh()) == 1
+    assert read.add("scaled", lambda _: nn.ReLU()) == 2
+    assert len(read(BATCH)) == 3
+
+
+def test_a_reader_computes_as_the_network_does() -> None:
+    """No dropout, and where the network is."""
+    read = ReadNetwork(nn.Linear(3, 4, device="meta"))
+    read.add("scaled", lambda _: nn.Sequential(nn.Dropout(), nn.Linear(4, 2)))
+    assert not read.readers[0].training
+    assert {parameter.device.type for parameter in read.readers[0].parameters()} == {"meta"}
