@@ -1,8 +1,9 @@
 """A network that several features of a process read: a batch that all of them are asked for is computed once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from operator import is_
-from threading import Lock
+from threading import Condition, Lock, local
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -12,24 +13,36 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+class _Last(local):
+    """A thread's last batch, and what the network made of it."""
+
+    inputs: Sequence[Any] = ()
+    outputs: "Sequence[Tensor]" = ()
+
+
 class ReadNetwork(nn.Module):
-    """A network and its readers: pictures (B, 3, S, S) -> a tuple with what each reader makes of the pass."""
+    """A network and its readers: pictures (B, 3, S, S) -> a tuple with what each reader makes of the pass.
+
+    Threads compute at the same time, each a batch of its own.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
         self.readers = nn.ModuleList()
         self._places: dict[str, int] = {}
-        self._inputs: list[Any] = []
-        self._outputs: list[Tensor] = []
-        self._lock = Lock()
+        self._last = _Last()
+        self._passes = 0
+        self._ended = Condition()
+        self._door = Lock()
 
     def add(self, name: str, reader: Callable[[nn.Module], nn.Module]) -> int:
         """The place of a reader in the tuple. name: says all that it reads, for readers of one name are one.
 
         reader: makes of the network a module that is called with the network's output, after the pass.
         """
-        with self._lock:  # a pass of another thread that is under way would miss what the reader looks at
+        with self._door, self._ended:  # a pass that is under way would miss what the reader looks at
+            self._ended.wait_for(lambda: not self._passes)
             if name not in self._places:
                 made = reader(self.network).eval().to(next(self.network.parameters()).device)
                 self.readers.append(made)
@@ -41,16 +54,29 @@ class ReadNetwork(nn.Module):
         output = self.network(batch)
         return tuple(reader(output) for reader in self.readers)
 
-    def outputs(self, inputs: Sequence[Any], compute: "Callable[[Sequence[Any]], list[Tensor]]") -> "list[Tensor]":
+    def outputs(self, inputs: Sequence[Any], compute: "Callable[[Sequence[Any]], list[Tensor]]") -> "Sequence[Tensor]":
         """What `compute` makes of the inputs, with the outputs of all readers: of the last inputs without computing.
 
-        Inputs are the last ones if they are the same objects: features that prepare a picture alike get the same.
+        Inputs are this thread's last ones if they are the same objects: features that prepare a picture alike get the
+        same.
         """
-        with self._lock:
-            are_last = len(inputs) == len(self._inputs) and all(map(is_, inputs, self._inputs))
-            if not are_last or len(self._outputs) != len(self.readers):
-                self._outputs, self._inputs = compute(inputs), list(inputs)
-            return self._outputs
+        last = self._last
+        are_last = len(inputs) == len(last.inputs) and all(map(is_, inputs, last.inputs))
+        if not are_last or len(last.outputs) != len(self.readers):
+            with self._under_way():
+                last.outputs, last.inputs = compute(inputs), list(inputs)
+        return last.outputs
+
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        with self._door, self._ended:
+            self._passes += 1
+        try:
+            yield
+        finally:
+            with self._ended:
+                self._passes -= 1
+                self._ended.notify_all()
 
 
 _networks: WeakValueDictionary[str, ReadNetwork] = WeakValueDictionary()

@@ -1,7 +1,8 @@
-"""A network that several features read: what loads one of them while another is computed, and what fails to load."""
+"""A network that several features read: threads, and what fails to load."""
 
 from collections.abc import Callable
-from threading import Thread
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
@@ -71,3 +72,36 @@ def test_a_reader_computes_as_the_network_does() -> None:
     read.add("scaled", lambda _: nn.Sequential(nn.Dropout(), nn.Linear(4, 2)))
     assert not read.readers[0].training
     assert {parameter.device.type for parameter in read.readers[0].parameters()} == {"meta"}
+
+
+class Both(nn.Module):
+    """A linear layer whose passes go on when two threads have come so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 4)
+        self.both = Barrier(2, timeout=20)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = self.layer(batch)
+        self.both.wait()
+        return output
+
+
+def test_threads_compute_at_the_same_time_and_each_reads_its_own_pass() -> None:
+    network = Both()
+    read = ReadNetwork(network)
+    read.add("layer", tapped)
+
+    def outputs(inputs: list[torch.Tensor]) -> torch.Tensor:
+        read.outputs(inputs, lambda batch: list(read(batch[0])))
+        (cells,) = read.outputs(inputs, fails)  # the thread's last batch
+        return cells[:, 0]
+
+    def fails(_: object) -> list[torch.Tensor]:
+        raise AssertionError("computed twice")
+
+    batches = [torch.full((2, 3), 1.0), torch.full((2, 3), 2.0)]
+    with ThreadPoolExecutor(2) as pool:
+        for batch, found in zip(batches, pool.map(outputs, [[batch] for batch in batches]), strict=True):
+            torch.testing.assert_close(found, network.layer(batch))
