@@ -1,5 +1,6 @@
 """A network that several features of a process read: a batch that all of them are asked for is computed once."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import is_
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
 
 
 class _Last(local):
-    """A thread's last batch, and what the network made of it."""
+    """A thread's last batch, what the network made of it, and how long that took."""
 
     inputs: Sequence[Any] = ()
     outputs: "Sequence[Tensor]" = ()
+    seconds: float = 0.0
 
 
 class ReadNetwork(nn.Module):
@@ -54,18 +56,26 @@ class ReadNetwork(nn.Module):
         output = self.network(batch)
         return tuple(reader(output) for reader in self.readers)
 
-    def outputs(self, inputs: Sequence[Any], compute: "Callable[[Sequence[Any]], list[Tensor]]") -> "Sequence[Tensor]":
+    def outputs(
+        self, inputs: Sequence[Any], compute: "Callable[[Sequence[Any]], list[Tensor]]"
+    ) -> "tuple[Sequence[Tensor], float]":
         """What `compute` makes of the inputs, with the outputs of all readers: of the last inputs without computing.
 
         Inputs are this thread's last ones if they are the same objects: features that prepare a picture alike get the
         same.
+
+        Returns:
+            The outputs, and the seconds that it did not have to compute.
         """
         last = self._last
         are_last = len(inputs) == len(last.inputs) and all(map(is_, inputs, last.inputs))
-        if not are_last or len(last.outputs) != len(self.readers):
-            with self._under_way():
-                last.outputs, last.inputs = compute(inputs), list(inputs)
-        return last.outputs
+        if are_last and len(last.outputs) == len(self.readers):
+            return last.outputs, last.seconds
+        with self._under_way():
+            started = time.monotonic()
+            last.outputs, last.inputs = compute(inputs), list(inputs)
+            last.seconds = time.monotonic() - started
+        return last.outputs, 0.0
 
     @contextmanager
     def _under_way(self) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """A network that several features read: threads, and what fails to load."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Thread
 from typing import Any
@@ -43,14 +43,22 @@ def test_a_thread_that_loads_a_feature_does_not_disturb_the_pass_of_another() ->
     read.add("output", lambda _: nn.Identity())
     network.asked = lambda: read.add("layer", tapped)
 
-    def outputs() -> list[torch.Tensor]:
-        return read.outputs([BATCH], lambda _: list(read(BATCH)))
+    def outputs() -> Sequence[torch.Tensor]:
+        return read.outputs([BATCH], lambda _: list(read(BATCH)))[0]
 
     assert len(outputs()) == 1
     assert network.another is not None
     network.another.join()
     output, layer = outputs()
     torch.testing.assert_close(layer[:, 0], output)
+
+
+def test_who_gets_a_pass_of_another_learns_what_it_was_spared() -> None:
+    read = ReadNetwork(nn.Linear(3, 4))
+    read.add("output", lambda _: nn.Identity())
+    _, first = read.outputs([BATCH], lambda _: list(read(BATCH)))
+    _, second = read.outputs([BATCH], lambda _: list(read(BATCH)))
+    assert first == 0 < second
 
 
 def test_a_reader_that_failed_to_load_is_made_again() -> None:
@@ -95,7 +103,7 @@ def test_threads_compute_at_the_same_time_and_each_reads_its_own_pass() -> None:
 
     def outputs(inputs: list[torch.Tensor]) -> torch.Tensor:
         read.outputs(inputs, lambda batch: list(read(batch[0])))
-        (cells,) = read.outputs(inputs, fails)  # the thread's last batch
+        (cells,), _ = read.outputs(inputs, fails)  # the thread's last batch
         return cells[:, 0]
 
     def fails(_: object) -> list[torch.Tensor]:
