@@ -24,6 +24,15 @@ JPEG = (".jpg", ".jpeg")
 Tweet = dict[str, Any]
 
 
+def tweets_of(manifest: Path) -> list[Tweet]:
+    """All tweets of the manifest. JSON's lines end at line feeds alone: a text may hold U+2028."""
+    with manifest.open(encoding="utf-8") as lines:
+        tweets = [json.loads(line) for line in lines]
+    for tweet in tweets:
+        tweet["text"] = tweet["text"].replace("\\n", "\n")  # so the corpus writes line breaks
+    return tweets
+
+
 def few_a_picture(tweets: Iterable[Tweet]) -> Iterator[Tweet]:
     """The first tweets of each JPEG, without those whose text was there before."""
     texts: set[str] = set()
@@ -56,10 +65,7 @@ def main() -> None:
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    lines = given.manifest.read_text(encoding="utf-8").splitlines()
-    tweets = [json.loads(line) for line in lines]
-    for tweet in tweets:
-        tweet["text"] = tweet["text"].replace("\\n", "\n")  # so the corpus writes line breaks
+    tweets = tweets_of(given.manifest)
     records = [json.dumps(record) for record in events(tweets)]
     given.out.write_text("".join(f"{record}\n" for record in records), encoding="utf-8")
     print(f"{len(records)} of {len(tweets)} tweets")

@@ -61,7 +61,7 @@ class Receipt:
     rows: number of images with a row.
     first: its first image. slice: digest of its images, as `slice_digest` gives it.
     dropped: images without a row.
-    computed: number of images that were computed; all others were known. seconds: how long that took.
+    computed: number of images that were computed; all others were known. seconds: how long that takes a feature alone.
     """
 
     file: str
@@ -223,10 +223,11 @@ class _Shard:
             self._extract_waiting()
 
     def _extract_waiting(self) -> None:
-        started = time.monotonic()
+        extractor = self.work.extractor
+        started, spared = time.monotonic(), extractor.spared_seconds
         batch, self._waiting = self._waiting, []
-        outcomes = dict(_extract(batch, self.work.extractor))
-        self._seconds += time.monotonic() - started
+        outcomes = dict(_extract(batch, extractor))
+        self._seconds += time.monotonic() - started + extractor.spared_seconds - spared
         self._record(outcomes)
 
     def _record(self, outcomes: Mapping[str, Row | Dropped]) -> None:

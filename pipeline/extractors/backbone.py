@@ -46,7 +46,7 @@ class BackboneSettings(NetworkSettings):
 class BackboneNetwork(NetworkExtractor):
     """A feature that a whole network computes. A subclass says where it is read, and makes rows.
 
-    Features of one network that are computed together share its weights in memory and its passes.
+    Features of one network, with the same batches, that are computed together share its weights and its passes.
     """
 
     feature: ClassVar[str]
@@ -90,9 +90,10 @@ class BackboneNetwork(NetworkExtractor):
 
     @property
     def shared_network(self) -> str:
-        """Network, weights and how it computes: what decides the outputs for an input."""
+        """Network, weights, how it computes and which batches: what decides whether two features want the same pass."""
         of = self.settings
-        return f"{self.architecture.identity} {self.weights_identity()} {of.precision} {of.device}"
+        computes = f"{self.architecture.identity} {self.weights_identity()} {of.precision} {of.device}"
+        return f"{computes} {self.batch_size} {self.preprocessing.identity()}"
 
     @abstractmethod
     def reader(self, network: "torch.nn.Module") -> "torch.nn.Module":
@@ -108,7 +109,9 @@ class BackboneNetwork(NetworkExtractor):
 
     def extract(self, inputs: Sequence[Any]) -> list[Row]:
         """The rows of a batch; without computing, if it was the last one that another feature of the network had."""
-        return self.rows([self._read.outputs(inputs, self.outputs)[self._place]])
+        outputs, spared = self._read.outputs(inputs, self.outputs)
+        self.spared_seconds += spared
+        return self.rows([outputs[self._place]])
 
     def whole_network(self) -> "torch.nn.Module":
         """The network with its weights, and nothing taken off."""

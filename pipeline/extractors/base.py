@@ -22,6 +22,7 @@ class Extractor(ABC):
     batch_size: number of inputs in every call of `extract`; a short batch is padded with its first input.
     memory_gb: memory for one loaded instance and its batches, in GB, for clusters that place work by memory.
     package: name and version of the package that an extractor from outside this project came from, else "".
+    spared_seconds: how long it would have computed so far, if features of the same network had not done it already.
     """
 
     Settings: ClassVar[type[Settings]] = Settings
@@ -29,6 +30,7 @@ class Extractor(ABC):
     batch_size: int = 1
     memory_gb: float = 1.0
     package: str = ""
+    spared_seconds: float = 0.0
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings

@@ -95,9 +95,17 @@ class Plan:
         return tuple(step for step in self.steps if step.works)
 
     def seconds(self, workers: int) -> float | None:
-        """How long all steps take with so many processes; None if the time of one of them is not known."""
-        known = [step.seconds for step in self.works if step.seconds is not None]
-        return sum(known) / workers if len(known) == len(self.works) else None
+        """How long all steps take with so many processes; None if the time of one of them is not known.
+
+        Features that share a network's passes take as long as the longest of them.
+        """
+        longest: dict[str, float] = {}
+        for step in self.works:
+            if step.seconds is None:
+                return None
+            passes = (step.extractor and step.extractor.shared_network) or step.feature
+            longest[passes] = max(step.seconds, longest.get(passes, 0.0))
+        return sum(longest.values()) / workers
 
     def summary(self, workers: int) -> dict[str, Any]:
         """The line of `--json`. The whole estimate is for `workers` processes, a step's for one."""

@@ -1,12 +1,21 @@
 """Which tweets of events are taken, by hand."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
-from benchmarks.events import A_PICTURE, MOST, Tweet, events, few_a_picture
+from benchmarks.events import A_PICTURE, MOST, Tweet, events, few_a_picture, tweets_of
 
 
 def tweet(number: int, text: str, file: str = "a.jpg", tags: Sequence[str] = ("storm",)) -> Tweet:
     return {"id": str(number), "text": text, "hashtags": list(tags), "file": file, "created_at": ""}
+
+
+def test_line_breaks_of_a_text_are_read_and_end_no_record(tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.jsonl"
+    written = [tweet(0, "one\\ntwo\u2028three"), tweet(1, "four")]
+    manifest.write_text("".join(json.dumps(found, ensure_ascii=False) + "\n" for found in written), encoding="utf-8")
+    assert [found["text"] for found in tweets_of(manifest)] == ["one\ntwo\u2028three", "four"]
 
 
 def test_a_text_counts_once_and_a_picture_has_few_tweets() -> None:

@@ -1,5 +1,6 @@
 """The shard engine: fixed batches, bisecting, receipts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from m3h.pipeline.images.picture import Picture
 from m3h.pipeline.images.store import image_path
 from m3h.pipeline.stages.extract import ExtractShards
 from m3h.schemas.errors import FeatureError
-from m3h.schemas.features import ArraySpec, FeatureSpec
+from m3h.schemas.features import ArraySpec, FeatureSpec, Row
 from m3h.schemas.shards import read_tensor_shard
 from tests.pipeline.fakes import Probe, run_shard, stored_pictures
 
@@ -152,6 +153,20 @@ def test_features_asked_for_together_decode_each_picture_once(
     assert (set(probe.batches), set(grey.batches)) == ({4}, {3})
     assert [row.record_id for row in second.dropped] == [images[7]]
     assert (first.computed, second.computed, second.rows) == (10, 9, 9)
+
+
+class Spared(Probe):
+    """Another feature of its network has computed for it, for 1,000 seconds."""
+
+    def extract(self, inputs: Sequence[Any]) -> list[Row]:
+        self.spared_seconds = 1000.0
+        return super().extract(inputs)
+
+
+def test_the_time_of_a_shard_is_that_of_its_feature_alone(stored: tuple[Path, list[str]]) -> None:
+    dataset, images = stored
+    receipt = run_shard(TASK, images, Spared(), dataset, dataset)
+    assert 1000 < receipt.seconds < 2000
 
 
 def test_a_picture_all_features_know_is_not_decoded(stored: tuple[Path, list[str]]) -> None:

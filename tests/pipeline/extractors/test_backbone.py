@@ -138,11 +138,13 @@ def test_features_of_one_network_are_computed_in_one_pass_with_the_bits_of_each_
     assert len(passes) == 2 + 4
 
 
-def test_other_weights_are_another_network() -> None:
+def test_other_weights_and_other_batches_are_other_passes() -> None:
     one, other = made(weights="random"), made("backbone_labels", weights="random", seed=1)
     assert one.shared_network != other.shared_network
     assert one.shared_network == made("backbone_labels", weights="random", top=2).shared_network
     assert one.shared_network != made(weights="random", precision="bf16").shared_network
+    assert one.shared_network != made(weights="random", batch_size=3).shared_network
+    assert one.shared_network != made(weights="random", whole=True).shared_network
 
 
 def test_a_drawn_ship_is_seen_as_one() -> None:

@@ -85,6 +85,14 @@ def test_plan_says_what_a_change_of_its_settings_redoes_and_who_computed_it(buil
     assert without["why"] == "no extractor of that name is installed here; colours 1.0 computed it"
 
 
+def test_a_setting_of_it_that_makes_no_sense_is_one_line_before_any_work(built: BuiltWithRecipe) -> None:
+    change = ("--set", "features.mean_colour.cells=0")
+    refused = run("pipeline", "refresh", "--dataset", built.dataset, *change, folders=[built.packages])
+    assert refused.code == 2
+    expected = "input should be greater than or equal to 1, got 0."
+    assert refused.error == f"error: --set: features.mean_colour.cells: {expected}"
+
+
 TINY = ("width=16", "word_width=8", "batch_size=16", "epochs=1", "warmup_epochs=1", "threads=1")
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from m3h.pipeline.checks.verify import verify
+from m3h.pipeline.config import BuildConfig
 from m3h.pipeline.dataset.derived import DERIVED
 from m3h.pipeline.dataset.timings import SPEEDS, read_timings, seconds_for
 from m3h.pipeline.engine import extract_job
-from m3h.pipeline.extractors import EXTRACTORS, extractor_class
-from m3h.pipeline.versions.plan import IMPORTED, NEW, REDO, STANDS, Change, duration, format_plan, plan
+from m3h.pipeline.extractors import EXTRACTORS, extractor_class, make_extractor
+from m3h.pipeline.versions.plan import IMPORTED, NEW, REDO, STANDS, Change, Plan, Step, duration, format_plan, plan
 from m3h.pipeline.versions.refresh import refresh
 from m3h.schemas.errors import UsageError
 from m3h.schemas.features import Row
@@ -80,6 +81,21 @@ def nothing(*_: Any) -> None:
 
 def zeros(self: Any, inputs: Sequence[Any]) -> list[Row]:
     return [zero_row(self.spec) for _ in inputs]
+
+
+def test_features_that_share_passes_are_not_counted_twice() -> None:
+    """`whole` of one of them makes other batches."""
+
+    def seconds(**settings: Any) -> float | None:
+        steps = [Step("ocr", REDO, seconds=10.0)]
+        for name, took, own in (("backbone", 60.0, settings), ("backbone_labels", 50.0, {})):
+            network = {"network": "torchvision:shufflenet_v2_x0_5", "weights": "random"}
+            extractor = make_extractor(name, extractor_class(name).Settings(**network, **own))
+            steps.append(Step(name, REDO, seconds=took, extractor=extractor))
+        return Plan(Manifest(), BuildConfig(), tuple(steps)).seconds(workers=2)
+
+    assert seconds() == (10 + 60) / 2
+    assert seconds(whole=True) == (10 + 60 + 50) / 2
 
 
 def test_the_reason_the_rows_and_the_time_are_told(world: World) -> None:
