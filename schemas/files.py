@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # most commands that read JSON need no pyarrow, which takes h
     import pyarrow as pa
 
 TEMP_PREFIX = ".tmp-"
+_NAME_KEPT = 50
+"""Characters of a file's name that its temp file ends with, 200 bytes at most: a name may be as long as disks allow."""
 
 
 def user_cache(name: str) -> Path:
@@ -56,7 +58,7 @@ def publish(path: Path, write: Callable[[Path], None], lasting: bool = True) -> 
 
 def _publish(path: Path, write: Callable[[Path], None], lasting: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temp = path.with_name(f"{TEMP_PREFIX}{uuid.uuid4().hex}-{path.name}")
+    temp = path.with_name(f"{TEMP_PREFIX}{uuid.uuid4().hex}-{path.name[-_NAME_KEPT:]}")
     try:
         write(temp)
         if lasting:

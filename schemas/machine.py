@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 _ADVICE = {
@@ -74,10 +75,15 @@ def why_unwritable(path: Path, *, is_folder: bool) -> str:
     try:
         if fault := _kind_fault(path, is_folder=is_folder):
             return fault
-        above = path.absolute().parents
-        place = next(one for one in ((path, *above) if is_folder else above) if os.path.lexists(one))
+        is_link = not is_folder and path.is_symlink()  # the file that it leads to is the one written
+        target = path.resolve() if is_link else path.absolute()
+        ways = (target, *target.parents) if is_folder else target.parents
+        place = next(one for one in ways if os.path.lexists(one))
         if not place.is_dir():
             return f"{place} is no folder"
+        for name in target.relative_to(place).parts:
+            with suppress(FileNotFoundError):
+                os.lstat(place / name)  # a name that is too long for this disk is refused
         with tempfile.TemporaryFile(dir=place):
             return ""
     except OSError as error:

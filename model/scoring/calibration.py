@@ -148,7 +148,7 @@ class Choice:
         if how_many is None or how_many == "auto":
             return cls(None if how_many is None else 0, min_score or 0.0)
         if not re.fullmatch("[1-9][0-9]{0,8}", str(how_many)):
-            raise UsageError(f"--how-many {str(how_many)[:20]}: expected a number from 1, or auto.")
+            raise UsageError(f"--how-many {str(how_many)[:20]}: expected a number from 1 to 999999999, or auto.")
         return cls(int(how_many), min_score or 0.0)
 
     def rows(self, score_p: Sequence[float], calibration: Calibration) -> list[tuple[int, float]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from m3h.pipeline.progress.monitor import tracked
 from m3h.schemas.errors import UsageError
+from m3h.schemas.machine import why_unwritable
 
 LEAST_DISK_GB = 5.0
 
@@ -135,6 +136,8 @@ def _gpu() -> str:
 
 
 def _disk(folder: Path) -> Check:
+    if why := why_unwritable(folder, is_folder=True):
+        return Check("disk", False, f"{folder}: {why}")
     existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.is_dir())
     free = shutil.disk_usage(existing).free / 1e9
     return Check("disk", free >= LEAST_DISK_GB, f"{free:.1f} GB free at {existing}, {LEAST_DISK_GB:g} wanted")

@@ -141,6 +141,24 @@ def test_evaluate_scores_the_chosen_phrases_alone(finished: Path, capsys: pytest
     assert "leave --set out" in capsys.readouterr().err
 
 
+def test_chances_of_the_posts_they_were_learned_from_are_named(
+    finished: Path, tiny_dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In whatever folder these posts lie, and of both runs of a comparison; not of posts of another split."""
+    other, moved = tmp_path / "other", tmp_path / "moved"
+    shutil.copytree(finished, other)
+    shutil.copytree(tiny_dataset, moved)
+    words = ["evaluate", str(finished), "--how-many", "auto", "--against", str(other), "--split"]
+    for more in ([], ["--dataset", str(moved)]):
+        caplog.clear()
+        assert main([*words, "valid", *more]) == 0
+        named = [said.split(": ")[0] for said in caplog.messages if "its chances were learned from these posts" in said]
+        assert named == [str(finished), str(other)]
+    caplog.clear()
+    assert main([*words, "test", "--dataset", str(moved)]) == 0
+    assert not any("were learned from these posts" in said for said in caplog.messages)
+
+
 def test_chances_need_what_the_run_was_selected_by(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from m3h.schemas import command_line
 from m3h.schemas.console import WRONG_USE, writable_file
+from m3h.schemas.files import publish_text
 from m3h.schemas.machine import why_unwritable
 from m3h.schemas.programs import programs
 
@@ -85,6 +86,31 @@ def test_a_disk_that_may_only_be_read(tmp_path: Path) -> None:
             subprocess.run(["umount", "-l", str(tmp_path)], check=True)
         else:
             tmp_path.chmod(0o700)
+
+
+def test_where_a_link_leads_is_what_is_tried(tmp_path: Path) -> None:
+    """The file there is written, so its folder is asked, not the link's."""
+    (tmp_path / "file").write_text("mine")
+    for name, target, why in (
+        ("away", "/proc/found.txt", "no file can be made there"),
+        ("into", "file/found.txt", f"{tmp_path / 'file'} is no folder"),
+        ("new", "deep/found.txt", ""),
+    ):
+        (tmp_path / name).symlink_to(target)
+        assert why_unwritable(tmp_path / name, is_folder=False).startswith(why)
+        assert bool(why_unwritable(tmp_path / name, is_folder=False)) == bool(why)
+
+
+def test_every_name_of_a_path_is_as_long_as_the_disk_allows(tmp_path: Path) -> None:
+    """Also below folders that are not there yet; and a file of such a name can be written."""
+    longest, longer = "a" * 251 + ".txt", "a" * 252 + ".txt"
+    for place in (tmp_path / longer, tmp_path / "new" / longer, tmp_path / "new" / longer / "found.txt"):
+        for is_folder in (False, True):
+            assert "File name too long" in why_unwritable(place, is_folder=is_folder)
+    for name in (longest, "é" * 125 + ".txt"):
+        assert why_unwritable(tmp_path / "new" / name, is_folder=False) == ""
+        publish_text(tmp_path / "new" / name, "found")
+        assert (tmp_path / "new" / name).read_text() == "found"
 
 
 def test_a_place_that_can_be_written_is_left_as_it_is(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_the_chosen_phrases_have_their_chances(how_many: str | None, min_score: 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "two", "1.5", "", "²", "1_0"])
 def test_a_wrong_number_is_refused(wrong: str) -> None:
-    with pytest.raises(UsageError, match=f"--how-many {wrong}: expected a number from 1, or auto"):
+    with pytest.raises(UsageError, match=f"--how-many {wrong}: expected a number from 1 to 999999999, or auto"):
         Choice.of(wrong, None)
 
 
@@ -107,7 +107,7 @@ def test_a_chance_that_is_none_is_refused(wrong: float) -> None:
 
 
 def test_a_number_of_thousands_of_digits_is_refused() -> None:
-    with pytest.raises(UsageError, match="expected a number from 1, or auto"):
+    with pytest.raises(UsageError, match="expected a number from 1 to 999999999, or auto"):
         Choice.of("9" * 5_000, None)
 
 
