@@ -117,6 +117,10 @@ _MOST_DIFFERENT_SIGNS = 10
 _MOST_PIXELS_OFF = 8.0
 _MOST_SCALE_OFF = 0.4  # octaves
 _LEAST_SPAN = 56.0  # pixels, of SIDE
+_MOST_UNMOVED = 2.0  # pixels: what moved less was neither cropped nor framed
+_MOST_PIXELS_OFF_IN_PLACE = 3.0
+_ROUGHLY_DIFFERENT_SIGNS = 18  # of 63, of which 31 differ by chance
+_LEAST_ALIKE = 0.4
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,9 @@ def _band(bits: NDArray[np.uint64], which: NDArray[np.uint64]) -> NDArray[np.uin
 def agreeing(first: NDArray[np.void], second: NDArray[np.void], least: int) -> bool:
     """Whether keypoints of a picture are in another where one shift and one scale puts them, and span a good part.
 
-    What agrees within a small part alone is a logo or a word that both show.
+    What agrees within a small part alone is a logo or a word that both show. What agrees all over, but in less than
+    _LEAST_ALIKE of the keypoints of two pictures that lie over each other unmoved, is a frame around something else, as
+    screenshots of one app have it.
 
     Args:
         first: features of one picture, as `read_features` gives them.
@@ -167,11 +173,22 @@ def agreeing(first: NDArray[np.void], second: NDArray[np.void], least: int) -> b
     for axis in ("x", "y"):  # row: the match that sets shift and scale; column: the match that it is tried on
         moved = ratio[:, None] * (a[axis][None, :] - a[axis][:, None]) + b[axis][:, None]
         agree &= np.abs(moved - b[axis][None, :]) < _MOST_PIXELS_OFF
-    return any(
-        min(len(set(i[row])), len(set(j[row]))) >= least and min(_span(a, row), _span(b, row)) >= _LEAST_SPAN
-        for row in agree
-        if row.sum() >= least
-    )
+    fitting = [row for row in agree if min(len(set(i[row])), len(set(j[row]))) >= least]
+    if not any(min(_span(a, row), _span(b, row)) >= _LEAST_SPAN for row in fitting):
+        return False
+    most = max(fitting, key=lambda row: int(row.sum()))
+    moved = max(float(np.median(np.abs(b[axis][most] - a[axis][most]))) for axis in ("x", "y"))
+    return moved > _MOST_UNMOVED or _alike_in_place(first, second) >= _LEAST_ALIKE
+
+
+def _alike_in_place(first: NDArray[np.void], second: NDArray[np.void]) -> float:
+    """Share of one picture's keypoints, whose is larger, that the other has, roughly alike, at the same place."""
+    a, b = ({name: one[name].astype(float) for name in ("x", "y", "scale")} for one in (first, second))
+    alike = np.bitwise_count(first["bits"][:, None] ^ second["bits"][None, :]) <= _ROUGHLY_DIFFERENT_SIGNS
+    alike &= np.abs(np.log2(a["scale"][:, None] / b["scale"][None, :])) < _MOST_SCALE_OFF
+    for axis in ("x", "y"):
+        alike &= np.abs(a[axis][:, None] - b[axis][None, :]) < _MOST_PIXELS_OFF_IN_PLACE
+    return max(float(alike.any(axis=1).mean()), float(alike.any(axis=0).mean()))
 
 
 def _span(keypoints: dict[str, NDArray[np.float64]], chosen: NDArray[np.bool_]) -> float:

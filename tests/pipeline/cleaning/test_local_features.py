@@ -133,6 +133,20 @@ def test_places_agree_under_one_shift_and_one_scale_by_hand() -> None:
     assert not agreeing(one, larger, 3)
 
 
+def test_a_frame_around_something_else_is_no_copy_unless_it_moved() -> None:
+    corners = [(8, 8), (240, 8), (8, 180), (240, 180), (120, 8)]
+    frame = [(x, y, 4, 0xFFFFF << (8 * i)) for i, (x, y) in enumerate(corners)]
+
+    def framed(number: int, seed: int, moved: float = 0) -> np.ndarray:
+        signs = np.random.default_rng(seed).integers(0, 1 << 63, number)
+        inside = [(60 + 20 * i, 90, 4, int(bits)) for i, bits in enumerate(signs)]
+        return features(*((x + moved, *rest) for x, *rest in [*frame, *inside]))
+
+    assert agreeing(framed(7, seed=1), framed(7, seed=2), 5)  # 5 of 12 are 0.42
+    assert not agreeing(framed(8, seed=1), framed(8, seed=2), 5)  # 5 of 13 are 0.38
+    assert agreeing(framed(8, seed=1), framed(8, seed=2, moved=10), 5)  # of what was cropped, much is not there
+
+
 def shown(number: int, image: str) -> Post:
     return Post(str(number), "", tokens=(f"t{number}",), image_sha256=image, position=number)
 
