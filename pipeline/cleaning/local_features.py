@@ -64,8 +64,8 @@ def _grey(pixels: "Image.Image") -> NDArray[np.float32]:
     from PIL import Image
 
     factor = _LOOKED_AT / max(pixels.size)
-    size = tuple(max(8, round(side * factor)) for side in pixels.size)
-    small = pixels.convert("L").resize(size, Image.Resampling.HAMMING)
+    width, height = (max(8, round(side * factor)) for side in pixels.size)
+    small = pixels.convert("L").resize((width, height), Image.Resampling.HAMMING)
     return np.asarray(small, dtype=np.float32) / np.float32(255)
 
 
