@@ -1,8 +1,8 @@
 """What a picture shows at its keypoints, so that crops and pictures with something pasted over are found.
 
 A hash of the whole picture (images.parquet's `phash`) changes with every crop; keypoints that are still in the picture
-look as before. Places: extrema of differences of Gaussians over place and scale (Lowe 2004). What is there: the signs
-of the lowest frequencies of the patch around, as pHash has it for the whole.
+look as before. Places: `m3h.pipeline.cleaning.scale_space`. What is there: the signs of the lowest frequencies of the
+patch around, as pHash has it for the whole.
 """
 
 import base64
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3h.pipeline.cleaning.candidates import Keys
+from m3h.pipeline.cleaning.scale_space import FIRST_SCALE, Extrema, extrema, octaves
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -21,120 +22,78 @@ if TYPE_CHECKING:
 FEATURE = np.dtype([("x", "<f2"), ("y", "<f2"), ("scale", "<f2"), ("bits", "<u8")])
 """One place: in pixels of the picture with its longer side at SIDE; its 63 signs."""
 
+FEATURES_VERSION = 2
+"""Bump when `local_features` finds others: it begins what is stored, and features of two versions are not compared."""
+
+_MARK = f"{FEATURES_VERSION}:"
+
 SIDE = 256
 MOST = 48
 """Places of a picture: the most striking ones."""
 
-_SCALES = 2.0 * 2 ** (np.arange(9) / 2)  # standard deviations in pixels
-_FINE, _SMALLER = 5, 4  # after so many of them a picture is so many times smaller: it has no detail left to lose
-_MARGIN = 8 * _SMALLER  # pixels around the smaller picture, so that it goes on beyond its edges as the whole does
-_LEAST_CONTRAST = 0.01  # of 0 to 1: a flat picture has no keypoints at all
+_LOOKED_AT = 160  # the longer side, in pixels, of the picture in which places are looked for
 _PATCH_SCALES = 5.0  # half a patch's side, in scales
 _SAMPLES = 16  # of a patch's side
 _FREQUENCIES = 8
 
 
 def local_features(pixels: "Image.Image") -> str:
-    """Up to MOST keypoints of a picture as an array of FEATURE, in base64; "" for a flat one."""
-    grey_hw = _grey(pixels)
-    blurred_khw = _blurred(grey_hw)
-    contrast_khw = np.abs(np.diff(blurred_khw, axis=0))
-    k, y, x = _peaks(contrast_khw)
-    scale = _SCALES[0] * 2 ** ((k + _between(contrast_khw, k, y, x=x, axis=0)) / 2)
-    found = np.zeros(len(k), dtype=FEATURE)
-    found["y"] = y + _between(contrast_khw, k, y, x=x, axis=1)
-    found["x"] = x + _between(contrast_khw, k, y, x=x, axis=2)
-    found["scale"] = scale
-    found["bits"] = _signs(_patches(blurred_khw, k, found["y"].astype(float), x=found["x"].astype(float), scale=scale))
-    return base64.b64encode(found.tobytes()).decode("ascii")
+    """Up to MOST keypoints of a picture: the version, a colon, an array of FEATURE in base64; "" for a flat one."""
+    floors = octaves(_grey(pixels))
+    places = extrema(floors, MOST)
+    found = np.zeros(len(places.scale), dtype=FEATURE)
+    larger = SIDE / _LOOKED_AT
+    for name, where in (("x", places.x), ("y", places.y)):
+        found[name] = (where + 0.5) * larger - 0.5  # the middle of a pixel stays where it is in the picture
+    found["scale"] = places.scale * larger
+    found["bits"] = _signs(_patches(floors[0], places))
+    return _MARK + base64.b64encode(found.tobytes()).decode("ascii") if len(found) else ""
 
 
 def read_features(text: str) -> NDArray[np.void]:
-    """What `local_features` wrote."""
-    return np.frombuffer(base64.b64decode(text), dtype=FEATURE)
+    """What `local_features` wrote, of any version; the first had no mark."""
+    return np.frombuffer(base64.b64decode(text.rpartition(":")[2]), dtype=FEATURE)
+
+
+def is_current(text: str) -> bool:
+    """Whether this version of `local_features` wrote it. "" is of every version."""
+    return not text or text.startswith(_MARK)
 
 
 def _grey(pixels: "Image.Image") -> NDArray[np.float32]:
     from PIL import Image
 
-    factor = SIDE / max(pixels.size)
+    factor = _LOOKED_AT / max(pixels.size)
     width, height = (max(8, round(side * factor)) for side in pixels.size)
-    method = Image.Resampling.BOX if factor < 1 else Image.Resampling.BILINEAR
-    return np.asarray(pixels.convert("L").resize((width, height), method), dtype=np.float32) / np.float32(255)
+    small = pixels.convert("L").resize((width, height), Image.Resampling.HAMMING)
+    return np.asarray(small, dtype=np.float32) / np.float32(255)
 
 
-def _blurred(grey_hw: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each scale from the one before: variances add up. What is very smooth is blurred as a smaller picture."""
-    from PIL import Image
-    from scipy.ndimage import gaussian_filter
-
-    height, width = grey_hw.shape
-    levels: list[NDArray[np.float32]] = []
-    blurred_hw, before = grey_hw, 0.0
-    for scale in _SCALES[:_FINE]:
-        blurred_hw = gaussian_filter(blurred_hw, np.sqrt(scale**2 - before**2), mode="nearest")
-        levels.append(blurred_hw)
-        before = scale
-    sides = [(_MARGIN, _MARGIN + -side % _SMALLER) for side in grey_hw.shape]
-    padded_hw = np.pad(blurred_hw, sides, mode="edge")
-    tall, wide = padded_hw.shape
-    blurred_hw = padded_hw.reshape(tall // _SMALLER, _SMALLER, wide // _SMALLER, _SMALLER).mean(axis=(1, 3))
-    before = np.sqrt((before / _SMALLER) ** 2 + (1 - 1 / _SMALLER**2) / 12)  # the mean over a square blurs a little
-    for scale in _SCALES[_FINE:] / _SMALLER:
-        blurred_hw = gaussian_filter(blurred_hw, np.sqrt(scale**2 - before**2), mode="nearest")
-        large_hw = np.asarray(Image.fromarray(blurred_hw).resize((wide, tall), Image.Resampling.BICUBIC))
-        levels.append(large_hw[_MARGIN:, _MARGIN:][:height, :width])
-        before = scale
-    return np.stack(levels)
-
-
-def _peaks(contrast_khw: NDArray[np.float32]) -> tuple[NDArray[np.int64], ...]:
-    """The strongest extrema over place and scale, strongest first; none at an edge."""
-    around = contrast_khw
-    for axis in range(3):
-        first, middle, last = (around[_slice(axis, start, start - 2 or None)] for start in range(3))
-        around = np.maximum(np.maximum(first, middle), last)
-    inner = contrast_khw[1:-1, 1:-1, 1:-1]
-    k, y, x = (places + 1 for places in np.nonzero((inner == around) & (inner > _LEAST_CONTRAST)))
-    strongest = np.argsort(-contrast_khw[k, y, x], kind="stable")[:MOST]
-    return k[strongest], y[strongest], x[strongest]
-
-
-def _slice(axis: int, start: int, stop: int | None) -> tuple[slice, ...]:
-    return (*(slice(None),) * axis, slice(start, stop))
+def _patches(levels_khw: NDArray[np.float32], places: Extrema) -> NDArray[np.float32]:
+    """(n, samples, samples): the surroundings of each place, read from a level blurred as its sampling needs."""
+    offsets = ((np.arange(_SAMPLES) + 0.5) / _SAMPLES * 2 - 1) * _PATCH_SCALES
+    rows = places.y[:, None] + places.scale[:, None] * offsets
+    columns = places.x[:, None] + places.scale[:, None] * offsets
+    # a level of a third of the place's scale: three half octaves below it
+    level = np.clip(np.rint(2 * np.log2(places.scale / FIRST_SCALE)) - 3, 0, len(levels_khw) - 1).astype(np.intp)
+    return _between(levels_khw, level, rows, columns)
 
 
 def _between(
-    contrast_khw: NDArray[np.float32], k: NDArray[np.int64], y: NDArray[np.int64], *, x: NDArray[np.int64], axis: int
-) -> NDArray[np.float64]:
-    """How far along an axis the vertex of the parabola through a peak and its neighbours lies, -0.5 to 0.5."""
-    step = np.eye(3, dtype=int)[axis]
-    before = contrast_khw[k - step[0], y - step[1], x - step[2]].astype(float)
-    after = contrast_khw[k + step[0], y + step[1], x + step[2]].astype(float)
-    bend = before - 2 * contrast_khw[k, y, x] + after
-    return np.clip(0.5 * (before - after) / np.where(bend < 0, bend, -1.0), -0.5, 0.5)
-
-
-def _patches(
-    blurred_khw: NDArray[np.float32],
-    k: NDArray[np.int64],
-    y: NDArray[np.float64],
-    *,
-    x: NDArray[np.float64],
-    scale: NDArray[np.float64],
+    levels_khw: NDArray[np.float32], level: NDArray[np.intp], rows: NDArray[np.float64], columns: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """(n, samples, samples): the surroundings of each place, read from a level blurred as its sampling needs."""
-    from scipy.ndimage import map_coordinates
-
-    offsets = ((np.arange(_SAMPLES) + 0.5) / _SAMPLES * 2 - 1) * _PATCH_SCALES
-    rows = y[:, None, None] + scale[:, None, None] * offsets[None, :, None] + np.zeros((1, 1, _SAMPLES))
-    columns = x[:, None, None] + scale[:, None, None] * offsets[None, None, :] + np.zeros((1, _SAMPLES, 1))
-    patches = np.empty(rows.shape, dtype=np.float32)
-    for level in np.unique(k):
-        on_level = k == level
-        source_hw = blurred_khw[max(0, level - 3)]
-        patches[on_level] = map_coordinates(source_hw, [rows[on_level], columns[on_level]], order=1, mode="nearest")
-    return patches
+    """(n, r, c): bilinear between pixels, at each of n levels' (n, r) rows and (n, c) columns; an edge goes on."""
+    _, height, width = levels_khw.shape
+    rows, columns = np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
+    row, column = np.minimum(rows.astype(np.intp), height - 2), np.minimum(columns.astype(np.intp), width - 2)
+    down = (rows - row).astype(np.float32)[:, :, None]
+    right = (columns - column).astype(np.float32)[:, None, :]
+    pixels = levels_khw.ravel()
+    at = ((level[:, None] * height + row) * width)[:, :, None] + column[:, None, :]
+    above = pixels[at] * (1 - right) + pixels[at + 1] * right
+    at += width
+    below = pixels[at] * (1 - right) + pixels[at + 1] * right
+    return above * (1 - down) + below * down
 
 
 def _signs(patches: NDArray[np.float32]) -> NDArray[np.uint64]:
@@ -158,6 +117,10 @@ _MOST_DIFFERENT_SIGNS = 10
 _MOST_PIXELS_OFF = 8.0
 _MOST_SCALE_OFF = 0.4  # octaves
 _LEAST_SPAN = 56.0  # pixels, of SIDE
+_MOST_UNMOVED = 2.0  # pixels: what moved less was neither cropped nor framed
+_MOST_PIXELS_OFF_IN_PLACE = 3.0
+_ROUGHLY_DIFFERENT_SIGNS = 18  # of 63, of which 31 differ by chance
+_LEAST_ALIKE = 0.4
 
 
 @dataclass(frozen=True)
@@ -175,8 +138,12 @@ class PictureLikeness:
         return np.concatenate(keys).astype(np.uint32), np.tile(picture_of_key, _BANDS)
 
     def near(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        """By which keypoints look alike, and by where they are."""
-        return [agreeing(read_features(first), read_features(second), self.least) for first, second in pairs]
+        """By which keypoints look alike, and by where they are; never where they are of two versions."""
+        return [
+            first.rpartition(":")[0] == second.rpartition(":")[0]
+            and agreeing(read_features(first), read_features(second), self.least)
+            for first, second in pairs
+        ]
 
 
 def _band(bits: NDArray[np.uint64], which: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -187,7 +154,9 @@ def _band(bits: NDArray[np.uint64], which: NDArray[np.uint64]) -> NDArray[np.uin
 def agreeing(first: NDArray[np.void], second: NDArray[np.void], least: int) -> bool:
     """Whether keypoints of a picture are in another where one shift and one scale puts them, and span a good part.
 
-    What agrees within a small part alone is a logo or a word that both show.
+    What agrees within a small part alone is a logo or a word that both show. What agrees all over, but in less than
+    _LEAST_ALIKE of the keypoints of two pictures that lie over each other unmoved, is a frame around something else, as
+    screenshots of one app have it.
 
     Args:
         first: features of one picture, as `read_features` gives them.
@@ -204,11 +173,22 @@ def agreeing(first: NDArray[np.void], second: NDArray[np.void], least: int) -> b
     for axis in ("x", "y"):  # row: the match that sets shift and scale; column: the match that it is tried on
         moved = ratio[:, None] * (a[axis][None, :] - a[axis][:, None]) + b[axis][:, None]
         agree &= np.abs(moved - b[axis][None, :]) < _MOST_PIXELS_OFF
-    return any(
-        min(len(set(i[row])), len(set(j[row]))) >= least and min(_span(a, row), _span(b, row)) >= _LEAST_SPAN
-        for row in agree
-        if row.sum() >= least
-    )
+    fitting = [row for row in agree if min(len(set(i[row])), len(set(j[row]))) >= least]
+    if not any(min(_span(a, row), _span(b, row)) >= _LEAST_SPAN for row in fitting):
+        return False
+    most = max(fitting, key=lambda row: int(row.sum()))
+    moved = max(float(np.median(np.abs(b[axis][most] - a[axis][most]))) for axis in ("x", "y"))
+    return moved > _MOST_UNMOVED or _alike_in_place(first, second) >= _LEAST_ALIKE
+
+
+def _alike_in_place(first: NDArray[np.void], second: NDArray[np.void]) -> float:
+    """Share of one picture's keypoints, whose is larger, that the other has, roughly alike, at the same place."""
+    a, b = ({name: one[name].astype(float) for name in ("x", "y", "scale")} for one in (first, second))
+    alike = np.bitwise_count(first["bits"][:, None] ^ second["bits"][None, :]) <= _ROUGHLY_DIFFERENT_SIGNS
+    alike &= np.abs(np.log2(a["scale"][:, None] / b["scale"][None, :])) < _MOST_SCALE_OFF
+    for axis in ("x", "y"):
+        alike &= np.abs(a[axis][:, None] - b[axis][None, :]) < _MOST_PIXELS_OFF_IN_PLACE
+    return max(float(alike.any(axis=1).mean()), float(alike.any(axis=0).mean()))
 
 
 def _span(keypoints: dict[str, NDArray[np.float64]], chosen: NDArray[np.bool_]) -> float:

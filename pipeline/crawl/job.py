@@ -2,18 +2,22 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from m3h.pipeline.cleaning.groups import Verdict
+from m3h.pipeline.cleaning.local_features import is_current
 from m3h.pipeline.crawl.faults import REASONS
 from m3h.pipeline.crawl.hosts import host_of
 from m3h.pipeline.crawl.ledger import STABLE_SCHEMA, CrawlRow, read_table, write_table
 from m3h.pipeline.crawl.rules import CrawlRules
 from m3h.pipeline.images.store import ImageRow, StoredImage
+from m3h.pipeline.images.validator import validator_of
 from m3h.pipeline.rules import ImageRules
+from m3h.schemas.errors import ImageFault
 from m3h.schemas.features import canonical_json
-from m3h.schemas.inside import file_in, folder_in
+from m3h.schemas.inside import file_in, folder_in, picture_file
 from m3h.schemas.posts import Dropped, Post
 
 GROUPS = 64
@@ -55,14 +59,23 @@ class CrawlJob:
     def settled(self, group: int, urls: Iterable[str]) -> dict[str, CrawlRow]:
         """What became of a group's URLs, once their crawl has ended. It is staged for the dataset, without its times.
 
-        Rows of URLs that no record names any more are left out, as their pictures are.
+        Rows of URLs that no record names any more are left out, as their pictures are. Pictures whose features are of
+        an earlier version are looked at again: they are in the store, and need not be fetched.
         """
         name = f"{self.ledger_name(group)}.parquet"
         known = read_table(file_in(self.ledgers, name))
-        rows = {url: known[url] for url in urls}
+        rows = {url: self._with_current_features(known[url]) for url in urls}
         staged = map(CrawlRow.masked, rows.values()) if self.mask else rows.values()
         write_table(file_in(self.staged, f"images/{name}"), staged, STABLE_SCHEMA)
         return rows
+
+    def _with_current_features(self, row: CrawlRow) -> CrawlRow:
+        """The row as it is where its picture cannot be read: features of two versions are never compared."""
+        if not is_current(row.keypoints):
+            with suppress(OSError, ImageFault):
+                data = picture_file(self.folder, row.image_sha256).read_bytes()
+                return replace(row, **vars(validator_of(self.image).inspect(data)))
+        return row
 
     @property
     def retried(self) -> list[str]:

@@ -14,6 +14,8 @@ from m3h.pipeline.cleaning.local_features import local_features
 from m3h.schemas.errors import ImageFault
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image, Transpose
     from PIL.JpegImagePlugin import JpegImageFile
 
@@ -93,7 +95,8 @@ def examine(data: bytes, max_pixels: int, allow_grey: bool) -> Appearance:
     pixels = _upright(picture)
     if not allow_grey and _is_grey(pixels):
         raise ImageFault("image_grey", f"{picture.width} x {picture.height}")
-    return Appearance(pixels.width, pixels.height, picture.mode, perceptual_hash(pixels), local_features(pixels))
+    grey = pixels.convert("L")  # once for both
+    return Appearance(pixels.width, pixels.height, picture.mode, perceptual_hash(grey), local_features(grey))
 
 
 def decode(path: Path) -> "Image":
@@ -233,11 +236,31 @@ def _turn(picture: "JpegImageFile") -> "Transpose | None":
     return turns.get(orientation)
 
 
+_LOOK = 64
+"""Pixels a side of the small picture whose colours are looked at."""
+
+
 def _is_grey(pixels: "Image") -> bool:
+    """Whether hardly any of 64 x 64 pixels has colour.
+
+    Most pictures have far more in their middle alone, a quarter of them, and take a quarter of the time.
+    """
     import numpy as np
 
-    small_hwc = np.asarray(pixels.resize((64, 64), reducing_gap=3.0), dtype=np.int16)  # a third of the time
-    return float(np.quantile(np.ptp(small_hwc, axis=2), 0.999)) < GREY_SPREAD
+    width, height = pixels.size
+    middle = (width / 4, height / 4, 3 * width / 4, 3 * height / 4)
+    if np.count_nonzero(_spreads(pixels, _LOOK // 2, middle) >= 2 * GREY_SPREAD) >= 16:
+        return False
+    return float(np.quantile(_spreads(pixels, _LOOK, (0, 0, width, height)), 0.999)) < GREY_SPREAD
+
+
+def _spreads(pixels: "Image", side: int, box: tuple[float, float, float, float]) -> "NDArray[np.uint8]":
+    """(side * side,): by how much the channels differ in each pixel of a part of the picture, made small."""
+    import numpy as np
+
+    small = pixels.resize((side, side), box=box, reducing_gap=3.0)  # a third of the time
+    red, green, blue = np.moveaxis(np.asarray(small), 2, 0).reshape(3, -1)
+    return np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
 
 
 def perceptual_hash(pixels: "Image") -> str:

@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from m3h.pipeline.cleaning.local_features import FEATURES_VERSION
 from m3h.pipeline.images.store import StoredImage
 from m3h.pipeline.images.validator import validator_of
 from m3h.pipeline.rules import ImageRules
@@ -22,7 +23,7 @@ def judge(data: bytes, rules: ImageRules, folder: Path) -> StoredImage:
 
     Args:
         data: the picture's bytes.
-        rules: which pictures may be kept; verdicts by other rules do not count.
+        rules: which pictures may be kept; verdicts by other rules or with other features do not count.
         folder: of the verdicts.
 
     Raises:
@@ -55,4 +56,8 @@ def _asked(data: bytes, rules: ImageRules) -> dict[str, Any]:
 
 @lru_cache(maxsize=4)
 def _of_rules(rules: ImageRules) -> str:
-    return hashlib.sha256(canonical_json(rules.model_dump(mode="json")).encode()).hexdigest()[:8]
+    judged_by = [
+        rules.model_dump(mode="json"),
+        FEATURES_VERSION,
+    ]  # an earlier one lacks these features
+    return hashlib.sha256(canonical_json(judged_by).encode()).hexdigest()[:8]

@@ -9,18 +9,16 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image, ImageDraw
-from scipy.ndimage import gaussian_filter, maximum_filter
 
 from m3h.pipeline.cleaning.candidates import near_pairs
 from m3h.pipeline.cleaning.local_features import (
-    _SCALES,
     FEATURE,
     MOST,
+    SIDE,
     PictureLikeness,
-    _blurred,
-    _grey,
-    _peaks,
+    _between,
     agreeing,
+    is_current,
     local_features,
     read_features,
 )
@@ -83,21 +81,39 @@ def test_features_are_the_same_every_time_and_bounded() -> None:
     assert local_features(scene(3, size=(9, 2000))) == local_features(scene(3, size=(9, 2000)))
 
 
-def test_peaks_are_those_of_a_filter_of_three_by_three_by_three() -> None:
-    contrast_khw = np.random.default_rng(5).random((8, 30, 40), dtype=np.float32).round(1)  # many are equal
-    contrast_khw[:, ::3, ::3] *= 2
-    peak = (contrast_khw == maximum_filter(contrast_khw, size=3, mode="constant")) & (contrast_khw > 0.01)
-    peak[[0, -1]] = peak[:, [0, -1]] = peak[:, :, [0, -1]] = False
-    expected = np.argwhere(peak)
-    strongest = np.argsort(-contrast_khw[peak], kind="stable")[:MOST]
-    assert np.array_equal(np.stack(_peaks(contrast_khw), axis=1), expected[strongest])
+def disc(x: int, y: int, radius: int, size: int) -> Image.Image:
+    """White on black, not far from others that differ in size."""
+    picture = Image.new("L", (size, size * 3 // 4))
+    ImageDraw.Draw(picture).ellipse((x - radius, y - radius, x + radius, y + radius), fill="white")
+    return picture
 
 
-def test_smooth_scales_from_a_smaller_picture_are_those_of_the_whole() -> None:
-    grey_hw = _grey(scene(4))
-    for blurred_hw, scale in zip(_blurred(grey_hw), _SCALES, strict=True):
-        whole_hw = gaussian_filter(grey_hw, scale, mode="nearest")
-        assert np.abs(blurred_hw - whole_hw)[48:-48, 48:-48].max() < 0.02  # edges that went on are blurred there
+def test_a_disc_is_found_in_its_middle_whatever_the_size_of_the_picture() -> None:
+    for times in (1, 2, 5):
+        places = read_features(local_features(disc(100 * times, 60 * times, 12 * times, SIDE * times)))
+        x, y, scale = (float(places[name][0]) for name in ("x", "y", "scale"))
+        assert (x, y) == pytest.approx((100, 60), abs=0.6)
+        assert scale == pytest.approx(12 / 2**0.5 / 2**0.25, rel=0.25)  # a disc of r is a blob of r / sqrt(2)
+
+
+def test_between_pixels_by_hand() -> None:
+    levels_khw = np.array([[[0, 1], [2, 3], [4, 5]], [[0, 10], [20, 30], [40, 50]]], dtype=np.float32)
+    rows, columns = np.array([[0.5, -3.0], [1.5, 9.0]]), np.array([[0.25], [1.0]])
+    found = _between(levels_khw, np.array([0, 1]), rows, columns)
+    assert found.tolist() == [[[1.25], [0.25]], [[40.0], [50.0]]]
+
+
+def test_features_of_two_versions_are_never_near() -> None:
+    text = local_features(scene(3))
+    mark, _, array = text.partition(":")
+    older = f"{int(mark) - 1}:{array}"
+    names = ("0" * 16, "1" * 16)
+    for unmarked in (older, array):  # the first version had no mark
+        assert near_pairs(dict(zip(names, (unmarked, unmarked), strict=True)), LIKENESS) == [names]
+        assert near_pairs(dict(zip(names, (text, unmarked), strict=True)), LIKENESS) == []
+        assert not is_current(unmarked)
+    assert is_current(text)
+    assert is_current(local_features(Image.new("RGB", (300, 200))))
 
 
 def features(*keypoints: tuple[float, float, float, int]) -> np.ndarray:
@@ -115,6 +131,20 @@ def test_places_agree_under_one_shift_and_one_scale_by_hand() -> None:
     assert not agreeing(one, larger, 4)
     larger["y"][2] += 30
     assert not agreeing(one, larger, 3)
+
+
+def test_a_frame_around_something_else_is_no_copy_unless_it_moved() -> None:
+    corners = [(8, 8), (240, 8), (8, 180), (240, 180), (120, 8)]
+    frame = [(x, y, 4, 0xFFFFF << (8 * i)) for i, (x, y) in enumerate(corners)]
+
+    def framed(number: int, seed: int, moved: float = 0) -> np.ndarray:
+        signs = np.random.default_rng(seed).integers(0, 1 << 63, number)
+        inside = [(60 + 20 * i, 90, 4, int(bits)) for i, bits in enumerate(signs)]
+        return features(*((x + moved, *rest) for x, *rest in [*frame, *inside]))
+
+    assert agreeing(framed(7, seed=1), framed(7, seed=2), 5)  # 5 of 12 are 0.42
+    assert not agreeing(framed(8, seed=1), framed(8, seed=2), 5)  # 5 of 13 are 0.38
+    assert agreeing(framed(8, seed=1), framed(8, seed=2, moved=10), 5)  # of what was cropped, much is not there
 
 
 def shown(number: int, image: str) -> Post:

@@ -71,3 +71,16 @@ def test_what_the_gate_really_says_comes_back_as_it_was(tmp_path: Path) -> None:
     first = judge(data, ImageRules(), tmp_path / "judged")
     assert judge(data, ImageRules(), tmp_path / "judged") == first
     assert first.bytes == len(data)
+
+
+def test_a_verdict_with_features_of_another_version_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validator = Counting(STORED)
+    monkeypatch.setattr(verdict_cache, "validator_of", lambda _: validator)
+    judge(b"abc", ImageRules(), tmp_path)
+    monkeypatch.setattr(verdict_cache, "FEATURES_VERSION", verdict_cache.FEATURES_VERSION + 1)
+    verdict_cache._of_rules.cache_clear()
+    judge(b"abc", ImageRules(), tmp_path)
+    verdict_cache._of_rules.cache_clear()  # what was cached under the other version
+    assert validator.asked == 2
