@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import isqrt
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -35,6 +36,7 @@ class Tapped(nn.Module):
     def __init__(self, network: nn.Module, tap: Tap, *, pooled: bool) -> None:
         super().__init__()
         self._pooled = pooled
+        self._seen = SimpleNamespace()  # not an attribute of its own: an exporter refuses those that a pass assigns
         module = network.get_submodule(tap.layer)
         if tap.before:
             module.register_forward_pre_hook(lambda _, inputs: self._keep(inputs[0]))
@@ -42,11 +44,11 @@ class Tapped(nn.Module):
             module.register_forward_hook(lambda _, __, output: self._keep(output))
 
     def _keep(self, value: Any) -> None:
-        self._read: Any = value
+        self._seen.value = value
 
     def forward(self, _output: "Tensor") -> "Tensor":
         """The cells, or their mean as one cell."""
-        cells_bnd = as_cells(self._read)
+        cells_bnd = as_cells(self._seen.value)
         return cells_bnd.mean(dim=1, keepdim=True) if self._pooled and cells_bnd.shape[1] > 1 else cells_bnd
 
 

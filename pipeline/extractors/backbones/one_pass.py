@@ -11,6 +11,8 @@ from torch import nn
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from m3h.pipeline.extractors.computing.engine import Pass
+
 
 class ReadNetwork(nn.Module):
     """A network and its readers: pictures (B, 3, S, S) -> a tuple with what each reader makes of the pass."""
@@ -22,6 +24,7 @@ class ReadNetwork(nn.Module):
         self._places: dict[str, int] = {}
         self._inputs: list[Any] = []
         self._outputs: list[Tensor] = []
+        self._newest: list[Pass] = []  # in a list, because it may be this module, which must not be a part of itself
         self._lock = Lock()
 
     def add(self, name: str, reader: Callable[[nn.Module], nn.Module]) -> int:
@@ -33,6 +36,14 @@ class ReadNetwork(nn.Module):
             self._places[name] = len(self.readers)
             self.readers.append(reader(self.network))
         return self._places[name]
+
+    def renewed(self, newest: "Pass") -> "Pass":
+        """The pass of all readers so far, for each feature that reads: it is the newest one from now on.
+
+        newest: what an engine made of this module since the last reader came; a graph has no reader that came later.
+        """
+        self._newest = [newest]
+        return lambda batch: self._newest[0](batch)
 
     def forward(self, batch: "Tensor") -> tuple["Tensor", ...]:
         """One pass."""
