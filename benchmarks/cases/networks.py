@@ -1,4 +1,4 @@
-"""Convolutional networks on made inputs: our extractors against eager torch, ONNX Runtime and OpenVINO.
+"""Convolutional networks on made inputs: our extractors, with each engine, against eager torch, ONNX Runtime, OpenVINO.
 
 VGG-16's grid and ResNet-152's vector with random weights, whose normalisations have seen made inputs, so that numbers
 stay as large as those of a trained network. Batches of 8 pictures of 224 x 224, one thread, fp32. Loading, compiling
@@ -7,6 +7,7 @@ weights amplify what rounding leaves.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -73,17 +74,21 @@ def _answer(work: Work, compute: Callable[[np.ndarray], Any]) -> Answer:
     return {"rows": np.concatenate(found)}
 
 
-def ours_vgg(work: Work) -> Answer:
+def _settings(work: Work, engine: str) -> dict[str, Any]:
+    weights = str(work.folder / "weights.safetensors")
+    return {"weights": weights, "device": "cpu", "batch_size": BATCH, "engine": engine}
+
+
+def ours_vgg(work: Work, engine: str = "torch") -> Answer:
     """The extractor `vgg_grid`."""
     from m3h.pipeline.extractors.vgg_grid import VggGrid
 
-    weights = str(work.folder / "weights.safetensors")
-    extractor = VggGrid(VggGrid.Settings(weights=weights, device="cpu", batch_size=BATCH))
+    extractor = VggGrid(VggGrid.Settings(**_settings(work, engine)))
     extractor.load()
     return _answer(work, lambda batch: [row["features"].T for row in extractor.extract(list(batch))])
 
 
-def ours_resnet(work: Work) -> Answer:
+def ours_resnet(work: Work, engine: str = "torch") -> Answer:
     """What `attributes` computes before its layer of labels."""
     from m3h.pipeline.extractors.backbones.trunk import BackboneExtractor, BackboneSettings
     from m3h.schemas.features import ArraySpec, FeatureSpec
@@ -97,10 +102,15 @@ def ours_resnet(work: Work) -> Answer:
         def rows(self, outputs: Any) -> Any:
             return list(outputs[0].numpy())
 
-    weights = str(work.folder / "weights.safetensors")
-    extractor = Vectors(BackboneSettings(weights=weights, device="cpu", batch_size=BATCH))
+    extractor = Vectors(BackboneSettings(**_settings(work, engine)))
     extractor.load()
     return _answer(work, lambda batch: extractor.extract(list(batch)))
+
+
+ours_vgg_onnxruntime = partial(ours_vgg, engine="onnxruntime")
+ours_vgg_openvino = partial(ours_vgg, engine="openvino")
+ours_resnet_onnxruntime = partial(ours_resnet, engine="onnxruntime")
+ours_resnet_openvino = partial(ours_resnet, engine="openvino")
 
 
 def eager(work: Work) -> Answer:
@@ -159,6 +169,8 @@ def _case(name: str, title: str, make: str, ours: str, *, bound: str) -> Case:
         prepare=(Side("made", f"benchmarks.cases.networks:{make}"),),
         sides=(
             Side("m3h", f"benchmarks.cases.networks:{ours}", peer=False),
+            Side("m3h, onnxruntime", f"benchmarks.cases.networks:{ours}_onnxruntime", peer=False),
+            Side("m3h, openvino", f"benchmarks.cases.networks:{ours}_openvino", peer=False),
             Side("eager torch", "benchmarks.cases.networks:eager"),
             Side("ONNX Runtime", "benchmarks.cases.networks:onnx_runtime"),
             Side("OpenVINO", "benchmarks.cases.networks:openvino"),

@@ -10,6 +10,7 @@ from m3h.pipeline.extractors.backbones import small
 from m3h.pipeline.extractors.backbones.architecture import Architecture, fitting
 from m3h.pipeline.extractors.backbones.catalog import architecture
 from m3h.pipeline.extractors.compute import ComputeSettings
+from m3h.pipeline.extractors.computing.graph import Subject
 from m3h.pipeline.extractors.network import NetworkExtractor
 from m3h.pipeline.images.picture import Picture
 from m3h.schemas.errors import UsageError
@@ -92,8 +93,13 @@ class BackboneNetwork(NetworkExtractor):
     def shared_network(self) -> str:
         """Network, weights, how it computes and which batches: what decides whether two features want the same pass."""
         of = self.settings
-        computes = f"{self.architecture.identity} {self.weights_identity()} {of.precision} {of.device}"
+        computes = f"{self.architecture.identity} {self.weights_identity()} {of.engine} {of.precision} {of.device}"
         return f"{computes} {self.batch_size} {self.preprocessing.identity()}"
+
+    def about(self) -> Subject:
+        """The network for its own inputs."""
+        side = self.preprocessing.side
+        return Subject(self.feature, self.settings.network, (3, side, side))
 
     @abstractmethod
     def reader(self, network: "torch.nn.Module") -> "torch.nn.Module":
@@ -106,6 +112,11 @@ class BackboneNetwork(NetworkExtractor):
         self._read = read_network(self.shared_network, self.whole_network)
         self._place = self._read.add(f"{self.feature} {sorted(self.fingerprint_parts().items())}", self.reader)
         return self._read
+
+    def load(self) -> None:
+        """Load the network, unless another feature of it has; its next pass is for this one too."""
+        super().load()
+        self._network = self._read.renewed(self._network)
 
     def extract(self, inputs: Sequence[Any]) -> list[Row]:
         """The rows of a batch; without computing, if it was the last one that another feature of the network had."""

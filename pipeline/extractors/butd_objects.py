@@ -58,6 +58,7 @@ class ButdObjects(NetworkExtractor):
     The feature of an object is the mean of res5 over its proposal.
     """
 
+    one_pass = False
     Settings = ButdSettings
     memory_gb = 6.0
     width: ClassVar[int] = 2048  # width of an object's feature vector

@@ -41,6 +41,7 @@ class Detectron2Settings(ComputeSettings):
 class Detectron2Objects(NetworkExtractor):
     """At most `objects` boxes per picture, stored as in `butd_objects`. The network decides the width of a feature."""
 
+    one_pass = False
     Settings = Detectron2Settings
 
     def __init__(self, settings: Detectron2Settings) -> None:

@@ -2,7 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from m3h.pipeline.extractors.base import Extractor
 from m3h.pipeline.extractors.compute import (
@@ -10,10 +11,13 @@ from m3h.pipeline.extractors.compute import (
     ComputeSettings,
     autocast,
     compute_exactly,
-    find_device,
-    has_gpu,
 )
+from m3h.pipeline.extractors.computing.catalog import engine
+from m3h.pipeline.extractors.computing.engine import Engine
+from m3h.pipeline.extractors.computing.graph import Subject
+from m3h.pipeline.extractors.imagenet import SIDE
 from m3h.pipeline.extractors.weights import RANDOM
+from m3h.schemas.errors import UsageError
 from m3h.schemas.features import Row
 
 if TYPE_CHECKING:
@@ -21,8 +25,12 @@ if TYPE_CHECKING:
 
 
 class NetworkExtractor(Extractor):
-    """Chooses the device, the precision and the size of batches. A subclass defines the network and its rows."""
+    """Chooses the engine, the device, the precision and the size of batches. A subclass defines network and rows.
 
+    one_pass: whether all of it is one pass of the network, which an engine can read as a graph.
+    """
+
+    one_pass: ClassVar[bool] = True
     Settings = ComputeSettings
     memory_gb = 4.0
 
@@ -32,11 +40,11 @@ class NetworkExtractor(Extractor):
         self.spec = self.spec.stored_as(settings.store)
 
     def fingerprint_parts(self) -> Mapping[str, object]:
-        """Weights, precision, memory layout and batch size. A subclass adds its preprocessing."""
+        """Weights, precision, memory layout or engine, and batch size. A subclass adds its preprocessing."""
         compute = "float32" if self.settings.precision == "fp32" else self.settings.precision
         return {
             "weights": self.weights_identity(),
-            "compute": f"{compute} channels_last",
+            "compute": f"{compute} {self._engine.identity(self.spec.name)}",
             "batch_size": self.batch_size,
         }
 
@@ -56,31 +64,42 @@ class NetworkExtractor(Extractor):
     def rows(self, outputs: Sequence["torch.Tensor"]) -> list[Row]:
         """The rows of a batch. outputs: the network's outputs for the batch, fp32, on CPU."""
 
+    @cached_property
+    def _engine(self) -> Engine:
+        return engine(self.settings.engine)
+
+    def about(self) -> Subject:
+        """The network and its input, for an engine that reads it as a graph."""
+        return Subject(self.spec.name, self.spec.name, (3, SIDE, SIDE))
+
     @property
     def accelerated(self) -> bool:
-        """Whether it computes on a GPU: because the settings say so, or because `auto` finds one on this machine."""
-        device = self.settings.device
-        return device == "cuda" or (device == "auto" and has_gpu())
+        """Whether its engine computes on a GPU with these settings on this machine."""
+        return self._engine.accelerated(self.settings.device)
 
     def require(self) -> None:
-        """UsageError when this machine does not have the device of the settings."""
-        if self.settings.device == "cuda":
-            find_device("cuda", self.spec.name)
+        """UsageError when this machine does not have the engine or the device of the settings."""
+        name, chosen = self.spec.name, self.settings.engine
+        self._engine.require(name, self.settings)
+        if not (self.one_pass or self._engine.calls_network):
+            raise UsageError(
+                f"features.{name}.engine={chosen}: the detector of {name} is several networks with code between them, "
+                "which cannot be exported as one. Set engine=torch."
+            )
 
     def notes(self) -> list[str]:
         """A warning when the weights are random."""
         return [f"{self.spec.name} has random weights: for trials only."] if self.settings.weights == RANDOM else []
 
     def load(self) -> None:
-        """Build the network on its device."""
-        import torch
-
-        self._device = find_device(self.settings.device, self.spec.name)
+        """Build the network on its device, and give it to its engine."""
+        self.require()
+        self._device = self._engine.device(self.settings.device, self.spec.name)
         compute_exactly(self._device)
         network = self.network().eval()
-        if self._device.type == "cpu" and self.settings.precision == "fp32":
+        if self._engine.calls_network and self._device.type == "cpu" and self.settings.precision == "fp32":
             network = self.faster_on_cpu(network)
-        self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network: Any = self._engine.ready(network, self._device, self.about())
         self._splitter = BatchSplitter(self.spec.name)
 
     def extract(self, inputs: Sequence[Any]) -> list[Row]:
@@ -92,7 +111,7 @@ class NetworkExtractor(Extractor):
         import numpy as np
         import torch
 
-        batch_bchw = torch.from_numpy(np.stack(inputs)).to(self._device).contiguous(memory_format=torch.channels_last)
+        batch_bchw = self._engine.place(torch.from_numpy(np.stack(inputs)), self._device)
         with torch.inference_mode(), autocast(self._device, self.settings.precision):
             outputs = self._splitter(self._forward, batch_bchw)
         return [output.float().cpu() for output in outputs]

@@ -1,10 +1,12 @@
 """VGG-16 grid (§3.1): the 7 x 7 cells of the last convolution, with 512 channels each."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from m3h.pipeline.extractors import weights as weight_files
 from m3h.pipeline.extractors.backbones.published import label, published
+from m3h.pipeline.extractors.computing.graph import Subject
 from m3h.pipeline.extractors.imagenet import PREPROCESSING, imagenet_input
 from m3h.pipeline.extractors.network import NetworkExtractor
 from m3h.pipeline.images.picture import Picture
@@ -58,6 +60,10 @@ class VggGrid(NetworkExtractor):
 
         network.features = with_winograd(network.features)
         return network
+
+    def about(self) -> Subject:
+        """VGG-16 for inputs of 224 x 224."""
+        return replace(super().about(), network=MODEL)
 
     def prepare(self, picture: Picture) -> "np.ndarray":
         """The picture as (3, 224, 224) float32."""

@@ -36,7 +36,7 @@ class Tapped(nn.Module):
     def __init__(self, network: nn.Module, tap: Tap, *, pooled: bool) -> None:
         super().__init__()
         self._pooled = pooled
-        self._read = local()  # threads share a network
+        self._read = local()  # threads share a network; no attribute of its own, which an exporter would refuse
         module = network.get_submodule(tap.layer)
         if tap.before:
             module.register_forward_pre_hook(lambda _, inputs: self._keep(inputs[0]))

@@ -1,13 +1,14 @@
 """A classification network of torchvision without its last linear layer. It turns a picture into one vector."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from m3h.pipeline.extractors import weights as weight_files
 from m3h.pipeline.extractors.backbones.published import check_model, label, published
 from m3h.pipeline.extractors.compute import ComputeSettings
+from m3h.pipeline.extractors.computing.graph import Subject
 from m3h.pipeline.extractors.imagenet import PREPROCESSING, imagenet_input
 from m3h.pipeline.extractors.network import NetworkExtractor
 from m3h.pipeline.images.picture import Picture
@@ -113,6 +114,10 @@ class BackboneExtractor(NetworkExtractor):
     def fetch(self) -> None:
         """Download torchvision's weights if they are used."""
         self.backbone.fetch()
+
+    def about(self) -> Subject:
+        """The backbone for inputs of 224 x 224."""
+        return replace(super().about(), network=self.backbone.name)
 
     def prepare(self, picture: Picture) -> "np.ndarray":
         """The picture as (3, 224, 224) float32."""

@@ -152,7 +152,7 @@ def test_every_option_that_changes_values_changes_the_fingerprint() -> None:
     assert len(prints) == 1 + len(KNOBS)
     assert print_of(device="cpu") == print_of(accelerator="type:nvidia-l4;count:1") == print_of()
     untested = set(ButdSettings.model_fields) - set(KNOBS)
-    assert untested == {"weights", "weights_sha256", "batch_size", "device", "accelerator"}
+    assert untested == {"weights", "weights_sha256", "batch_size", "device", "accelerator", "engine"}
 
 
 def test_there_are_no_default_weights(tmp_path: Path) -> None:
