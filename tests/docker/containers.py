@@ -37,7 +37,9 @@ class Image:
         machine's own.
         """
         user = str(self.config["User"])
-        sandbox = ["bwrap", "--ro-bind", self.root, "/", "--proc", "/proc", "--dev", "/dev", "--clearenv"]
+        # As from an engine, no signal is ignored, whatever started us: a shell's background jobs ignore SIGINT.
+        sandbox = ["env", "--default-signal"]
+        sandbox += ["bwrap", "--ro-bind", self.root, "/", "--proc", "/proc", "--dev", "/dev", "--clearenv"]
         sandbox += ["--unshare-pid", "--unshare-ipc", "--as-pid-1", "--die-with-parent"]
         sandbox += ["--unshare-uts", "--hostname", pod.partition("-")[2] or "localhost"]
         for folder in ("/tmp", *self._homes()):  # noqa: S108

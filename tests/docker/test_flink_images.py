@@ -14,7 +14,6 @@ import yaml
 from tests.commands import ROOT, files_of
 from tests.docker.containers import Image, Network, answers, end, free, inside, network
 from tests.docker.sample import build_words, copy_inputs
-from tests.pipeline.helpers import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.images]
 
@@ -128,4 +127,7 @@ def check_health_and_end(started: Cluster) -> None:
         checked = subprocess.run(health, capture_output=True, text=True, env=environment, check=False)
         assert checked.returncode == 0, (name, checked.stderr)
         subprocess.run(["kill", f"-{signal.Signals[config['StopSignal']].value}", str(first)], check=True)
-        wait_for(lambda process=process: process.poll() is not None, seconds=60)  # type: ignore[misc]
+        try:
+            process.wait(timeout=300)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"{name} goes on after {config['StopSignal']}: {''.join(started.tails())}")

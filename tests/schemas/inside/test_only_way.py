@@ -38,6 +38,7 @@ CHECKED = {
     "pipeline/progress/counts.py": "its own file in a folder that this run has made, and what `files_in` lists",
     "pipeline/engine/image_list.py": "the workspace's list, by `file_in`",
     "pipeline/crawl/ledger.py": "its files, by `file_in`",
+    "pipeline/crawl/job.py": "a picture by `picture_file`",
     "pipeline/images/jpeg.py": "a picture by `image_path`",
     "schemas/manifest.py": "reads what `file_in` returns",
     "schemas/dataset.py": "a picture by `picture_file`",
@@ -66,6 +67,7 @@ OTHERS = {
     "pipeline/progress/counts.py: Tally._write": "the temp file beside its own file",
     "pipeline/progress/monitor.py: lines_file": "the file that --progress names",
     "pipeline/records/dropped.py: write_raw.write": "the file that --out names",
+    "schemas/machine.py: why_unwritable": "the place that a command names for what it writes",
     "schemas/programs.py: import_alone": "the folder of an installed package",
 }
 
