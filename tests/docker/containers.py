@@ -62,7 +62,7 @@ class Image:
         return [str(word) for word in (*network, *sandbox, *becoming, *start, *words)]
 
     def run(self, *words: object, **how: Any) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(self.line(*words, **how), capture_output=True, text=True, timeout=600, check=False)
+        return subprocess.run(self.line(*words, **how), capture_output=True, text=True, timeout=1800, check=False)
 
     def _environment(self) -> dict[str, str]:
         return dict(entry.split("=", 1) for entry in self.config.get("Env") or ())
