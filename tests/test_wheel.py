@@ -168,7 +168,7 @@ def test_the_demonstration_goes_from_dumps_to_scores_after_an_interruption(
     shown = [text.split()[2] for text in done.stdout.splitlines() if text.startswith("$ m3h ")]
     assert shown == ["build", "stats", "train", "predict"]
     assert "read 400, kept 360, dropped 40" in done.stdout
-    assert re.search(r"(?m)^test \(cmkp, 31 posts\): F1@1 0\.\d+", done.stdout)
+    assert re.search(r"(?m)^test \(cmkp, 32 posts\): F1@1 0\.\d+", done.stdout)
     assert "dataset: tried/dataset\nrun:     tried/run\nnext:    " in done.stdout
     assert done.stdout.endswith("m3h serve tried/run\n")
     assert not (user / IMPORTED).exists(), (user / IMPORTED).read_text()
