@@ -13,7 +13,7 @@ from m3h.model.runs.chances import calibration_of, learned_from
 from m3h.model.runs.evaluate import open_run, predict_records, read_frequencies
 from m3h.model.runs.finished import SCORES, require_finished
 from m3h.model.runs.robustness import Robustness, read_robustness
-from m3h.model.runs.run import RunMetadata, dataset_for, manifest_sha256, predictions_file, read_description
+from m3h.model.runs.run import RunMetadata, dataset_for, is_own_dataset, predictions_file, read_description
 from m3h.model.scoring.calibration import Calibration
 from m3h.model.scoring.predictions import Record, read_records, write_records
 from m3h.model.training.state import Epoch
@@ -114,7 +114,7 @@ def read_run(folder: Path, dataset_folder: Path | None, split: str, progress: Pr
     """
     dataset = dataset_of(folder, dataset_folder)
     config, metadata = read_description(folder)
-    is_own = dataset_folder is None or manifest_sha256(dataset) == metadata.manifest
+    is_own = is_own_dataset(metadata, dataset_folder)
     stored = predictions_file(folder, split)
     records = read_records(stored) if is_own and stored.is_file() else []
     if not records or any(one.attribution is None for record in records for one in record.predictions):

@@ -15,7 +15,7 @@ from m3h.model.decoding.attribution import attributed
 from m3h.model.decoding.predict import Progress, RankedPhrase, in_silence, predict
 from m3h.model.runs.chances import chooser, counts_of, learned_from
 from m3h.model.runs.finished import is_finished, require_finished
-from m3h.model.runs.run import Run, dataset_for, load_run, manifest_sha256, predictions_file, read_description
+from m3h.model.runs.run import Run, dataset_for, is_own_dataset, load_run, predictions_file, read_description
 from m3h.model.runs.unseen import unseen_records
 from m3h.model.scoring.calibration import Choice
 from m3h.model.scoring.metrics import score
@@ -89,8 +89,9 @@ def evaluate_run(
         scipy_stats()  # before anything is predicted
     choose = chooser(require_finished(folder), choice)
     choose_others = chooser(require_finished(against), choice) if against else choose
-    for run in filter(None, (folder, against) if choice else ()):
-        _warn_of_learned(run, dataset_folder, split)
+    if choice:
+        for run in (folder, against) if against else (folder,):
+            _warn_of_learned(run, dataset_folder, split)
     records = choose(load_or_predict(folder, dataset_folder, split, changes=changes, progress=progress))
     scores: dict[str, Any] = {"run": str(folder), "split": split, "definition": definition}
     scores |= {way: list(names) for way, names in changes.ways.items() if names}
@@ -110,9 +111,7 @@ def evaluate_run(
 def _warn_of_learned(folder: Path, dataset_folder: Path | None, split: str) -> None:
     """Say it where a run's chances were learned from the posts that it is asked about, in whatever folder they lie."""
     config, metadata = read_description(folder)
-    if not learned_from(split, config):
-        return
-    if dataset_folder is None or manifest_sha256(dataset_for(folder, metadata, dataset_folder)) == metadata.manifest:
+    if learned_from(split, config) and is_own_dataset(metadata, dataset_folder):
         logger.warning(f"{folder}: its chances were learned from these posts, and hold for them more than for others.")
 
 

@@ -402,6 +402,18 @@ def manifest_sha256(dataset: Dataset) -> str:
     return sha256_file(file_in(dataset.folder, MANIFEST))
 
 
+def is_own_dataset(metadata: RunMetadata, given: Path | None) -> bool:
+    """Whether a run was trained on a dataset as it is now.
+
+    Raises UsageError: there is no such dataset. Raises IntegrityError: its manifest is damaged.
+
+    Args:
+        metadata: of the run.
+        given: the dataset's folder; None for the one that the run was trained on.
+    """
+    return given is None or manifest_sha256(Dataset(given)) == metadata.manifest
+
+
 def write_scores(folder: Path, scores: dict[str, Any]) -> None:
     """Write scores.json. From now on the run is finished."""
     publish_json(folder / SCORES, scores)

@@ -11,7 +11,7 @@ from typing import Any
 
 from m3h.model.config import Config
 from m3h.model.data.posts import ALL
-from m3h.model.runs.run import RunMetadata, manifest_sha256, read_description
+from m3h.model.runs.run import RunMetadata, is_own_dataset, read_description
 from m3h.model.scoring.predictions import Record
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import M3hError
@@ -49,7 +49,7 @@ def unseen_posts(config: Config, metadata: RunMetadata, dataset_folder: Path | N
         dataset_folder: where the posts are; None for the dataset that the run was trained on.
     """
     posts = Dataset(dataset_folder or metadata.dataset)
-    is_own = dataset_folder is None or manifest_sha256(posts) == metadata.manifest
+    is_own = is_own_dataset(metadata, dataset_folder)
     training = posts if is_own else Dataset(metadata.dataset)
     learned = training.posts if config.train_split == ALL else training.split(config.train_split)
     seen = {trait for row in learned.select(_COLUMNS).to_pylist() for trait in _traits(row, is_own)}

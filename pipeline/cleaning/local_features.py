@@ -25,8 +25,6 @@ FEATURE = np.dtype([("x", "<f2"), ("y", "<f2"), ("scale", "<f2"), ("bits", "<u8"
 FEATURES_VERSION = 2
 """Bump when `local_features` finds others: it begins what is stored, and features of two versions are not compared."""
 
-_MARK = f"{FEATURES_VERSION}:"
-
 SIDE = 256
 MOST = 48
 """Places of a picture: the most striking ones."""
@@ -47,7 +45,7 @@ def local_features(pixels: "Image.Image") -> str:
         found[name] = (where + 0.5) * larger - 0.5  # the middle of a pixel stays where it is in the picture
     found["scale"] = places.scale * larger
     found["bits"] = _signs(_patches(floors[0], places))
-    return _MARK + base64.b64encode(found.tobytes()).decode("ascii") if len(found) else ""
+    return f"{FEATURES_VERSION}:{base64.b64encode(found.tobytes()).decode('ascii')}" if len(found) else ""
 
 
 def read_features(text: str) -> NDArray[np.void]:
@@ -57,7 +55,12 @@ def read_features(text: str) -> NDArray[np.void]:
 
 def is_current(text: str) -> bool:
     """Whether this version of `local_features` wrote it. "" is of every version."""
-    return not text or text.startswith(_MARK)
+    return not text or _version(text) == str(FEATURES_VERSION)
+
+
+def _version(text: str) -> str:
+    """Of what wrote it; "" of the first one, and of a flat picture."""
+    return text.rpartition(":")[0]
 
 
 def _grey(pixels: "Image.Image") -> NDArray[np.float32]:
@@ -140,8 +143,7 @@ class PictureLikeness:
     def near(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
         """By which keypoints look alike, and by where they are; never where they are of two versions."""
         return [
-            first.rpartition(":")[0] == second.rpartition(":")[0]
-            and agreeing(read_features(first), read_features(second), self.least)
+            _version(first) == _version(second) and agreeing(read_features(first), read_features(second), self.least)
             for first, second in pairs
         ]
 

@@ -243,7 +243,8 @@ _LOOK = 64
 def _is_grey(pixels: "Image") -> bool:
     """Whether hardly any of 64 x 64 pixels has colour.
 
-    Most pictures have far more in their middle alone, a quarter of them, and take a quarter of the time.
+    Most pictures have far more in their middle alone, a quarter of them, and take a quarter of the time. There 16
+    pixels with twice the spread leave no doubt: of the whole, five with the spread are enough.
     """
     import numpy as np
 

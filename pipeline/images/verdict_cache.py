@@ -56,8 +56,5 @@ def _asked(data: bytes, rules: ImageRules) -> dict[str, Any]:
 
 @lru_cache(maxsize=4)
 def _of_rules(rules: ImageRules) -> str:
-    judged_by = [
-        rules.model_dump(mode="json"),
-        FEATURES_VERSION,
-    ]  # an earlier one lacks these features
+    judged_by = rules.model_dump(mode="json"), FEATURES_VERSION
     return hashlib.sha256(canonical_json(judged_by).encode()).hexdigest()[:8]

@@ -71,7 +71,6 @@ class Segmenter:
         self._statistics = word_statistics(statistics)
         self._weights = weights or Weights()
         self._word = lru_cache(maxsize=1 << 18)(self._score_of_word)
-        self._tells = lru_cache(maxsize=1 << 18)(self._tells_of_the_next)
 
     def __call__(self, hashtag: str) -> str:
         """The hashtag's words, lower-cased, joined by spaces. Its capitals count; underscores part words."""
@@ -119,7 +118,7 @@ class Segmenter:
         distinct: list[Parted] = []
         others: list[float] = []
         for way in sorted(ways, reverse=True):
-            if not way[1] or not self._tells(way[1][-1]):
+            if not way[1] or not self._tells_of_the_next(way[1][-1]):
                 if len(others) >= keep and way[0] < others[keep - 1] - _ROUNDING:
                     continue
                 others.append(way[0])

@@ -27,6 +27,14 @@ class Counting:
         return self.answer
 
 
+@pytest.fixture
+def validator(monkeypatch: pytest.MonkeyPatch) -> Counting:
+    """What `judge` asks."""
+    counting = Counting(STORED)
+    monkeypatch.setattr(verdict_cache, "validator_of", lambda _: counting)
+    return counting
+
+
 @pytest.mark.parametrize(
     ("answer", "asked"),
     [
@@ -37,10 +45,9 @@ class Counting:
     ],
 )
 def test_a_verdict_is_kept_unless_another_try_may_do_better(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: StoredImage | ImageFault, asked: int
+    tmp_path: Path, validator: Counting, answer: StoredImage | ImageFault, asked: int
 ) -> None:
-    validator = Counting(answer)
-    monkeypatch.setattr(verdict_cache, "validator_of", lambda _: validator)
+    validator.answer = answer
     for _ in range(3):
         if isinstance(answer, StoredImage):
             assert judge(b"abc", ImageRules(), tmp_path) == answer
@@ -52,10 +59,8 @@ def test_a_verdict_is_kept_unless_another_try_may_do_better(
 
 
 def test_other_rules_other_bytes_and_a_verdict_that_was_cut_short_ask_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, validator: Counting
 ) -> None:
-    validator = Counting(STORED)
-    monkeypatch.setattr(verdict_cache, "validator_of", lambda _: validator)
     judge(b"abc", ImageRules(), tmp_path)
     judge(b"abd", ImageRules(), tmp_path)
     judge(b"abc", ImageRules(allow_grey=True), tmp_path)
@@ -74,10 +79,8 @@ def test_what_the_gate_really_says_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_verdict_with_features_of_another_version_is_asked_for_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, validator: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    validator = Counting(STORED)
-    monkeypatch.setattr(verdict_cache, "validator_of", lambda _: validator)
     judge(b"abc", ImageRules(), tmp_path)
     monkeypatch.setattr(verdict_cache, "FEATURES_VERSION", verdict_cache.FEATURES_VERSION + 1)
     verdict_cache._of_rules.cache_clear()
