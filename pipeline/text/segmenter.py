@@ -11,7 +11,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from heapq import nlargest
 from pathlib import Path
+from typing import NamedTuple
 
 import regex
 
@@ -30,6 +32,23 @@ _SHORT = 5
 
 Parted = tuple[float, tuple[str, ...]]
 """A score, and the words it is the score of."""
+
+
+class _Word(NamedTuple):
+    """What the statistics say of a word.
+
+    alone, most: its score behind a word that says nothing of it, and the most that it can have behind any other.
+    varies: whether it may have another score than `alone` `_behind` another word. tells: whether one behind it may.
+    """
+
+    alone: float
+    most: float
+    varies: bool
+    tells: bool
+
+
+_Span = tuple[int, str, float, _Word]
+"""Where a word ends, the word, what the writing says of a boundary there, and the word's scores."""
 
 
 @dataclass(frozen=True)
@@ -96,19 +115,51 @@ class Segmenter:
         return 0.0 if words else certainty
 
     def _best(self, part: str, keep: int) -> list[Parted]:
-        """The `keep` best ways to part `part`, best first: a search from left to right over (end, last word)."""
+        """The `keep` best ways to part `part`, best first: a search from left to right over (end, last word).
+
+        A word is not tried where the best way to it, and the most that the rest can have, stay below ways that are
+        there by their words alone.
+        """
         letters = part.lower()
         if len(letters) > _LONGEST_PART or len(letters) != len(part):
             return [(0.0, (letters,))]
-        boundaries, end = self._boundaries(part), len(letters)
+        end, spans = len(letters), self._spans(letters, self._boundaries(part))
+        rest, enough = self._bounds(spans, keep)
+        enough += min(0.0, self._undivided(letters, (letters,))) - _ROUNDING
         at: list[list[Parted]] = [[(0.0, ())], *([] for _ in letters)]
         for start in range(end):
             known = self._distinct(at[start], keep)
-            for stop in range(start + 1, min(end, start + _LONGEST_WORD) + 1) if known else ():
-                if boundaries[stop] > -math.inf:
-                    at[stop] += self._continued(known, letters[start:stop], boundaries[stop], keep=keep)
+            for stop, word, boundary, scores in spans[start] if known else ():
+                if known[0][0] + scores.most + boundary + rest[stop] >= enough or word == letters:
+                    at[stop] += self._continued(known, word, boundary, scores, keep=keep)
         ways = [(score + self._undivided(letters, words), words) for score, words in at[end]]
         return sorted(ways, reverse=True)[:keep] or [(0.0, (letters,))]
+
+    def _spans(self, letters: str, boundaries: Sequence[float]) -> list[list[_Span]]:
+        """The words that may begin at each place."""
+        end = len(letters)
+        return [
+            [
+                (stop, word := letters[start:stop], boundaries[stop], self._word(word))
+                for stop in range(start + 1, min(end, start + _LONGEST_WORD) + 1)
+                if boundaries[stop] > -math.inf
+            ]
+            for start in range(end)
+        ]
+
+    def _bounds(self, spans: Sequence[Sequence[_Span]], keep: int) -> tuple[list[float], float]:
+        """The most that the letters from each place on can have, and what the `keep` best ways have at least."""
+        most = [*(-math.inf for _ in spans), 0.0]
+        least: list[list[float]] = [*([] for _ in spans), [0.0]]  # of the ways to the end, by the words alone
+        for start in reversed(range(len(spans))):
+            ways: list[float] = []
+            for stop, word, boundary, scores in spans[start]:
+                if (score := scores.most + boundary + most[stop]) > most[start]:
+                    most[start] = score
+                alone = scores.alone + boundary + (min(0.0, self._weights.article) if word == "i" else 0.0)
+                ways += [alone + score for score in least[stop]]
+            least[start] = nlargest(keep, ways)
+        return most, least[0][keep - 1] if len(least[0]) >= keep else -math.inf
 
     def _distinct(self, ways: Sequence[Parted], keep: int) -> list[Parted]:
         """The ways to one place that may become the `keep` best ones, best first.
@@ -118,26 +169,28 @@ class Segmenter:
         distinct: list[Parted] = []
         others: list[float] = []
         for way in sorted(ways, reverse=True):
-            if not way[1] or not self._tells_of_the_next(way[1][-1]):
+            if not way[1] or not self._word(way[1][-1]).tells:
                 if len(others) >= keep and way[0] < others[keep - 1] - _ROUNDING:
                     continue
                 others.append(way[0])
             distinct.append(way)
         return distinct
 
-    def _continued(self, known: Sequence[Parted], word: str, boundary: float, *, keep: int) -> list[Parted]:
+    def _continued(
+        self, known: Sequence[Parted], word: str, boundary: float, scores: _Word, *, keep: int
+    ) -> list[Parted]:
         """The `keep` best ways that go on with `word`, best first.
 
         known: ways to the place where it begins, best first. One is left out only where the word would not bring it
-        among the best even if it always stood behind the last one.
+        among the best even if it had the most that it can have behind the last one.
         """
-        alone, paired = self._word(word)
-        most = max(alone, self._weights.word) if paired else alone
         ways: list[Parted] = []
+        if not scores.varies and (len(known) <= keep or known[keep][0] < known[keep - 1][0] - _ROUNDING):
+            return [(score + scores.alone + boundary, (*words, word)) for score, words in known[:keep]]
         for score, words in known:
-            if len(ways) >= keep and score + most + boundary < ways[keep - 1][0] - _ROUNDING:
+            if len(ways) >= keep and score + scores.most + boundary < ways[keep - 1][0] - _ROUNDING:
                 break
-            cost = self._behind(word, words[-1]) if paired and words else alone
+            cost = self._behind(word, words[-1]) if scores.varies and words else scores.alone
             ways.append((score + cost + boundary, (*words, word)))
             if len(ways) > 1:
                 ways.sort(reverse=True)
@@ -171,18 +224,13 @@ class Segmenter:
         return scores
 
     def _behind(self, word: str, before: str) -> float:
-        alone = self._word(word)[0]
+        alone = self._word(word).alone
         if (before, word) == ("a", "i"):
             return alone + self._weights.article
         behind = self._statistics.behind(word, before) if before else 0.0
         return max(alone, math.log10(behind) + self._weights.word) if behind else alone
 
-    def _tells_of_the_next(self, word: str) -> bool:
-        """Whether `_behind` it another word may have another score than alone."""
-        return word == "a" or word in self._statistics
-
-    def _score_of_word(self, word: str) -> tuple[float, bool]:
-        """Its score alone, and whether `_behind` another word it may have another one."""
+    def _score_of_word(self, word: str) -> _Word:
         weights, probability = self._weights, self._statistics.probability(word)
         if word.isdigit() or (word[0].isdigit() and _ORDINAL.fullmatch(word)):
             score = weights.number
@@ -193,4 +241,8 @@ class Segmenter:
         else:
             score = weights.mixed + weights.mixed_letter * len(word)
         score += weights.word + weights.single * (len(word) == 1 and word.isalpha() and word not in "ai")
-        return score, word == "i" or probability is not None
+        begins, likeliest = self._statistics.in_pairs(word) if probability is not None else (False, 0.0)
+        most = max(score, math.log10(likeliest) + weights.word) if likeliest else score
+        if word == "i":
+            most = max(most, score + weights.article)
+        return _Word(score, most, varies=most > score or word == "i", tells=begins or word == "a")

@@ -19,7 +19,7 @@ from m3h.schemas.files import publish_bytes, user_cache
 Entry = tuple[bytes, int, float]
 """A key, its count and its frequency."""
 
-FORMAT = 2
+FORMAT = 3
 """Bump when the file is laid out otherwise, or when the same statistics give other entries."""
 
 _MAGIC = b"m3h word statistics\n"

@@ -5,7 +5,7 @@ frequencies (many corpora, tweets among them, up to 2021) are mixed in. The user
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -59,6 +59,8 @@ _PAIR = b"\t"
 """Before the key of a pair, which no word begins with."""
 _TOTAL = b"\n"
 """The key whose frequency is the sum of all words' counts; its count is 1 where words have frequencies."""
+_ROLE = b"\v"
+"""Before the key of a word in pairs. Count: 1 where it begins one; frequency: the most that it has behind another."""
 _UNCOUNTED = -1
 """The count of a word that has a frequency alone."""
 
@@ -87,6 +89,11 @@ class WordStatistics:
             return 0.0
         pair = self._count(_PAIR + _key(f"{before}_{word}"))
         return min(1.0, pair / known) if pair > 0 else 0.0
+
+    def in_pairs(self, word: str) -> tuple[bool, float]:
+        """Whether a word is the first one of a pair, and the most that `behind` gives for it, whatever is before it."""
+        begins, likeliest = self._file.get(_ROLE + _key(word)) or (0, 0.0)
+        return bool(begins), likeliest
 
     def __contains__(self, word: str) -> bool:
         """Whether a word was counted, however often."""
@@ -134,6 +141,20 @@ def _entries(folder: Path | None) -> Iterator[Entry]:
         yield _key(word), _UNCOUNTED, 0.0  # so that every word behind another has an entry
     for pair, count in pairs.items():
         yield _PAIR + _key(pair), count, 0.0
+    yield from _roles(counts, pairs)
+
+
+def _roles(counts: Mapping[str, int], pairs: Mapping[str, int]) -> Iterator[Entry]:
+    """Of each word in a pair, so that most words are known to have one score behind all others."""
+    begins: set[str] = set()
+    likeliest: dict[str, float] = {}
+    for pair, count in pairs.items():
+        before, _, word = pair.rpartition("_")
+        if (known := counts.get(before, 0)) > 0 and count > 0:
+            begins.add(before)
+            likeliest[word] = max(likeliest.get(word, 0.0), min(1.0, count / known))
+    for word in sorted(begins | likeliest.keys()):
+        yield _ROLE + _key(word), int(word in begins), likeliest.get(word, 0.0)
 
 
 @lru_cache(maxsize=4)

@@ -19,7 +19,7 @@ from m3h.pipeline.text.hashtags import (
     telling_writings,
 )
 from m3h.pipeline.text.segmenter import Segmenter
-from m3h.pipeline.text.word_statistics import read_counts, statistics_files, statistics_identity
+from m3h.pipeline.text.word_statistics import read_counts, statistics_files, statistics_identity, word_statistics
 from m3h.schemas.errors import UsageError
 
 
@@ -237,6 +237,25 @@ def own(tmp_path):
 
 def test_own_statistics_decide_how_a_hashtag_falls_apart(own):
     assert Segmenter(own)("foobar") == "foo bar"
+
+
+def test_a_word_in_pairs_has_the_most_that_it_has_behind_any_other(own):
+    (own / "counts_2grams.txt").write_text("foo\tbar\t500\nfoobar\tbar\t1\nbar\tfoo\t250\nunknown\tbar\t9\n")
+    statistics = word_statistics(own)
+    assert statistics.in_pairs("bar") == (True, 1.0)  # behind the one `foobar`
+    assert statistics.in_pairs("foo") == (True, 0.25)
+    assert statistics.in_pairs("foobar") == (True, 0.0)
+    assert statistics.in_pairs("unknown") == (False, 0.0)  # it has no count, so no pair of it says anything
+
+
+@given(
+    st.sampled_from(["the", "of", "new", "york", "i", "a", "b2b"]), st.sampled_from(["the", "of", "new", "city", "i"])
+)
+def test_no_word_is_more_probable_behind_another_than_it_can_be(segmenter, word, before):
+    scores = segmenter._word(word)
+    assert segmenter._behind(word, before) <= scores.most
+    assert scores.varies or segmenter._behind(word, before) == scores.alone
+    assert segmenter._word(before).tells or segmenter._behind(word, before) == scores.alone
 
 
 def test_a_missing_file_of_own_statistics_is_named(own):
