@@ -1,4 +1,7 @@
-"""`build`: makes the records, then the features, then the manifest. A step whose result is there already is skipped."""
+"""`build`: makes the records, then the features, then the manifest. A step whose result is there already is skipped.
+
+Beam is imported only where a step is carried out: its import takes longer than to find out that nothing is to do.
+"""
 
 import logging
 import os
@@ -11,7 +14,6 @@ from typing import Any
 from m3h.pipeline.build.dataset_rules import announced_changes, config_for
 from m3h.pipeline.build.extraction import Extraction, require
 from m3h.pipeline.build.foresight import announce, moves
-from m3h.pipeline.build.records_graph import STAGES, RecordsJob, build_records
 from m3h.pipeline.build.released_features import import_features
 from m3h.pipeline.build.sources import Sources, fetches_pictures, given_sources, joined_sources
 from m3h.pipeline.config import BuildConfig, configured_extractor
@@ -29,7 +31,6 @@ from m3h.pipeline.progress.monitor import AUTO
 from m3h.pipeline.readers.mapping import refuse_format
 from m3h.pipeline.readers.usable import NO_FAULT_OF_THE_DUMP, refuse_unreadable
 from m3h.pipeline.runtime.filesystems import give_options
-from m3h.pipeline.runtime.runner import run_pipeline
 from m3h.pipeline.text.tokenizer import text_identity
 from m3h.schemas.config import as_plain
 from m3h.schemas.errors import UsageError
@@ -319,6 +320,9 @@ def _records_whole(dataset: Path, known: Manifest) -> bool:
 
 def _records(job: _Job, workspace: Workspace, run: Run) -> None:
     """Read all dumps and stage the records."""
+    from m3h.pipeline.build.records_graph import STAGES, RecordsJob, build_records
+    from m3h.pipeline.runtime.runner import run_pipeline
+
     options, sources, retried = job.options, job.sources, job.retried
     log.info("reading %d dump files", len(sources.dumps))
     workspace.discard_staged()

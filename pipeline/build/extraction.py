@@ -1,12 +1,14 @@
-"""The features' part of a build: which shards are finished, which must be computed, and the run that computes them."""
+"""The features' part of a build: which shards are finished, which must be computed, and the run that computes them.
+
+Beam, whose import takes longer than to find out that nothing is to do, is imported where something is.
+"""
 
 import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import apache_beam as beam
+from typing import TYPE_CHECKING
 
 from m3h.pipeline.dataset.built_feature import BuiltFeature
 from m3h.pipeline.dataset.publish import stored_images
@@ -17,12 +19,12 @@ from m3h.pipeline.engine.image_list import ImageList
 from m3h.pipeline.engine.known_rows import KnownRows, is_whole, read_known_rows
 from m3h.pipeline.engine.shard_engine import Receipt, ShardTask, slice_digest
 from m3h.pipeline.extractors.base import Extractor
-from m3h.pipeline.runtime.beam_flags import embedded
-from m3h.pipeline.runtime.runner import run_pipeline
-from m3h.pipeline.stages.extract import ExtractShards
 from m3h.schemas.config import as_plain
 from m3h.schemas.features import fingerprint
 from m3h.schemas.manifest import Manifest
+
+if TYPE_CHECKING:
+    import apache_beam as beam
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +35,18 @@ def require(extractors: Sequence[Extractor], beam_flags: Sequence[str]) -> None:
     Raises:
         UsageError: Something is missing.
     """
-    if embedded(beam_flags):
+    if _embedded(beam_flags):
         for extractor in extractors:
             extractor.require()
+
+
+def _embedded(beam_flags: Sequence[str]) -> bool:
+    """`embedded`, which needs no Beam where there are no flags."""
+    if not beam_flags:
+        return True
+    from m3h.pipeline.runtime.beam_flags import embedded
+
+    return embedded(beam_flags)
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,11 @@ class Extraction:
         return True
 
     def _compute(self, tasks: Sequence[ShardTask], job: ExtractJob) -> None:
+        import apache_beam as beam
+
+        from m3h.pipeline.runtime.runner import run_pipeline
+        from m3h.pipeline.stages.extract import ExtractShards
+
         groups = grouped(
             tasks,
             {e.spec.name: e.accelerated for e in self.extractors},
@@ -132,8 +148,8 @@ class Extraction:
             networks={e.spec.name: e.shared_network for e in self.extractors},
         )
 
-        def wire(root: beam.Pipeline) -> None:
-            shards = ExtractShards(job, self.extractors, hinted=not embedded(self.run.beam_flags))
+        def wire(root: "beam.Pipeline") -> None:
+            shards = ExtractShards(job, self.extractors, hinted=not _embedded(self.run.beam_flags))
             root | beam.Create(groups) | beam.Reshuffle() | shards
 
         pictures: Counter[str] = Counter()

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from m3h.pipeline.build.records_graph import RecordsJob, build_records
 from m3h.pipeline.build.sources import fetches_pictures, given_sources, joined_sources
 from m3h.pipeline.config import config_of
 from m3h.pipeline.dataset.found_pictures import FoundPictures
@@ -19,7 +18,6 @@ from m3h.pipeline.dataset.publish import columns
 from m3h.pipeline.dataset.remembered import refuse_unnamed_files
 from m3h.pipeline.dataset.suppression_list import read_suppression_list
 from m3h.pipeline.readers.usable import refuse_unreadable
-from m3h.pipeline.runtime.runner import run_pipeline
 from m3h.schemas.config import as_plain
 from m3h.schemas.errors import UsageError
 from m3h.schemas.inside import file_in, refuse_strange
@@ -110,6 +108,9 @@ def predicted_changes(dataset: Path, reading: Reading) -> list[str]:
 @contextmanager
 def _foreseen(dataset: Path, dumps: Sequence[str], reading: Reading, *, look_again: bool) -> Iterator[Path]:
     """A temporary folder with the records as they would be. look_again: whether the folders come before the store."""
+    from m3h.pipeline.build.records_graph import RecordsJob, build_records
+    from m3h.pipeline.runtime.runner import run_pipeline
+
     refuse_strange(dataset)
     known = Manifest.read(dataset)
     config = config_of(known.config)

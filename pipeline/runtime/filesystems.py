@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
@@ -97,17 +98,31 @@ def sha256_of(path: str) -> str:
 
 def give_options(beam_flags: Sequence[str]) -> None:
     """Let Beam's filesystems know the flags of the run (`--hdfs_host`, `--s3_region_name`) before it starts."""
-    from apache_beam.io.filesystems import FileSystems
+    _given.flags = list(beam_flags)
+    if beam_flags:
+        from m3h.pipeline.runtime.beam_flags import beam_options
 
-    from m3h.pipeline.runtime.beam_flags import beam_options
+        beam_options(beam_flags)  # raises UsageError for a value that is none
 
-    FileSystems.set_options(beam_options(beam_flags))
+
+@dataclass
+class _Given:
+    """flags: those of the run in this process; None where Beam itself has told its filesystems, as in a worker."""
+
+    flags: list[str] | None = None
+
+
+_given = _Given()
 
 
 def _filesystems(path: str) -> Any:
     from apache_beam.io.filesystem import FileSystem
     from apache_beam.io.filesystems import FileSystems
 
+    from m3h.pipeline.runtime.beam_flags import beam_options
+
+    if _given.flags is not None:
+        FileSystems.set_options(beam_options(_given.flags))
     scheme = FileSystems.get_scheme(path)
     extra, module = _EXTRAS.get(scheme, ("", ""))
     if extra and not _installed(module):

@@ -10,9 +10,13 @@ import subprocess
 
 from tests.commands import ROOT
 from tests.flink_folder import install as install_flink
+from tests.pipeline.cases import all_wanted
 
 FOLDER = ROOT / ".venv" / "images"
-IMAGES = ("trainer", "worker-cpu", "flink")
+IMAGES = {"trainer": "m3h-trainer", "worker-cpu": "m3h-worker", "flink": "m3h-flink"}
+"""name, as docker/build.sh knows it: tag."""
+if all_wanted():
+    IMAGES["worker-gpu"] = "m3h-worker-gpu"  # without detectron2; CUDA's libraries are gigabytes to fetch
 PROGRAMS = ("buildah", "debootstrap", "bwrap", "ip", "go")
 
 

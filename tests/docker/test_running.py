@@ -23,14 +23,16 @@ from safetensors.numpy import load_file
 from tests.commands import files_of, run
 from tests.conftest import Built
 from tests.docker.containers import Image, end, free
+from tests.docker.images_folder import IMAGES
 from tests.docker.sample import build_words, copy_inputs
 from tests.pipeline.helpers import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.images]
 
 GIB = 2**30
-LARGEST = {"m3h-trainer": 2.0 * GIB, "m3h-worker": 2.8 * GIB, "m3h-flink": 1.0 * GIB}
-"""Bytes of an image's files, on local bases and without CUDA."""
+LARGEST = {"m3h-trainer": 2.0 * GIB, "m3h-worker": 2.8 * GIB, "m3h-flink": 1.0 * GIB, "m3h-worker-gpu": 6.5 * GIB}
+"""Bytes of an image's files, on local bases; CUDA is in the last one alone."""
+WORKERS = [tag for tag in IMAGES.values() if tag.startswith("m3h-worker")]
 
 
 def size(image: Image) -> int:
@@ -38,7 +40,7 @@ def size(image: Image) -> int:
     return int(done.stdout.split()[0])
 
 
-@pytest.mark.parametrize("name", LARGEST)
+@pytest.mark.parametrize("name", IMAGES.values())
 def test_an_image_is_small_and_has_no_compiler_no_cache_and_nothing_of_its_builder(
     images: Mapping[str, Image], name: str
 ) -> None:
@@ -52,7 +54,7 @@ def test_an_image_is_small_and_has_no_compiler_no_cache_and_nothing_of_its_build
     assert not (image.root / "etc" / "pip.conf").exists()
 
 
-@pytest.mark.parametrize("name", LARGEST)
+@pytest.mark.parametrize("name", IMAGES.values())
 def test_an_image_says_what_it_is_and_runs_as_nobody_special(images: Mapping[str, Image], name: str) -> None:
     config = images[name].config
     assert int(config["User"]) > 0
@@ -62,7 +64,7 @@ def test_an_image_says_what_it_is_and_runs_as_nobody_special(images: Mapping[str
     assert config["Healthcheck"]["Test"][0] == "CMD"
 
 
-@pytest.mark.parametrize("name", ["m3h-trainer", "m3h-worker"])
+@pytest.mark.parametrize("name", ["m3h-trainer", *WORKERS])
 def test_the_bill_of_materials_names_every_package(images: Mapping[str, Image], name: str) -> None:
     (site,) = images[name].root.glob("opt/m3h/lib/python3*/site-packages")
     bill = json.loads((images[name].root / "m3h" / "sbom.cdx.json").read_text())
@@ -70,7 +72,7 @@ def test_the_bill_of_materials_names_every_package(images: Mapping[str, Image], 
     found = [path.name.removesuffix(".dist-info").rpartition("-") for path in site.glob("*.dist-info")]
     assert bill["bomFormat"] == "CycloneDX"
     assert {(package.lower().replace("_", "-"), version) for package, _, version in found} <= listed
-    assert not [package for package, _ in listed if package.startswith("nvidia")]
+    assert any(package.startswith("nvidia") for package, _ in listed) == name.endswith("-gpu")
 
 
 def test_the_trainer_trains_an_epoch_to_our_weights_and_predicts(
@@ -91,10 +93,13 @@ def test_the_trainer_trains_an_epoch_to_our_weights_and_predicts(
         np.testing.assert_allclose(theirs[name], weights, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
-def test_the_worker_reads_pictures_and_computes_grids_as_we_do(images: Mapping[str, Image], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_reads_pictures_and_computes_grids_as_we_do(
+    images: Mapping[str, Image], name: str, tmp_path: Path
+) -> None:
     """The same bytes as without an image, but for what names the version of Python."""
     copy_inputs(tmp_path, posts=12)
-    worker = images["m3h-worker"]
+    worker = images[name]
     done = worker.run(*build_words(), "--workers", 1, binds={tmp_path: "/data"}, pod="")
     assert done.returncode == 0, done.stderr
     check = worker.run(entrypoint=worker.config["Healthcheck"]["Test"][1:], pod="")
@@ -140,7 +145,8 @@ class Runner(
         self.come.set_result(who)
 
 
-def test_the_worker_answers_beams_boot_protocol(images: Mapping[str, Image], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_answers_beams_boot_protocol(images: Mapping[str, Image], name: str, tmp_path: Path) -> None:
     runner = Runner()
     server = grpc.server(futures.ThreadPoolExecutor(8))
     for add in (
@@ -151,7 +157,7 @@ def test_the_worker_answers_beams_boot_protocol(images: Mapping[str, Image], tmp
         add(runner, server)
     runner.address = f"localhost:{server.add_insecure_port('localhost:0')}"
     server.start()
-    line = images["m3h-worker"].line("--id=7-1", f"--provision_endpoint={runner.address}", pod="")
+    line = images[name].line("--id=7-1", f"--provision_endpoint={runner.address}", pod="")
     with open(tmp_path / "log", "wb") as log:
         worker = subprocess.Popen(line, stdout=log, stderr=log)
     try:

@@ -5,6 +5,7 @@ import platform
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -164,6 +165,18 @@ def test_building_a_finished_dataset_again_does_nothing_and_says_the_same(
     assert done.json["kept"] == 18
     assert {path: path.stat().st_mtime_ns for path in reference.rglob("shard-*")} == before
     assert files_of(reference) == bytes_before
+
+
+def test_that_nothing_is_to_do_is_found_out_without_beam(source: tuple[Path, Path], reference: Path) -> None:
+    words = [str(word) for word in build_words(source, reference, workers=1)]
+    code = f"""
+import sys
+from m3h.pipeline.cli import main
+code = main({words!r})
+sys.exit(f"{{code}} {{'apache_beam' in sys.modules}}")
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == "0 False"
 
 
 def test_no_time_and_no_machine_stands_in_the_manifest(reference: Path) -> None:
