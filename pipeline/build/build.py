@@ -11,7 +11,7 @@ from typing import Any
 from m3h.pipeline.build.dataset_rules import announced_changes, config_for
 from m3h.pipeline.build.extraction import Extraction, require
 from m3h.pipeline.build.foresight import announce, moves
-from m3h.pipeline.build.records_graph import STAGES, RecordsJob, build_records
+from m3h.pipeline.build.records_graph import STAGES, RecordsJob, build_records, works_in_rounds
 from m3h.pipeline.build.released_features import import_features
 from m3h.pipeline.build.sources import Sources, fetches_pictures, given_sources, joined_sources
 from m3h.pipeline.config import BuildConfig, configured_extractor
@@ -339,6 +339,7 @@ def _records(job: _Job, workspace: Workspace, run: Run) -> None:
         found=FoundPictures.of(dataset, job.known, look_again=job.request is not None and options.images is not None),
         kept_by_rule=None if sources.released else workspace.kept_by_rule.absolute(),
         unread=workspace.unread.absolute(),
+        in_rounds=works_in_rounds(config.execution, sources.bytes, options.beam_flags),
     )
     run.reads(STAGES, sources.bytes)
     run.counted(run_pipeline(lambda root: build_records(root, records), options.beam_flags, options.workers))

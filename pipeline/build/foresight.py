@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from m3h.pipeline.build.records_graph import RecordsJob, build_records
+from m3h.pipeline.build.records_graph import RecordsJob, build_records, works_in_rounds
 from m3h.pipeline.build.sources import fetches_pictures, given_sources, joined_sources
 from m3h.pipeline.config import config_of
 from m3h.pipeline.dataset.found_pictures import FoundPictures
@@ -124,6 +124,10 @@ def _foreseen(dataset: Path, dumps: Sequence[str], reading: Reading, *, look_aga
             raise UsageError(f"{dataset}: fetches its pictures, and plan asks no network; build announces moves.")
         found = FoundPictures.of(dataset.absolute(), known, look_again=look_again)
         forgotten = read_suppression_list(dataset, known)
-        job = RecordsJob(sources, scratch, scratch, config, file_in(scratch, "tallies.json"), forgotten, found=found)
+        in_rounds = works_in_rounds(config.execution, sources.bytes, reading.beam_flags)
+        job = RecordsJob(
+            sources, scratch, scratch, config, file_in(scratch, "tallies.json"), forgotten, found=found,
+            in_rounds=in_rounds,
+        )  # fmt: skip
         run_pipeline(lambda root: build_records(root, job), reading.beam_flags, reading.workers)
         yield scratch

@@ -242,7 +242,7 @@ class DecidingHashtags(beam.PTransform[PCollection[Post], PCollection[tuple[str,
 
         records = (
             posts
-            | "records" >> beam.Map(lambda post: (list_name(post), (record_key(post).encode(), 1, 0)))
+            | "records" >> beam.Map(_listed).with_output_types(tuple[bytes, tuple[bytes, int, int]])
             | "count" >> beam.CombinePerKey(Counted(least))
             | "few" >> beam.FlatMap(few)
         )
@@ -251,6 +251,10 @@ class DecidingHashtags(beam.PTransform[PCollection[Post], PCollection[tuple[str,
             (records, gone) | "both" >> beam.Flatten() | beam.GroupByKey() | "decisions" >> beam.FlatMap(decisions)
         )
         return found
+
+
+def _listed(post: Post) -> tuple[bytes, tuple[bytes, int, int]]:
+    return list_name(post), (record_key(post).encode(), 1, 0)
 
 
 @dataclass
@@ -301,7 +305,12 @@ class KeptInRounds(beam.PTransform[PCollection[Post], PCollection[tuple[str, int
             gone | "gone" >> beam.Map(_gone),
             (lists, marks) | "both" >> beam.Flatten() | beam.GroupByKey() | "with one" >> beam.Map(_with_one),
         )
-        kept: PCollection[tuple[str, int]] = counts | "counts" >> beam.Flatten() | "kept" >> beam.CombinePerKey(sum)
+        kept: PCollection[tuple[str, int]] = (
+            counts
+            | "counts" >> beam.Flatten()
+            | "together" >> beam.CombinePerKey(sum)
+            | "kept" >> beam.MapTuple(lambda rule, posts: (rule, posts)).with_output_types(tuple[str, int])
+        )
         return kept
 
 
