@@ -8,9 +8,18 @@ import pydantic
 from m3h.pipeline.crawl.rules import CrawlRules
 from m3h.pipeline.extractors import extractor_class, make_extractor, settings_of_all
 from m3h.pipeline.extractors.base import Extractor
-from m3h.pipeline.rules import CleanRules, ImageRules, ReadRules, SafetyRules, ShardRules, SplitRules, TextRules
+from m3h.pipeline.rules import (
+    CleanRules,
+    ExecutionRules,
+    ImageRules,
+    ReadRules,
+    SafetyRules,
+    ShardRules,
+    SplitRules,
+    TextRules,
+)
 from m3h.schemas.config import Settings, as_plain, resolve
-from m3h.schemas.manifest import Manifest
+from m3h.schemas.manifest import OF_ONE_COMMAND, Manifest
 
 FeatureSettings = settings_of_all()
 """A class with one field per registered extractor: `features.vgg_grid.weights`, …"""
@@ -27,6 +36,7 @@ class BuildConfig(Settings):
     split: SplitRules = SplitRules()
     shards: ShardRules = ShardRules()
     safety: SafetyRules = SafetyRules()
+    execution: ExecutionRules = ExecutionRules()
     features: FeatureSettings = pydantic.Field(default_factory=FeatureSettings)  # type: ignore[valid-type]
 
 
@@ -51,11 +61,11 @@ def _features(known: Mapping[str, Any], *, installed: bool) -> dict[str, Any]:
 
 
 def as_remembered(config: BuildConfig, known: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration as a manifest keeps it. What one command was allowed to take away, the next one is not.
+    """The configuration as a manifest keeps it. What is of one command only is left out (`OF_ONE_COMMAND`).
 
     known: the configuration in the manifest before. Its settings of features that nothing here computes stay.
     """
-    plain = {name: value for name, value in as_plain(config).items() if name != "safety"}
+    plain = {name: value for name, value in as_plain(config).items() if name not in OF_ONE_COMMAND}
     return {**plain, "features": {**_features(known, installed=False), **plain["features"]}}
 
 

@@ -110,6 +110,14 @@ class SafetyRules(Settings):
     max_loss: float = pydantic.Field(0.01, ge=0, le=1)  # share of the posts or pictures; ten of each may always leave
 
 
+class ExecutionRules(Settings):
+    """How a build is carried out. Nothing of this changes what is built, and no dataset remembers it."""
+
+    global_steps: Literal["auto", "one_worker", "rounds"] = (
+        "auto"  # who decides what needs all posts: one process each, or all workers in rounds; auto: by the dumps' size
+    )
+
+
 class ShardRules(Settings):
     """How many rows a file has."""
 

@@ -20,12 +20,16 @@ MANIFEST_HASH = "manifest.sha256"
 _HASH_LINE = re.compile(rf"([0-9a-f]{{64}})  {re.escape(MANIFEST)}\n")
 
 
+OF_ONE_COMMAND = ("safety", "execution")
+"""Sections of a build's configuration that are not kept: what a command may take away, and how it is carried out."""
+
+
 def rules_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a build's configuration that decides which records stay.
 
-    That is all but settings of features, of the crawl, and of what a command may take away.
+    That is all but settings of features, of the crawl, and of single commands.
     """
-    return {name: value for name, value in config.items() if name not in ("features", "crawl", "safety")}
+    return {name: value for name, value in config.items() if name not in ("features", "crawl", *OF_ONE_COMMAND)}
 
 
 @dataclass(frozen=True)

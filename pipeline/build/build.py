@@ -320,7 +320,7 @@ def _records_whole(dataset: Path, known: Manifest) -> bool:
 
 def _records(job: _Job, workspace: Workspace, run: Run) -> None:
     """Read all dumps and stage the records."""
-    from m3h.pipeline.build.records_graph import STAGES, RecordsJob, build_records
+    from m3h.pipeline.build.records_graph import STAGES, RecordsJob, build_records, works_in_rounds
     from m3h.pipeline.runtime.runner import run_pipeline
 
     options, sources, retried = job.options, job.sources, job.retried
@@ -343,6 +343,7 @@ def _records(job: _Job, workspace: Workspace, run: Run) -> None:
         found=FoundPictures.of(dataset, job.known, look_again=job.request is not None and options.images is not None),
         kept_by_rule=None if sources.released else workspace.kept_by_rule.absolute(),
         unread=workspace.unread.absolute(),
+        in_rounds=works_in_rounds(config.execution, sources.bytes, options.beam_flags),
     )
     run.reads(STAGES, sources.bytes)
     run.counted(run_pipeline(lambda root: build_records(root, records), options.beam_flags, options.workers))

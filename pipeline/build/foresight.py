@@ -108,7 +108,7 @@ def predicted_changes(dataset: Path, reading: Reading) -> list[str]:
 @contextmanager
 def _foreseen(dataset: Path, dumps: Sequence[str], reading: Reading, *, look_again: bool) -> Iterator[Path]:
     """A temporary folder with the records as they would be. look_again: whether the folders come before the store."""
-    from m3h.pipeline.build.records_graph import RecordsJob, build_records
+    from m3h.pipeline.build.records_graph import RecordsJob, build_records, works_in_rounds
     from m3h.pipeline.runtime.runner import run_pipeline
 
     refuse_strange(dataset)
@@ -125,6 +125,10 @@ def _foreseen(dataset: Path, dumps: Sequence[str], reading: Reading, *, look_aga
             raise UsageError(f"{dataset}: fetches its pictures, and plan asks no network; build announces moves.")
         found = FoundPictures.of(dataset.absolute(), known, look_again=look_again)
         forgotten = read_suppression_list(dataset, known)
-        job = RecordsJob(sources, scratch, scratch, config, file_in(scratch, "tallies.json"), forgotten, found=found)
+        in_rounds = works_in_rounds(config.execution, sources.bytes, reading.beam_flags)
+        job = RecordsJob(
+            sources, scratch, scratch, config, file_in(scratch, "tallies.json"), forgotten, found=found,
+            in_rounds=in_rounds,
+        )  # fmt: skip
         run_pipeline(lambda root: build_records(root, job), reading.beam_flags, reading.workers)
         yield scratch

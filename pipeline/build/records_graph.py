@@ -20,7 +20,8 @@ from m3h.pipeline.dataset.workspace import Workspace
 from m3h.pipeline.images.embedded import Embedded
 from m3h.pipeline.images.store import ImageRow
 from m3h.pipeline.progress.stage import SPLIT, WRITE
-from m3h.pipeline.rules import CleanRules
+from m3h.pipeline.rules import CleanRules, ExecutionRules
+from m3h.pipeline.runtime.beam_flags import embedded
 from m3h.pipeline.stages.clean import Language, Text
 from m3h.pipeline.stages.crawl import CrawledImages
 from m3h.pipeline.stages.dedup import Dedup
@@ -51,6 +52,8 @@ class RecordsJob:
     found: what the records of the finished dataset were found to show; None where there is none.
     kept_by_rule: file for the number of posts that each rule on rare hashtags keeps; None where nobody asks.
     unread: file for the number of posts in which a field could not be read, by field; None for none.
+    in_rounds: whether decisions over all posts are made in rounds by many workers, not by one process each. What is
+        written is the same.
     """
 
     sources: Sources
@@ -64,6 +67,26 @@ class RecordsJob:
     found: FoundPictures | None = None
     kept_by_rule: Path | None = None
     unread: Path | None = None
+    in_rounds: bool = False
+
+
+ROUNDS_FROM = 4 << 30
+"""Bytes of dumps from which on `auto` works in rounds on a cluster: some two million tweets as they are, or some twenty
+million compressed, for which one process needs up to 15 GB (docs/scale.md)."""
+
+
+def works_in_rounds(execution: ExecutionRules, dumps_bytes: int, beam_flags: Sequence[str]) -> bool:
+    """Whether decisions over all posts are made in rounds.
+
+    Args:
+        execution: what is asked for.
+        dumps_bytes: size of the dumps, compressed or not.
+        beam_flags: where the work is done. The embedded runner holds all shuffles in memory, so that rounds, which have
+            more of them, save nothing there.
+    """
+    if execution.global_steps == "auto":
+        return dumps_bytes >= ROUNDS_FROM and not embedded(beam_flags)
+    return execution.global_steps == "rounds"
 
 
 _SHARD_BYTES = 1 << 21
@@ -116,15 +139,17 @@ def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
     images = _settled(posts, job)
     posts = with_report("image", images.keep, [*unfit["image"], *images.dropped])
     pictures = images.rows | "keypoints" >> beam.Map(_keypoints)
-    distinct = (posts, pictures) | "duplicates" >> Dedup(config.clean)
+    distinct = (posts, pictures) | "duplicates" >> Dedup(config.clean, job.in_rounds)
     posts = with_report("duplicates", distinct.keep, [*unfit["duplicates"], *distinct.dropped])
     if job.kept_by_rule:
-        posts | "kept by rule" >> KeptByRule(config.clean.min_hashtag_count) | WriteJson(job.kept_by_rule, sum)
-    routed = posts | "rare hashtags" >> RareHashtags(config.clean, config.text)
+        kept_by_rule = KeptByRule(config.clean.min_hashtag_count, job.in_rounds)
+        posts | "kept by rule" >> kept_by_rule | WriteJson(job.kept_by_rule, sum)
+    routed = posts | "rare hashtags" >> RareHashtags(config.clean, config.text, job.in_rounds)
     posts = with_report("rare_hashtags", routed.keep, [routed.dropped])
 
     posts = (posts, ready) | "all kept" >> beam.Flatten()
-    split = (posts, near_links(posts, pictures, config.clean)) | "split" >> Split(config.split)
+    links = near_links(posts, pictures, config.clean, in_rounds=job.in_rounds)
+    split = (posts, links) | "split" >> Split(config.split, job.in_rounds)
     known = ready | "url only" >> beam.Map(url_only_row)
     rows = (images.rows, known) | "all images" >> beam.Flatten() | "one row an image" >> FirstOfEach()
     _write(with_report("split", split, []), all_dropped, rows, job=job)
@@ -155,19 +180,22 @@ def text_shards(sources: Sources) -> int:
     return 1 + sources.bytes // _SHARD_BYTES
 
 
-def near_links(posts: PCollection[Post], pictures: PCollection[Item], rules: CleanRules) -> PCollection[Pair]:
+def near_links(
+    posts: PCollection[Post], pictures: PCollection[Item], rules: CleanRules, *, in_rounds: bool
+) -> PCollection[Pair]:
     """Pairs of traits that near duplicates share.
 
     Args:
         posts: The posts among which duplicates are looked for.
         pictures: (image_sha256, keypoints) of these posts' pictures, and perhaps of others.
         rules: Which duplicates count.
+        in_rounds: Whether no worker may hold all texts and pictures' features.
     """
     found: list[PCollection[Pair]] = []
     if rules.near_text:
-        found.append(posts | "near texts" >> TextLinks(rules))
+        found.append(posts | "near texts" >> TextLinks(rules, in_rounds))
     if rules.near_images:
-        found.append((posts, pictures) | "near pictures" >> PictureLinks(rules))
+        found.append((posts, pictures) | "near pictures" >> PictureLinks(rules, in_rounds))
     links: PCollection[Pair] = found | "links" >> beam.Flatten(pipeline=posts.pipeline)
     return links
 

@@ -17,7 +17,10 @@ Item = tuple[str, str]
 """A name, and what is compared: a text, or the features of a picture."""
 
 PARTS = 16
-"""Tasks that the keys are divided among."""
+"""Tasks that the keys are divided among, where every worker holds all items anyway."""
+
+MANY_PARTS = 256
+"""The same, where no worker holds all items. Of still more, the keys of a batch would cross the shuffle one by one."""
 
 REACH = 8
 """How many of the items that follow it under a key an item is compared with. Under a key of few items these are all;
@@ -69,19 +72,29 @@ def links(pairs: Owners, items: Mapping[int, Item], likeness: Likeness) -> Itera
 _AT_ONCE = 4096
 
 
-def keys_by_part(items: Sequence[Item], likeness: Likeness) -> Iterator[tuple[int, tuple[bytes, bytes]]]:
-    """(part, (keys, their owners)) of some items; both arrays as bytes, because they cross a shuffle."""
+PackedKeys = tuple[bytes, bytes]
+"""Keys and their owners; both arrays as bytes, because they cross a shuffle."""
+
+
+def keys_by_part(items: Sequence[Item], likeness: Likeness, parts: int = PARTS) -> Iterator[tuple[int, PackedKeys]]:
+    """(part, its keys) of some items."""
     keys, picture_of_key = likeness.keys([item for _, item in items])
     owners = np.array([owner(name) for name, _ in items], dtype=np.uint64)[picture_of_key]
-    parts = keys % PARTS
-    for part in np.unique(parts):
-        chosen = parts == part
+    part_of_key = keys % parts
+    for part in np.unique(part_of_key):
+        chosen = part_of_key == part
         yield int(part), (keys[chosen].tobytes(), owners[chosen].tobytes())
 
 
-def near_among(
-    part: Iterable[tuple[bytes, bytes]], items: Iterable[Item], likeness: Likeness
-) -> Iterator[tuple[str, str]]:
+def candidates_in_part(part: Iterable[PackedKeys]) -> Owners:
+    """(n, 2): the pairs to compare that one part of the keys leads to. part: what `keys_by_part` made, of all items."""
+    batches = list(part)
+    keys = np.frombuffer(b"".join(keys for keys, _ in batches), dtype=np.uint32)
+    owners = np.frombuffer(b"".join(owners for _, owners in batches), dtype=np.uint64)
+    return candidates(keys, owners)
+
+
+def near_among(part: Iterable[PackedKeys], items: Iterable[Item], likeness: Likeness) -> Iterator[tuple[str, str]]:
     """The names of the near pairs that one part of the keys leads to.
 
     Args:
@@ -89,10 +102,7 @@ def near_among(
         items: all items. Only those that are compared are kept.
         likeness: when two are near.
     """
-    batches = list(part)
-    keys = np.frombuffer(b"".join(keys for keys, _ in batches), dtype=np.uint32)
-    owners = np.frombuffer(b"".join(owners for _, owners in batches), dtype=np.uint64)
-    pairs = candidates(keys, owners)
+    pairs = candidates_in_part(part)
     compared = set(np.unique(pairs).tolist())
     table = {number: (name, item) for name, item in items if (number := owner(name)) in compared}
     return links(pairs, table, likeness)

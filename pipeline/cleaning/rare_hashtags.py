@@ -2,37 +2,53 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from typing import TypeVar
 
 from m3h.pipeline.cleaning.groups import Verdict
 from m3h.pipeline.text.hashtags import pairs_of
 from m3h.schemas.posts import Dropped, Post
 
+Key = TypeVar("Key", str, bytes)
+
 DROP_POST, DROP_TAG = "drop_post", "drop_tag"
 """What is dropped for a rare hashtag: its posts, or the hashtag."""
 
 
-def rare_posts(hashtags: Mapping[str, Collection[str]], least: int) -> dict[str, str]:
+def rare_posts(
+    hashtags: Mapping[Key, Collection[str]], least: int, numbers: Mapping[Key, int] | None = None
+) -> dict[Key, str]:
     """Which posts go, and the hashtag that decided.
 
-    hashtags: post -> its distinct hashtags. In what is left, every hashtag is in at least `least` posts: each post
-    that goes lowers the counts of its other hashtags, and those that fall below `least` remove more posts.
+    In what is left, every hashtag is in at least `least` posts. Posts go in rounds: in each, all posts go that have a
+    hashtag which is rare among the posts then left, and the first of these hashtags by its letters decided. So no order
+    of posts matters, and who takes the rounds one after the other finds the same.
+
+    Args:
+        hashtags: of each post, distinct.
+        least: posts that a hashtag needs.
+        numbers: as how many posts each counts; None: each as one.
     """
-    counts = Counter(tag for tags in hashtags.values() for tag in tags)
-    posts_of: dict[str, list[str]] = {}
+    counts: Counter[str] = Counter()
+    posts_of: dict[str, list[Key]] = {}
     for post, tags in hashtags.items():
         for tag in tags:
+            counts[tag] += numbers[post] if numbers else 1
             posts_of.setdefault(tag, []).append(post)
-    waiting = sorted(tag for tag, count in counts.items() if count < least)
-    dropped: dict[str, str] = {}
-    for tag in waiting:  # grows while it is walked
-        for post in posts_of[tag]:
-            if post in dropped:
-                continue
-            dropped[post] = tag
-            for shared in hashtags[post]:
-                counts[shared] -= 1
-                if counts[shared] == least - 1:
-                    waiting.append(shared)
+    dropped: dict[Key, str] = {}
+    rare = [tag for tag, count in counts.items() if count < least]
+    while rare:
+        leaving: dict[Key, str] = {}
+        for tag in sorted(rare):
+            for post in posts_of[tag]:
+                if post not in dropped:
+                    leaving.setdefault(post, tag)
+        taken: Counter[str] = Counter()
+        for post in leaving:
+            for tag in hashtags[post]:
+                taken[tag] += numbers[post] if numbers else 1
+        rare = [tag for tag, count in taken.items() if counts[tag] >= least > counts[tag] - count]
+        counts.subtract(taken)
+        dropped |= leaving
     return dropped
 
 

@@ -17,10 +17,11 @@ from m3h.pipeline.cleaning.duplicates import (
     keep_newest,
     same_text,
 )
-from m3h.pipeline.cleaning.groups import age, groups, image_traits, text_traits
+from m3h.pipeline.cleaning.groups import age, image_traits, text_traits
 from m3h.pipeline.rules import CleanRules
+from m3h.pipeline.stages.groups import ByGroup
 from m3h.pipeline.stages.near_duplicates import PictureLinks, TextLinks
-from m3h.pipeline.stages.routing import GlobalFilter, GroupFilter, PostsAndLinks, Routed
+from m3h.pipeline.stages.routing import GroupFilter, PostsAndLinks, Routed
 from m3h.schemas.posts import Dropped, Post
 
 
@@ -30,13 +31,14 @@ class NearFilter(beam.PTransform[PostsAndLinks, Routed]):
 
     traits: Callable[[Post], list[str]]
     reason: str
+    in_rounds: bool = False
 
     @no_annotations
     def expand(self, posts_and_links: PostsAndLinks) -> Routed:
         """Groups are found as for the split."""
         traits = self.traits
-        return posts_and_links | GlobalFilter(
-            lambda post: (age(post), traits(post)), groups, KeepFirstOfGroup(self.reason)
+        return posts_and_links | ByGroup(
+            lambda post: (age(post), traits(post)), KeepFirstOfGroup(self.reason), self.in_rounds
         )
 
 
@@ -52,12 +54,13 @@ class Dedup(beam.PTransform[tuple[PCollection[Post], PCollection[Item]], Distinc
     """(posts, (image_sha256, keypoints) of their pictures) -> Distinct."""
 
     rules: CleanRules
+    in_rounds: bool = False
 
     @no_annotations
     def expand(self, posts_and_pictures: tuple[PCollection[Post], PCollection[Item]]) -> Distinct:
         """The order is: ids and edits, texts, pictures."""
         posts, pictures = posts_and_pictures
-        rules = self.rules
+        rules, in_rounds = self.rules, self.in_rounds
         dropped: list[PCollection[Dropped]] = []
 
         def drop_copies(name: str, transform: GroupFilter) -> None:
@@ -75,11 +78,11 @@ class Dedup(beam.PTransform[tuple[PCollection[Post], PCollection[Item]], Distinc
         if rules.unique_texts:
             drop_copies("texts", GroupFilter(same_text, KeepFirst("duplicate_text")))
         if rules.near_text and rules.drop_near_texts:
-            links = posts | "text links" >> TextLinks(rules)
-            drop_near_copies("near texts", NearFilter(text_traits, "near_duplicate_text"), links)
+            links = posts | "text links" >> TextLinks(rules, in_rounds)
+            drop_near_copies("near texts", NearFilter(text_traits, "near_duplicate_text", in_rounds), links)
         if rules.unique_images:
             drop_copies("images", GroupFilter(lambda post: post.image_sha256, KeepFirst("duplicate_image")))
         if rules.near_images and rules.drop_near_images:
-            links = (posts, pictures) | "picture links" >> PictureLinks(rules)
-            drop_near_copies("near images", NearFilter(image_traits, "near_duplicate_image"), links)
+            links = (posts, pictures) | "picture links" >> PictureLinks(rules, in_rounds)
+            drop_near_copies("near images", NearFilter(image_traits, "near_duplicate_image", in_rounds), links)
         return Distinct(posts, dropped)

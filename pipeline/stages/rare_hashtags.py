@@ -20,7 +20,8 @@ from m3h.pipeline.cleaning.rare_hashtags import (
 )
 from m3h.pipeline.rules import CleanRules, TextRules
 from m3h.pipeline.stages.coders import pack, unpack
-from m3h.pipeline.stages.routing import GlobalFilter, Routed
+from m3h.pipeline.stages.hashtag_rounds import DecidingHashtags, KeptInRounds, RareOfPosts
+from m3h.pipeline.stages.routing import ApplyDecisions, GlobalFilter, Routed
 from m3h.pipeline.text.hashtags import read_mapping
 from m3h.schemas.posts import Post
 
@@ -31,11 +32,14 @@ class RareHashtags(beam.PTransform[PCollection[Post], Routed]):
 
     clean: CleanRules
     text: TextRules
+    in_rounds: bool = False
 
     @no_annotations
     def expand(self, posts: PCollection[Post]) -> Routed:
-        """Only the hashtags are gathered on one worker."""
+        """Only the hashtags are gathered on one worker, or they are counted by many, in rounds."""
         least, mapping = self.clean.min_hashtag_count, self.text.hashtag_map
+        if self.in_rounds:
+            return self._in_rounds(posts)
         if self.clean.rare_hashtags == DROP_TAG:
             return posts | GlobalFilter(
                 lambda post: post.hashtags,
@@ -46,16 +50,32 @@ class RareHashtags(beam.PTransform[PCollection[Post], Routed]):
             lambda post: post.hashtags, lambda hashtags: deciding_hashtags(hashtags, least), rare_hashtag_verdict
         )
 
+    @no_annotations
+    def _in_rounds(self, posts: PCollection[Post]) -> Routed:
+        least, mapping = self.clean.min_hashtag_count, self.text.hashtag_map
+        if self.clean.rare_hashtags == DROP_TAG:
+            rare = posts | "rare tags" >> RareOfPosts(least)
+            return (posts, rare) | "taken off" >> ApplyDecisions(
+                lambda post, tags: without_hashtags(post, tags, _mapping(mapping))
+            )
+        deciding = posts | "deciding tags" >> DecidingHashtags(least)
+        return (posts, deciding) | "dropped" >> ApplyDecisions(
+            lambda post, tags: rare_hashtag_verdict(post, *tags or [""])
+        )
+
 
 @dataclass
 class KeptByRule(beam.PTransform[PCollection[Post], PCollection[tuple[str, int]]]):
     """Posts -> how many of them each choice of `clean.rare_hashtags` keeps."""
 
     least: int
+    in_rounds: bool = False
 
     def expand(self, posts: PCollection[Post]) -> PCollection[tuple[str, int]]:
-        """Only the distinct lists of hashtags are gathered, each once."""
+        """Only the distinct lists of hashtags are gathered, each once; in rounds, they are not."""
         least = self.least
+        if self.in_rounds:
+            return posts | "in rounds" >> KeptInRounds(least)
 
         def kept(counted: list[tuple[bytes, int]]) -> Iterable[tuple[str, int]]:
             return kept_by_rule({tuple(unpack(tags)): number for tags, number in counted}, least).items()

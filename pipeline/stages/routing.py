@@ -150,10 +150,6 @@ class GlobalFilter(beam.PTransform[PCollection[Post] | PostsAndLinks, Routed]):
         def decisions_of(gathered: tuple[int, Iterable[Any]], *links: Any) -> Iterable[Any]:
             return decide(dict(sorted(gathered[1])), *links).items()
 
-        def applied(joined: Joined) -> Iterator[Verdict]:
-            _, (posts, (decision,)) = joined
-            return (apply(post, decision) for post in posts)
-
         decisions = (
             posts
             # Any: the runner knows a tuple's coder, and would hold the parts of every trait as objects
@@ -161,6 +157,32 @@ class GlobalFilter(beam.PTransform[PCollection[Post] | PostsAndLinks, Routed]):
             | "gather" >> beam.GroupByKey()
             | "decide" >> beam.FlatMap(decisions_of, *map(AsList, links)).with_output_types(tuple[str, Any])
         )
+        return (posts, decisions) | "decided" >> ApplyDecisions(lambda post, found: apply(post, *found))
+
+
+PostsAndDecisions = tuple[PCollection[Post], PCollection[tuple[str, Any]]]
+"""Posts, and pairs of a record's key and what was decided of it."""
+
+
+@dataclass
+class ApplyDecisions(beam.PTransform[PostsAndDecisions, Routed]):
+    """(posts, (record key, decision)) -> those that are kept, and Dropped.
+
+    apply: (Post, all decisions of it, in no order) -> Post or Dropped. There may be none.
+    """
+
+    apply: Callable[[Post, list[Any]], Verdict]
+
+    @no_annotations
+    def expand(self, posts_and_decisions: PostsAndDecisions) -> Routed:
+        """Bring each decision back to its post."""
+        posts, decisions = posts_and_decisions
+        apply = self.apply
+
+        def applied(joined: Joined) -> Iterator[Verdict]:
+            _, (posts, found) = joined
+            return (apply(post, found) for post in posts)
+
         keyed = posts | "by record" >> beam.Map(_by_record)
         verdicts: PCollection[Verdict] = (
             (keyed, decisions) | "join" >> JoinPosts() | "apply" >> beam.FlatMap(applied).with_output_types(Verdict)

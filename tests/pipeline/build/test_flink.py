@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from m3h.pipeline.dataset.run_history import read_runs
-from tests.commands import files_of, run
+from tests.commands import ROOT, files_of, run
 from tests.flink_folder import install
 from tests.pipeline.fakes import small_dump
 from tests.pipeline.flink import Cluster, cluster, run_and_strike
@@ -55,6 +55,18 @@ def test_two_task_managers_write_what_one_process_writes(
     assert files_of(tmp_path / "d") == files_of(reference)
     counters = read_runs(tmp_path / "d")[-1]["counters"]
     assert {counters[f"{stage}.rows"] for stage in ("read", "language", "write", "ocr", "vgg_grid")} == {POSTS}
+
+
+def test_two_task_managers_decide_about_all_posts_in_rounds_as_one_process_does(flink: Cluster, tmp_path: Path) -> None:
+    dumps = [ROOT / "sample" / name for name in ("dump_v1.jsonl.gz", "dump_plain.jsonl")]
+    words = ["build", "--dumps", *dumps, "--images", ROOT / "sample" / "images", "--features", "none"]
+    rules = ["--set", "clean.drop_near_texts=true"]
+    embedded = run("pipeline", *words, "--dataset", tmp_path / "embedded", "--workers", 1, *rules)
+    assert embedded.code == 0, embedded.err
+    rules.append("execution.global_steps=rounds")
+    done = run("pipeline", *words, "--dataset", tmp_path / "d", *rules, "--", *flink.flags)
+    assert done.code == 0, done.err
+    assert files_of(tmp_path / "d") == files_of(tmp_path / "embedded")
 
 
 def test_a_refresh_survives_the_death_of_a_worker(reference: Path, flink: Cluster, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from m3h.pipeline.cleaning.candidates import REACH, candidates, near_pairs
@@ -66,13 +66,29 @@ def test_edited_captions_are_found_and_nothing_else():
     assert all(similarity(*pair) >= 0.7 for pair in map(tuple, found))
 
 
+@pytest.mark.parametrize("in_rounds", [False, True])
 @pytest.mark.parametrize("number", [0, 1, 700])
-def test_beam_finds_what_plain_code_finds(number):
+def test_beam_finds_what_plain_code_finds(number, in_rounds):
     texts = captions(number)
-    items = {text_name(text): text for text in [*texts, *caption_edits(texts)]}
+    check_near([*texts, *caption_edits(texts)], in_rounds)
+
+
+ALIKE = st.lists(
+    st.lists(st.sampled_from(["red", "sea", "sun", "old"]), min_size=1, max_size=8).map(" ".join), max_size=80
+)
+
+
+@settings(max_examples=3, deadline=None)
+@given(ALIKE)
+def test_many_texts_alike_are_compared_in_rounds_as_by_plain_code(texts):
+    check_near([*texts, *(f"win a brand new phone today {i % 7}" for i in range(30))], in_rounds=True)
+
+
+def check_near(texts, in_rounds):
+    items = {text_name(text): text for text in texts}
     likeness = TextLikeness(0.7)
     with test_pipeline.TestPipeline(runner=FnApiRunner()) as root:
-        found = root | beam.Create(list(items.items())) | NearPairs(likeness)
+        found = root | beam.Create(list(items.items())) | NearPairs(likeness, in_rounds)
         as_sets = found | "sets" >> beam.Map(lambda pair: tuple(sorted(pair)))
         expected = [tuple(sorted(pair)) for pair in near_pairs(items, likeness)]
         assert_that(as_sets, equal_to(expected))
@@ -82,7 +98,8 @@ def said(number, text):
     return Post(str(number), text, tokens=tuple(text.split()), image_sha256=f"i{number}", position=number)
 
 
-def test_near_texts_go_where_that_is_asked_for_and_name_the_first():
+@pytest.mark.parametrize("in_rounds", [False, True])
+def test_near_texts_go_where_that_is_asked_for_and_name_the_first(in_rounds):
     posts = [
         said(1, "the old bridge over the river in the morning light"),
         said(2, "the old bridge over the river in the morning lights"),
@@ -93,7 +110,7 @@ def test_near_texts_go_where_that_is_asked_for_and_name_the_first():
     ]
     with test_pipeline.TestPipeline(runner=FnApiRunner()) as root:
         kept, dropped = (root | beam.Create(posts), root | "none" >> beam.Create([])) | Dedup(
-            CleanRules(drop_near_texts=True)
+            CleanRules(drop_near_texts=True), in_rounds
         )
         assert_that(kept | "ids" >> beam.Map(lambda p: p.post_id), equal_to(list("1456")), "kept")
         why = dropped | "all" >> beam.Flatten() | "why" >> beam.Map(lambda d: (d.record_id, d.reason, d.detail))

@@ -151,7 +151,8 @@ def shown(number: int, image: str) -> Post:
     return Post(str(number), "", tokens=(f"t{number}",), image_sha256=image, position=number)
 
 
-def test_near_pictures_go_where_that_is_asked_for_and_name_the_first_post() -> None:
+@pytest.mark.parametrize("in_rounds", [False, True])
+def test_near_pictures_go_where_that_is_asked_for_and_name_the_first_post(in_rounds: bool) -> None:
     rng = random.Random(1)
     pictures = [
         ("a" * 64, local_features(scene(1))),
@@ -162,7 +163,7 @@ def test_near_pictures_go_where_that_is_asked_for_and_name_the_first_post() -> N
     posts = [shown(1, "a" * 64), shown(2, "b" * 64), shown(3, "c" * 64)]
     with test_pipeline.TestPipeline(runner=FnApiRunner()) as root:
         both = (root | beam.Create(posts), root | "pictures" >> beam.Create(pictures))
-        kept, dropped = both | Dedup(CleanRules(drop_near_images=True))
+        kept, dropped = both | Dedup(CleanRules(drop_near_images=True), in_rounds)
         assert_that(kept | "ids" >> beam.Map(lambda p: p.post_id), equal_to(["1", "3"]), "kept")
         why = dropped | "all" >> beam.Flatten() | "why" >> beam.Map(lambda d: (d.record_id, d.reason, d.detail))
         assert_that(why, equal_to([("2", "near_duplicate_image", "1")]), "dropped")

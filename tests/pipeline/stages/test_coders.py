@@ -58,14 +58,16 @@ def test_an_encoded_post_is_smaller_than_beams_own_form() -> None:
 
 
 def types_of_a_build(tmp_path: Path, kind: str, **rules: Any) -> dict[str, Any]:
-    """What flows in the records' pipeline, by the transform it comes from. kind: of build: first, added, crawled."""
+    """What flows in the records' pipeline, by the transform it comes from. kind: first, added, crawled, rounds."""
     config = BuildConfig.model_validate({"clean": rules})
     job = CrawlJob(tmp_path, tmp_path, tmp_path, config.crawl, config.image)
     images = {"crawl": job} if kind == "crawled" else {}
     known = {"found": FoundPictures(tmp_path, (tmp_path / "part",))} if kind == "added" else {}
     sources = Sources((), (), (tmp_path,))
+    files = {"tallies": tmp_path / "tallies.json", "kept_by_rule": tmp_path / "kept.json"}
+    rounds = {"in_rounds": kind == "rounds"}
     root = beam.Pipeline(runner="FnApiRunner")
-    build_records(root, RecordsJob(sources, tmp_path, tmp_path, config, tmp_path / "tallies.json", **images, **known))
+    build_records(root, RecordsJob(sources, tmp_path, tmp_path, config, **files, **images, **known, **rounds))
     found: dict[str, Any] = {}
 
     class Types(PipelineVisitor):
@@ -77,7 +79,7 @@ def types_of_a_build(tmp_path: Path, kind: str, **rules: Any) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("kind", ["first", "added", "crawled"])
+@pytest.mark.parametrize("kind", ["first", "added", "crawled", "rounds"])
 def test_no_record_of_a_build_waits_in_another_form_than_that_of_its_coder(tmp_path: Path, kind: str) -> None:
     """Beam picks coders by types: in what has the type Any, or may be one of several types, a record is pickled."""
     found = types_of_a_build(tmp_path, kind, drop_near_texts=True, drop_near_images=True, quotes="drop")

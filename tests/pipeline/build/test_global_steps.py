@@ -1,0 +1,77 @@
+"""Decisions over all posts, by one process each or by all workers in rounds: the dataset is the same, byte for byte."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from m3h.pipeline.build.records_graph import ROUNDS_FROM, works_in_rounds
+from m3h.pipeline.rules import ExecutionRules
+from m3h.schemas.manifest import Manifest
+from tests.commands import ROOT, Done, files_of, run
+from tests.conftest import Built
+
+OTHER_RULES = (
+    *("clean.rare_hashtags=drop_tag", "clean.min_hashtag_count=5", "clean.drop_near_texts=true"),
+    *("clean.drop_near_images=true", "clean.unique_texts=false", "clean.unique_images=false"),
+)
+RECORDS = ("posts/", "dropped/part-", "images/")
+FLINK = ["--runner=PortableRunner", "--job_endpoint=localhost:1"]
+
+
+def built(dataset: Path, steps: str, rules: Sequence[str] = ()) -> Done:
+    """The sample's records, by two processes."""
+    dumps = [ROOT / "sample" / name for name in ("dump_v1.jsonl.gz", "dump_plain.jsonl")]
+    words = ["build", "--dumps", *dumps, "--images", ROOT / "sample" / "images", "--dataset", dataset]
+    words += ["--features", "none", "--workers", 2, "--set", f"execution.global_steps={steps}"]
+    return run("pipeline", *words, *rules)
+
+
+def test_rounds_leave_the_records_of_the_sample_as_they_are(sample: Built, tmp_path: Path) -> None:
+    done = built(tmp_path / "d", "rounds")
+    assert done.code == 0, done.err
+
+    def records(folder: Path) -> dict[str, bytes]:
+        return {name: data for name, data in files_of(folder).items() if name.startswith(RECORDS)}
+
+    assert {name.partition("/")[0] for name in records(tmp_path / "d")} == {"posts", "dropped", "images"}
+    assert records(tmp_path / "d") == records(sample.folder)
+    ours, theirs = (Manifest.read(folder) for folder in (tmp_path / "d", sample.folder))
+    assert (ours.counts, ours.signature) == (theirs.counts, theirs.signature)
+    assert "execution" not in ours.config
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rules", [(), OTHER_RULES], ids=["the paper's rules", "other rules"])
+def test_the_sample_has_the_same_bytes_by_both_forms(rules: Sequence[str], tmp_path: Path) -> None:
+    for steps in ("one_worker", "rounds"):
+        done = built(tmp_path / steps, steps, rules)
+        assert done.code == 0, done.err
+    files = files_of(tmp_path / "rounds")
+    assert files == files_of(tmp_path / "one_worker")
+
+    again = built(tmp_path / "rounds", "one_worker", rules)
+    assert (again.code, "other rules" in again.err) == (0, False)
+    assert files_of(tmp_path / "rounds") == files
+
+
+def test_a_form_that_does_not_exist_is_wrong_use(tmp_path: Path) -> None:
+    done = built(tmp_path / "d", "round")
+    assert (done.code, "execution.global_steps" in done.error) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("steps", "dumps_bytes", "beam_flags", "expected"),
+    [
+        ("auto", ROUNDS_FROM - 1, FLINK, False),
+        ("auto", ROUNDS_FROM, FLINK, True),
+        ("auto", 100 * ROUNDS_FROM, [], False),  # the embedded runner holds every shuffle in memory anyway
+        ("one_worker", 100 * ROUNDS_FROM, FLINK, False),
+        ("rounds", 0, [], True),
+    ],
+)
+def test_rounds_begin_with_large_dumps_on_a_cluster(
+    steps: str, dumps_bytes: int, beam_flags: list[str], expected: bool
+) -> None:
+    rules = ExecutionRules.model_validate({"global_steps": steps})
+    assert works_in_rounds(rules, dumps_bytes, beam_flags) is expected
