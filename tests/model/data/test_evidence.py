@@ -97,7 +97,7 @@ def test_attributes_are_read_only_if_the_options_say_so() -> None:
     unrelated = Posts(["x"], [["unheard"]], [[]], [[]], [["man"]], [-1])
     for attributes in (False, True):
         index, _ = index_of(TRAINING, attributes)
-        assert bool(np.any(index.evidence(unrelated, unrelated.tokens).score_pn)) is attributes
+        assert bool(np.any(index.evidence(unrelated, unrelated.tokens).batch(np.array([0]))["score_bn"])) is attributes
 
 
 def test_a_post_has_the_same_evidence_alone_and_among_others() -> None:
@@ -115,7 +115,7 @@ def test_a_post_has_the_same_evidence_alone_and_among_others() -> None:
 
 def test_pairs_whose_label_is_no_candidate_become_unknown() -> None:
     candidates = Ragged.from_rows([[1, 4], [2], []])
-    evidence = Evidence(np.zeros((3, 5), np.float32), candidates, np.zeros((3, len(LABEL_FEATURES)), np.float32))
+    evidence = Evidence(5, candidates, np.zeros((3, len(LABEL_FEATURES)), np.float32))
     masked = evidence.mask_missing_labels(np.array([0, 0, 0, 1, 2]), np.array([4, 2, 1, 2, 3]))
     assert masked.tolist() == [4, 0, 1, 2, 0]
 
