@@ -24,6 +24,8 @@ from torch import Tensor
 from m3h.model.ranking.tfidf import TfidfVectorizer, compressed, rows_of, sparse_matrix
 from m3h.model.ranking.tiled_cholesky import TiledCholesky
 
+TILE = 1024
+"""Rows of a tile, see `TiledCholesky`."""
 BLOCK = 64
 """Texts that are compared with all training posts in one matrix product."""
 TILED_FROM = 10_000
@@ -94,7 +96,7 @@ class KernelRidge:
         self, labels: Sequence[Sequence[int]], n_labels: int, further_nt: Tensor, *, penalty: float
     ) -> Tensor:
         """The same; the targets are made twice, so that no third matrix of their size is held."""
-        factor = TiledCholesky.of(lambda columns: self._strip(columns, penalty), len(self.row_nf))
+        factor = TiledCholesky.of(lambda columns: self._strip(columns, penalty), len(self.row_nf), TILE)
         diagonal_n = factor.inverse_diagonal()
         self.alpha_nl = factor.solve_(_targets(labels, n_labels, further_nt))
         del factor

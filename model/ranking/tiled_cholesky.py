@@ -18,9 +18,6 @@ from torch import Tensor
 
 from m3h.schemas.errors import UsageError
 
-TILE = 1024
-"""Rows and columns of a tile."""
-
 
 class TiledCholesky:
     """L of a positive definite matrix A = L L^T.
@@ -34,7 +31,7 @@ class TiledCholesky:
         self.tiles: list[list[Tensor]] = [[] for _ in self.starts[:-1]]
 
     @classmethod
-    def of(cls, strip: Callable[[slice], Tensor], n: int, tile: int = TILE) -> "TiledCholesky":
+    def of(cls, strip: Callable[[slice], Tensor], n: int, tile: int) -> "TiledCholesky":
         """Factor a matrix that is computed column by column; n^3 / 3 products.
 
         Raises UsageError: it is not positive definite, but for rounding.
@@ -106,6 +103,7 @@ def _root(rest_bb: Tensor) -> Tensor:
     lower_bb, fault = torch.linalg.cholesky_ex(rest_bb)
     if fault:
         raise UsageError(
-            "ridge_penalty is too small: the kernel matrix is singular in half precision. Give a larger one, such as 0.3."
+            "ridge_penalty is too small: in half precision the kernel matrix is singular. Give a larger one, such as "
+            "0.3, or ridge_solver=dense."
         )
     return lower_bb.half()
