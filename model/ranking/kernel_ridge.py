@@ -107,8 +107,11 @@ class KernelRidge:
         """(s, b) these columns of K + penalty I, from the diagonal down."""
         n = len(self.row_nf)
         below = compressed(rows_of(self.row_nf, slice(columns.start, n)))
-        blocks = (slice(begin, min(begin + BLOCK, columns.stop)) for begin in range(columns.start, columns.stop, BLOCK))
-        strip_sb = torch.cat([below @ _dense_columns(rows_of(self.row_nf, block)) for block in blocks], 1)
+        strip_sb = torch.empty(n - columns.start, columns.stop - columns.start)
+        for begin in range(columns.start, columns.stop, BLOCK):
+            block = slice(begin, min(begin + BLOCK, columns.stop))
+            place = slice(block.start - columns.start, block.stop - columns.start)
+            strip_sb[:, place] = below @ _dense_columns(rows_of(self.row_nf, block))
         strip_sb.addmm_(self.vector_nv[columns.start :], self.vector_nv[columns].mT)
         strip_sb.diagonal().add_(penalty)
         return strip_sb
@@ -171,4 +174,4 @@ def _targets(labels: Sequence[Sequence[int]], n_labels: int, further_nt: Tensor)
 
 def _dense_columns(row_bf: Tensor) -> Tensor:
     """(f, b) dense: a sparse row each column. A product reads the numbers of a term as neighbours in memory."""
-    return row_bf.to_dense().mT.contiguous()
+    return row_bf.t().to_dense()

@@ -19,6 +19,8 @@ from m3h.model.text.stemming import stem
 
 CHAR_NGRAM = 4
 """Characters of a character n-gram."""
+PART = 1024
+"""Texts that become a tensor at one time: as Python's numbers their entries take ten times the memory."""
 
 
 def _words(tokens: Sequence[str]) -> list[str]:
@@ -74,8 +76,15 @@ class TfidfVectorizer:
 
     def transform(self, sources: Sequence[Sequence[str]]) -> Tensor:
         """(n, f) sparse: (1 + log of the term's count) x idf, each row scaled to length one. A row may be empty."""
+        parts = [self._entries(sources[start : start + PART], start) for start in range(0, len(sources), PART)]
+        empty = (torch.zeros(2, 0, dtype=torch.long), torch.zeros(0))
+        indices, values = zip(*(parts or [empty]), strict=True)
+        return sparse_matrix(torch.cat(indices, 1), torch.cat(values), (len(sources), len(self)))
+
+    def _entries(self, sources: Sequence[Sequence[str]], first_row: int) -> tuple[Tensor, Tensor]:
+        """(2, m) row and column, and (m,) value of what is not zero in some texts."""
         rows, columns, values = [], [], []
-        for row, source in enumerate(sources):
+        for row, source in enumerate(sources, first_row):
             counts = Counter(i for term in terms_of(source, self.kinds) if (i := self.index.get(term)) is not None)
             weights = [(1 + math.log(count)) * self.idf[i] for i, count in counts.items()]
             length = math.hypot(*weights)
@@ -83,7 +92,7 @@ class TfidfVectorizer:
             rows += [row] * len(entries)
             columns += [i for i, _ in entries]
             values += [weight / length for _, weight in entries]
-        return sparse_matrix(torch.tensor([rows, columns]), torch.tensor(values), (len(sources), len(self)))
+        return torch.tensor([rows, columns], dtype=torch.long), torch.tensor(values)
 
 
 def sparse_matrix(indices_2m: Tensor, values_m: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -46,10 +46,12 @@ class TiledCholesky:
         for j in range(len(factor.tiles)):
             columns = factor._rows(j)
             strip_sb = strip(columns)
+            for k in range(j):
+                right_bb = factor._tile(j, k).mT
+                for i in range(j, len(factor.tiles)):
+                    strip_sb[factor._rows(i, columns.start)].addmm_(factor._tile(i, k), right_bb, alpha=-1)
             for i in range(j, len(factor.tiles)):
                 rest_bb = strip_sb[factor._rows(i, columns.start)]
-                for k in range(j):
-                    rest_bb.addmm_(factor._tile(i, k), factor._tile(j, k).mT, alpha=-1)
                 factor.tiles[i].append(_root(rest_bb) if i == j else factor._divided(rest_bb, j))
         return factor
 
