@@ -134,6 +134,9 @@ class Config(Settings):
     # labels by similarity to the training posts; not in the paper
     tfidf_terms: tuple[TermKind, ...] = TermKind.__args__  # type: ignore[attr-defined]  # terms that texts share
     ridge_penalty: PositiveFloat = 0.3
+    ridge_solver: Literal["auto", "dense", "tiled"] = (
+        "auto"  # tiled: an eighth of the memory; auto: from 10,000 posts on
+    )
     picture_weight: NonNegativeFloat = 0.4  # of similar pictures beside similar texts, where vision is read
     sentence_weight: NonNegativeFloat = 0.4  # of similar states of the sentence encoder, where there is one
     candidates: PositiveInt = 40  # labels with the best scores that get label features, besides those in the post

@@ -39,6 +39,7 @@ from m3h.schemas.files import publish_json, read_json
 from m3h.schemas.vocab import Vocabulary
 
 TFIDF_FILE, TENSOR_FILE, OCCURRENCES_FILE = "tfidf.json", "training_index.safetensors", "occurrences.json"
+SCORE = LABEL_FEATURES.index("score")
 ROUNDED = 4
 """Decimals of scores that are ranked. Leave-one-out scores are differences, exact to about six."""
 
@@ -47,13 +48,15 @@ ROUNDED = 4
 class Evidence:
     """Evidence of posts.
 
-    score_pn: scores of `KernelRidge`. candidates: label ids of each post that have features. feature_mf: the features,
-    one row a candidate.
+    n_labels: how many labels there are. candidates: label ids of each post that have features. feature_mf: the
+    features, one row a candidate; the first one is its score by `KernelRidge`. score_pn: the scores of all labels, or
+    None where those of candidates are enough: of 43,000 posts and 4,262 labels they take 0.7 GB.
     """
 
-    score_pn: np.ndarray
+    n_labels: int
     candidates: Ragged
     feature_mf: np.ndarray
+    score_pn: np.ndarray | None = None
 
     def mask_missing_labels(self, pair_post: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """The labels of post-keyphrase pairs, with 0 for a label that is no candidate of its post."""
@@ -68,8 +71,13 @@ class Evidence:
         candidate_bc, mask_bc = self.candidates.padded(rows_b)
         feature_bcf = np.zeros((*candidate_bc.shape, self.feature_mf.shape[1]), np.float32)
         feature_bcf[mask_bc] = self.feature_mf[self.candidates.value_indices(rows_b)]
+        if self.score_pn is None:
+            score_bn = np.zeros((len(rows_b), self.n_labels), np.float32)
+            score_bn[np.nonzero(mask_bc)[0], candidate_bc[mask_bc]] = feature_bcf[mask_bc, SCORE]
+        else:
+            score_bn = self.score_pn[rows_b]
         return {
-            "score_bn": self.score_pn[rows_b],
+            "score_bn": score_bn,
             "candidate_bc": candidate_bc,
             "candidate_mask_bc": mask_bc,
             "label_feature_bcf": feature_bcf,
@@ -83,7 +91,8 @@ class IndexOptions:
     penalty: the ridge penalty. top: how many labels are candidates by score alone. kinds: kinds of terms, see
     `TfidfVectorizer`. labels: inputs whose labels are terms too. weights: inputs whose vectors are compared -> the
     weight of each beside texts. clues: whether candidates have LABEL_CLUES too; then they are labels of other
-    posts alone, and the best by each cosine of names are among them.
+    posts alone, and the best by each cosine of names are among them. all_scores: whether evidence has the scores of
+    all labels, not of candidates alone. solver: of `KernelRidge`.
     """
 
     penalty: float
@@ -92,6 +101,8 @@ class IndexOptions:
     labels: Sequence[str] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
     clues: bool = False
+    all_scores: bool = False
+    solver: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -182,6 +193,7 @@ class TrainingIndex:
             kinds=options.kinds,
             vector_nv=pictures.transform(pooled, len(posts)),
             target_nt=mean_names(ids, centred_nv),
+            solver=options.solver,
         )
         count_n = np.bincount([i for post in ids for i in post], minlength=len(labels))
         own = Own(ids, _occurrences(posts, labels) if options.clues else [])
@@ -213,17 +225,23 @@ class TrainingIndex:
         """
         n = len(self.count_n)
         vector_pv, text_pv = self.pictures.transform(pooled, len(posts)), self._text_vectors(pooled, len(posts))
-        scores, candidates = [np.zeros((0, n), np.float32)], []
+        candidates: list[list[int]] = []
+        score_pn = np.zeros((len(posts), n), np.float32) if self.options.all_scores else None
         features = [np.zeros((0, n_features(self.options.clues)), np.float32)]
         for start in range(0, len(posts), BLOCK):
             part = slice(start, start + BLOCK)
-            similarity_bp = self.ridge.similarity(tokens[part], vector_pv[part])
-            found_bt = similarity_bp @ self.ridge.alpha_nl if loo_score_pt is None else loo_score_pt[part]
+            if loo_score_pt is None:
+                similarity_bp = self.ridge.similarity(tokens[part], vector_pv[part])
+                found_bt = similarity_bp @ self.ridge.alpha_nl
+            else:
+                similarity_bp, found_bt = self.ridge.training_similarity(part), loo_score_pt[part]
             if self.clues is not None:  # a rank among scores that are zero but for rounding would tell a post's own
                 found_bt = found_bt.round(decimals=ROUNDED)
-            scores.append(found_bt[:, :n].numpy())
+            score_bn = found_bt[:, :n].numpy()
+            if score_pn is not None:
+                score_pn[part] = score_bn
             names = self._cosines({"text": text_pv[part], "meaning": found_bt[:, n:]})
-            for number, score_n in enumerate(scores[-1]):
+            for number, score_n in enumerate(score_bn):
                 row = start + number
                 post = PostClues(
                     *(posts.tokens[row], posts.ocr[row], score_n),
@@ -234,7 +252,7 @@ class TrainingIndex:
                 ids, feature_cf = self._candidates(post, own.labels[row] if own else ())
                 candidates.append(ids.tolist())
                 features.append(feature_cf)
-        return Evidence(np.concatenate(scores), Ragged.from_rows(candidates), np.concatenate(features))
+        return Evidence(n, Ragged.from_rows(candidates), np.concatenate(features), score_pn)
 
     def _candidates(self, post: PostClues, own_labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """(c,) ids and (c, f) features of a post's candidates. own_labels: labels that it has in `count_n`."""

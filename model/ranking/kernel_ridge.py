@@ -9,18 +9,27 @@ Pictures may be compared too: K then is X X^T + V V^T, where V are vectors of pi
 A training post is most similar to itself. Its scores for further training must therefore be leave-one-out scores. They
 need no second solution: without post i, the scores of post i are y_i - alpha_i / ((K + penalty I)^-1)_ii.
 
+Of a few thousand posts K and its inverse are held (`dense`), of more only a factor of K in tiles (`tiled`). Both give
+leave-one-out scores in closed form.
+
 Axes: n training posts, p posts, f terms, v numbers of a picture, l labels, t further targets.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from m3h.model.ranking.tfidf import TfidfVectorizer, sparse_matrix
+from m3h.model.ranking.tfidf import TfidfVectorizer, compressed, rows_of, sparse_matrix
+from m3h.model.ranking.tiled_cholesky import TiledCholesky
 
+TILE = 1024
+"""Rows of a tile, see `TiledCholesky`."""
 BLOCK = 64
 """Texts that are compared with all training posts in one matrix product."""
+TILED_FROM = 10_000
+"""Training posts from which on `auto` is `tiled`: the two dense matrices of as many take 0.8 GB."""
 
 
 class KernelRidge:
@@ -47,10 +56,13 @@ class KernelRidge:
         kinds: Sequence[str],
         vector_nv: Tensor | None = None,
         target_nt: Tensor | None = None,
+        solver: str = "auto",
     ) -> tuple["KernelRidge", Tensor]:
         """The fitted regression, and (n, l + t) the leave-one-out scores of the training posts.
 
-        Time grows with the cube of the number of posts, memory with its square.
+        Time grows with the cube of the number of posts, memory with its square: 8 n^2 bytes `dense`, n^2 `tiled`.
+
+        Raises UsageError: the penalty is too small for `tiled`.
 
         Args:
             sources: the tokens of each training post.
@@ -60,21 +72,49 @@ class KernelRidge:
             kinds: kinds of terms, names in `tfidf.TERM_KINDS`.
             vector_nv: (n, v) vectors of the posts' pictures, or None.
             target_nt: (n, t) further numbers of each post to be predicted after its labels, or None.
+            solver: `dense`; `tiled`, whose scores differ by what half precision of the factor costs (about 0.001 of
+                the largest); `auto` for `tiled` from TILED_FROM posts on.
         """
         vectorizer = TfidfVectorizer.fit(sources, kinds)
         ridge = cls(vectorizer, vectorizer.transform(sources), torch.empty(0), vector_nv)
-        factor_nn = ridge.similarity(sources, ridge.vector_nv)
+        further_nt = torch.zeros(len(sources), 0) if target_nt is None else target_nt
+        if solver == "tiled" or (solver == "auto" and len(sources) >= TILED_FROM):
+            return ridge, ridge._solve_tiled(labels, n_labels, further_nt, penalty=penalty)
+        return ridge, ridge._solve_dense(_targets(labels, n_labels, further_nt), penalty)
+
+    def _solve_dense(self, y_nl: Tensor, penalty: float) -> Tensor:
+        """Set `alpha_nl`, and give the leave-one-out scores in place of `y_nl`."""
+        factor_nn = self.training_similarity(slice(0, len(y_nl)))
         factor_nn.diagonal().add_(penalty)
         factor_nn = torch.linalg.cholesky(factor_nn)  # under the same name, so that no third matrix is held
         inverse_nn = torch.cholesky_inverse(factor_nn)
         del factor_nn
-        y_nl = torch.zeros(len(sources), n_labels)
-        for row, ids in enumerate(labels):
-            y_nl[row, [i for i in ids if i]] = 1.0
-        if target_nt is not None:
-            y_nl = torch.cat([y_nl, target_nt], 1)
-        ridge.alpha_nl = inverse_nn @ y_nl
-        return ridge, y_nl.addcdiv_(ridge.alpha_nl, inverse_nn.diagonal()[:, None], value=-1)
+        self.alpha_nl = inverse_nn @ y_nl
+        return y_nl.addcdiv_(self.alpha_nl, inverse_nn.diagonal()[:, None], value=-1)
+
+    def _solve_tiled(
+        self, labels: Sequence[Sequence[int]], n_labels: int, further_nt: Tensor, *, penalty: float
+    ) -> Tensor:
+        """The same; the targets are made twice, so that no third matrix of their size is held."""
+        factor = TiledCholesky.of(lambda columns: self._strip(columns, penalty), len(self.row_nf), TILE)
+        diagonal_n = factor.inverse_diagonal()
+        self.alpha_nl = factor.solve_(_targets(labels, n_labels, further_nt))
+        del factor
+        loo_score_nl = _targets(labels, n_labels, further_nt)
+        return loo_score_nl.addcdiv_(self.alpha_nl, diagonal_n[:, None], value=-1)
+
+    def _strip(self, columns: slice, penalty: float) -> Tensor:
+        """(s, b) these columns of K + penalty I, from the diagonal down."""
+        n = len(self.row_nf)
+        below = compressed(rows_of(self.row_nf, slice(columns.start, n)))
+        strip_sb = torch.empty(n - columns.start, columns.stop - columns.start)
+        for begin in range(columns.start, columns.stop, BLOCK):
+            block = slice(begin, min(begin + BLOCK, columns.stop))
+            place = slice(block.start - columns.start, block.stop - columns.start)
+            strip_sb[:, place] = below @ _dense_columns(rows_of(self.row_nf, block))
+        strip_sb.addmm_(self.vector_nv[columns.start :], self.vector_nv[columns].mT)
+        strip_sb.diagonal().add_(penalty)
+        return strip_sb
 
     def similarity(self, sources: Sequence[Sequence[str]], vector_pv: Tensor | None = None) -> Tensor:
         """(p, n) similarity of every post to every training post: the cosine of texts, and the products of `vector_pv`.
@@ -84,11 +124,27 @@ class KernelRidge:
             vector_pv: (p, v) vectors of their pictures; None for posts without pictures.
         """
         blocks = [sources[start : start + BLOCK] for start in range(0, len(sources), BLOCK)]
-        rows = [(self.row_nf @ self.vectorizer.transform(block).to_dense().mT).mT for block in blocks]
+        return self._similarity([self.vectorizer.transform(block) for block in blocks], vector_pv)
+
+    def training_similarity(self, part: slice) -> Tensor:
+        """(p, n) similarity of some training posts to every training post."""
+        starts = range(part.start, min(part.stop, len(self.row_nf)), BLOCK)
+        blocks = (slice(start, min(start + BLOCK, part.stop, len(self.row_nf))) for start in starts)
+        return self._similarity([rows_of(self.row_nf, block) for block in blocks], self.vector_nv[part])
+
+    def _similarity(self, blocks: Sequence[Tensor], vector_pv: Tensor | None) -> Tensor:
+        """(p, n) similarity. blocks: sparse rows, BLOCK at a time: a block is dense while it is compared."""
+        # few columns are added up in another order with compressed rows, and a post's scores shall not hang on that
+        matrices = (self._compressed if len(row_bf) == BLOCK else self.row_nf for row_bf in blocks)
+        rows = [(row_nf @ _dense_columns(row_bf)).mT for row_nf, row_bf in zip(matrices, blocks, strict=True)]
         similarity_pn = torch.cat(rows) if rows else torch.zeros(0, len(self.row_nf))
         if vector_pv is not None and self.vector_nv.size(1):
             similarity_pn.addmm_(vector_pv, self.vector_nv.mT)
         return similarity_pn
+
+    @cached_property
+    def _compressed(self) -> Tensor:
+        return compressed(self.row_nf)
 
     def scores(self, sources: Sequence[Sequence[str]], vector_pv: Tensor | None = None) -> Tensor:
         """(p, l + t) label scores, and further targets, of posts that are not training posts, as in `similarity`."""
@@ -105,3 +161,17 @@ class KernelRidge:
         shape = (len(tensors["alpha"]), len(vectorizer))
         row_nf = sparse_matrix(tensors["indices"], tensors["values"], shape)
         return cls(vectorizer, row_nf, tensors["alpha"], tensors.get("pictures"))
+
+
+def _targets(labels: Sequence[Sequence[int]], n_labels: int, further_nt: Tensor) -> Tensor:
+    """(n, l + t) the labels of each post as ones, but `<unk>`, and its further numbers."""
+    y_nl = torch.zeros(len(labels), n_labels + further_nt.size(1))
+    for row, ids in enumerate(labels):
+        y_nl[row, [i for i in ids if i]] = 1.0
+    y_nl[:, n_labels:] = further_nt
+    return y_nl
+
+
+def _dense_columns(row_bf: Tensor) -> Tensor:
+    """(f, b) dense: a sparse row each column. A product reads the numbers of a term as neighbours in memory."""
+    return row_bf.t().to_dense()

@@ -7,6 +7,7 @@ Axes: n texts, f terms.
 """
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -18,6 +19,8 @@ from m3h.model.text.stemming import stem
 
 CHAR_NGRAM = 4
 """Characters of a character n-gram."""
+PART = 1024
+"""Texts that become a tensor at one time: as Python's numbers their entries take ten times the memory."""
 
 
 def _words(tokens: Sequence[str]) -> list[str]:
@@ -73,8 +76,15 @@ class TfidfVectorizer:
 
     def transform(self, sources: Sequence[Sequence[str]]) -> Tensor:
         """(n, f) sparse: (1 + log of the term's count) x idf, each row scaled to length one. A row may be empty."""
+        parts = [self._entries(sources[start : start + PART], start) for start in range(0, len(sources), PART)]
+        empty = (torch.zeros(2, 0, dtype=torch.long), torch.zeros(0))
+        indices, values = zip(*(parts or [empty]), strict=True)
+        return sparse_matrix(torch.cat(indices, 1), torch.cat(values), (len(sources), len(self)))
+
+    def _entries(self, sources: Sequence[Sequence[str]], first_row: int) -> tuple[Tensor, Tensor]:
+        """(2, m) row and column, and (m,) value of what is not zero in some texts."""
         rows, columns, values = [], [], []
-        for row, source in enumerate(sources):
+        for row, source in enumerate(sources, first_row):
             counts = Counter(i for term in terms_of(source, self.kinds) if (i := self.index.get(term)) is not None)
             weights = [(1 + math.log(count)) * self.idf[i] for i, count in counts.items()]
             length = math.hypot(*weights)
@@ -82,7 +92,7 @@ class TfidfVectorizer:
             rows += [row] * len(entries)
             columns += [i for i, _ in entries]
             values += [weight / length for _, weight in entries]
-        return sparse_matrix(torch.tensor([rows, columns]), torch.tensor(values), (len(sources), len(self)))
+        return torch.tensor([rows, columns], dtype=torch.long), torch.tensor(values)
 
 
 def sparse_matrix(indices_2m: Tensor, values_m: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -95,3 +105,21 @@ def sparse_matrix(indices_2m: Tensor, values_m: Tensor, shape: tuple[int, int]) 
     """
     with torch.sparse.check_sparse_tensor_invariants():  # type: ignore[no-untyped-call]
         return torch.sparse_coo_tensor(indices_2m.long(), values_m.float(), shape, is_coalesced=True)
+
+
+def rows_of(row_nf: Tensor, rows: slice) -> Tensor:
+    """Neighbouring rows of a matrix of `sparse_matrix`, as one."""
+    index_2m = row_nf.indices()
+    begin, end = torch.searchsorted(index_2m[0].contiguous(), torch.tensor([rows.start, rows.stop])).tolist()
+    first_21 = torch.tensor([[rows.start], [0]])
+    shape = (rows.stop - rows.start, row_nf.size(1))
+    return sparse_matrix(index_2m[:, begin:end] - first_21, row_nf.values()[begin:end], shape)
+
+
+def compressed(row_nf: Tensor) -> Tensor:
+    """The same matrix with compressed rows, where products with these are faster: in torch with Intel's MKL."""
+    if not torch.backends.mkl.is_available():
+        return row_nf
+    with warnings.catch_warnings():  # "in beta state"
+        warnings.simplefilter("ignore", UserWarning)
+        return row_nf.to_sparse_csr()

@@ -21,7 +21,8 @@ from m3h.model.training.trainer import Trainer, TrainingData
 logger = logging.getLogger(__name__)
 TEACHER = "cls-krr+features"
 SHARED_FIELDS = (
-    *("seed", "max_source", "max_oov", "tfidf_terms", "ridge_penalty", "candidates", "label_feature_width", "dropout"),
+    *("seed", "max_source", "max_oov", "tfidf_terms", "ridge_penalty", "ridge_solver", "candidates"),
+    *("label_feature_width", "dropout"),
     *("batch_size", "lr_decay", "select_on", "search_batch", "threads", "device"),
 )
 """Fields in which the configuration of the teacher is that of the student."""

@@ -27,7 +27,7 @@ from m3h.model.config import Config, Input, stored_config
 from m3h.model.data.encoding import Encoded, build_sources, encode
 from m3h.model.data.evidence import TFIDF_FILE, Evidence, IndexOptions, TrainingIndex
 from m3h.model.data.posts import ALWAYS_READ, Posts, Reader, Vocabularies
-from m3h.model.data.sentences import SentenceEncoder
+from m3h.model.data.sentences import MANY, SentenceEncoder
 from m3h.model.data.tensor_files import load_tensors, save_tensors
 from m3h.model.data.word_vectors import coverage, fill_embedding, read_vectors
 from m3h.model.networks.classifier import label_table
@@ -116,12 +116,14 @@ class Run:
     def with_sentences(self, posts: Posts, *, keep: bool = False) -> Posts:
         """The posts with the states of the sentence encoder, if the run reads them.
 
-        keep: in the user's cache, for further runs on the same posts.
+        Of MANY posts and more only the means, unless the network reads the states. keep: in the user's cache, for
+        further runs on the same posts.
         """
         if self.text_encoder is None or posts.sentences is not None:
             return posts
         logger.info(f"{len(posts):,} texts are encoded by {self.config.text_encoder}, or taken from the cache")
-        return self.text_encoder.attach(posts, keep=keep)
+        pooled = len(posts) >= MANY and TEXT_ENCODER not in self.picture_encoders()
+        return self.text_encoder.attach(posts, keep=keep, pooled=pooled)
 
     def picture_encoders(self) -> dict[str, VisionEncoder | AttributeEncoder]:
         """Input -> its encoder, for all that the network reads of pictures."""
@@ -251,6 +253,8 @@ def _index_options(config: Config, metadata: RunMetadata) -> IndexOptions:
         labels=metadata.labels,
         weights=compared_weights(config, metadata.channels),
         clues=config.label_features == "all",
+        all_scores=not config.label_feature_width,
+        solver=config.ridge_solver,
     )
 
 

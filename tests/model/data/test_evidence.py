@@ -1,6 +1,7 @@
 """Evidence for labels: scores of the training index and label features."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ def test_attributes_are_read_only_if_the_options_say_so() -> None:
     unrelated = Posts(["x"], [["unheard"]], [[]], [[]], [["man"]], [-1])
     for attributes in (False, True):
         index, _ = index_of(TRAINING, attributes)
-        assert bool(np.any(index.evidence(unrelated, unrelated.tokens).score_pn)) is attributes
+        assert bool(np.any(index.evidence(unrelated, unrelated.tokens).batch(np.array([0]))["score_bn"])) is attributes
 
 
 def test_a_post_has_the_same_evidence_alone_and_among_others() -> None:
@@ -113,9 +114,24 @@ def test_a_post_has_the_same_evidence_alone_and_among_others() -> None:
         assert not together["candidate_mask_bc"][i, real:].any()
 
 
+def test_scores_of_candidates_are_those_of_all_labels() -> None:
+    """A system that ranks candidates alone does not keep the scores of other labels."""
+    options = IndexOptions(0.3, 1, ["words"])
+    every, few = (
+        TrainingIndex.build(TRAINING, TRAINING.tokens, Vocabulary(NAMES), options=replace(options, all_scores=kept))[1]
+        for kept in (True, False)
+    )
+    whole, part = every.batch(np.arange(4)), few.batch(np.arange(4))
+    candidate = np.zeros_like(whole["score_bn"], bool)
+    np.put_along_axis(candidate, whole["candidate_bc"], whole["candidate_mask_bc"], 1)
+    candidate[:, 0] = False  # where a post has fewer candidates than others, its last ones are 0
+    assert (whole["score_bn"][~candidate] != 0).any()
+    np.testing.assert_array_equal(part["score_bn"], np.where(candidate, whole["score_bn"], 0))
+
+
 def test_pairs_whose_label_is_no_candidate_become_unknown() -> None:
     candidates = Ragged.from_rows([[1, 4], [2], []])
-    evidence = Evidence(np.zeros((3, 5), np.float32), candidates, np.zeros((3, len(LABEL_FEATURES)), np.float32))
+    evidence = Evidence(5, candidates, np.zeros((3, len(LABEL_FEATURES)), np.float32))
     masked = evidence.mask_missing_labels(np.array([0, 0, 0, 1, 2]), np.array([4, 2, 1, 2, 3]))
     assert masked.tolist() == [4, 0, 1, 2, 0]
 
@@ -157,15 +173,20 @@ GIVEN = st.lists(st.sampled_from(NAMES[1:]), min_size=1, max_size=2, unique=True
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(WORDS, GIVEN), min_size=3, max_size=6), GIVEN, st.integers(0, 10**6))
+@given(
+    st.lists(st.tuples(WORDS, GIVEN), min_size=3, max_size=6),
+    GIVEN,
+    st.integers(0, 10**6),
+    st.sampled_from(["dense", "tiled"]),
+)
 def test_a_training_post_s_own_keyphrases_never_reach_its_evidence(
-    rows: list[tuple[list[str], list[str]]], others: list[str], seed: int
+    rows: list[tuple[list[str], list[str]]], others: list[str], seed: int, solver: str
 ) -> None:
     """Whatever its keyphrases are, the evidence of the first post is the same: that of the other posts."""
     texts, given = [" ".join(words) for words, _ in rows], [phrases for _, phrases in rows]
     torch.manual_seed(seed)
     name_nv = torch.randn(len(NAMES), 3)
-    options = IndexOptions(0.3, 9, ["words", "bigrams"], clues=True)
+    options = IndexOptions(0.3, 9, ["words", "bigrams"], clues=True, solver=solver)
     found = [
         TrainingIndex.build(
             *(posts, posts.tokens, Vocabulary(NAMES)),

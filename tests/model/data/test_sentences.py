@@ -11,11 +11,13 @@ from sentence_transformers import SentenceTransformer
 
 from m3h.model.api import load
 from m3h.model.config import Config
+from m3h.model.data import sentences
 from m3h.model.data.altered import alter
 from m3h.model.data.posts import Reader
 from m3h.model.data.sentences import SentenceEncoder, cache_folder
 from m3h.model.data.tensor_files import save_tensors
 from m3h.model.networks.attention import M3HAttention
+from m3h.model.runs import run
 from m3h.model.runs.evaluate import Changes, evaluate_run, open_run
 from m3h.model.runs.experiment import train_run
 from m3h.model.runs.run import Run
@@ -140,6 +142,25 @@ def test_texts_are_encoded_once_and_a_damaged_cache_is_made_again(
     assert torch.equal(encoder.states(texts).features, first.features)
     assert "expected states and offsets, found others" in caplog.text
     assert torch.equal(SentenceEncoder.find("minilm").states(texts).features, first.features)
+
+
+def test_of_many_texts_the_mean_states_are_kept(
+    cache: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at a time; a system that only compares texts ranks by them as by the states."""
+    texts = ["one text", "and another", "of all texts the last one"]
+    states = SentenceEncoder.find("minilm").states(texts).pooled(np.arange(3)).values
+    by_states = trained(dataset, tmp_path / "states", system="cls-krr", text_encoder="minilm")
+    monkeypatch.setattr(sentences, "MANY", 2)
+    monkeypatch.setattr(run, "MANY", 2)
+    means = SentenceEncoder.find("minilm").means(texts)
+    assert means.features.shape == (3, 384)
+    torch.testing.assert_close(means.pooled(np.arange(3)).values, states, atol=2e-3, rtol=2e-3)
+    by_means = trained(dataset, tmp_path / "means", system="cls-krr", text_encoder="minilm")
+    assert list(cache.rglob("*.means.safetensors"))
+    posts = Reader(dataset, ()).split("test")
+    scores = [one.encode(posts).posts_batch(np.arange(4)).score_bn for one in (by_states, by_means)]
+    torch.testing.assert_close(*scores, atol=2e-3, rtol=2e-3)
 
 
 def test_texts_that_are_predicted_are_not_kept(cache: Path, network: Run) -> None:

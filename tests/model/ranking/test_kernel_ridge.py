@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from m3h.model.ranking import kernel_ridge
 from m3h.model.ranking.kernel_ridge import KernelRidge
 from m3h.model.ranking.tfidf import TERM_KINDS, TfidfVectorizer, terms_of
 
@@ -99,3 +100,46 @@ def test_tensors_and_back_is_the_same() -> None:
     ridge, _ = fitted()
     again = KernelRidge.from_tensors(ridge.vectorizer, ridge.as_tensors())
     torch.testing.assert_close(again.scores(TEXTS), ridge.scores(TEXTS), atol=0, rtol=0)
+
+
+def made_texts(n: int) -> list[list[str]]:
+    """Texts of words of which few are frequent."""
+    random = torch.Generator().manual_seed(n)
+    return [[f"w{int(i)}" for i in 60 * torch.rand(8, generator=random) ** 3] for _ in range(n)]
+
+
+def test_tiles_give_the_scores_of_the_whole_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave-one-out scores and those of new texts, with vectors and further targets, within 0.002."""
+    monkeypatch.setattr(kernel_ridge, "TILE", 70)  # so that a tile is more than one block, and the last one is smaller
+    texts, labels = made_texts(200), [[1 + i % 7, 0] for i in range(200)]
+    random = torch.Generator().manual_seed(0)
+    vector_nv, target_nt = torch.randn(200, 4, generator=random) / 4, torch.randn(200, 2, generator=random)
+    (dense, dense_loo_nl), (tiled, tiled_loo_nl) = (
+        KernelRidge.fit(
+            *(texts, labels, 8),
+            penalty=PENALTY,
+            kinds=tuple(TERM_KINDS),
+            vector_nv=vector_nv,
+            target_nt=target_nt,
+            solver=solver,
+        )
+        for solver in ("dense", "tiled")
+    )
+    torch.testing.assert_close(tiled_loo_nl, dense_loo_nl, atol=0.002, rtol=0.002)
+    new, vector_pv = made_texts(50), torch.randn(50, 4, generator=random) / 4
+    torch.testing.assert_close(tiled.scores(new, vector_pv), dense.scores(new, vector_pv), atol=0.002, rtol=0.002)
+
+
+@pytest.mark.parametrize(("from_posts", "same_as"), [(5, "tiled"), (6, "dense")])
+def test_many_posts_are_solved_in_tiles(from_posts: int, same_as: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_ridge, "TILED_FROM", from_posts)
+    (_, chosen_nl), (_, expected_nl) = (
+        KernelRidge.fit(TEXTS, LABELS, 4, penalty=PENALTY, kinds=["words"], solver=solver)
+        for solver in ("auto", same_as)
+    )
+    assert torch.equal(chosen_nl, expected_nl)
+
+
+def test_training_posts_are_as_similar_as_their_texts() -> None:
+    ridge, _ = fitted()
+    torch.testing.assert_close(ridge.training_similarity(slice(1, 9)), ridge.similarity(TEXTS)[1:], atol=0, rtol=0)
