@@ -185,7 +185,8 @@ def test_each_state_is_of_the_word_whose_letters_it_has(dataset: Dataset) -> Non
     tokens = ["so", "thunderstorming", "!", "#got", "<mention>"]
     some = encoder.attach(replace(posts[:2], tokens=[tokens, ["hail"] * 300]), keep=False, words=True)
     pieces = some.sentences
-    assert isinstance(pieces, Pieces) and pieces.word_s is not None
+    assert isinstance(pieces, Pieces)
+    assert pieces.word_s is not None
     words_bl = pieces.words_of(np.array([0, 1, -1]))
     model = SentenceTransformer(str(encoder.folder), device="cpu", local_files_only=True)
     of_each = [model.tokenizer.tokenize(token) for token in tokens]  # a token ends at a space, and so do its pieces
