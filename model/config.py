@@ -100,6 +100,7 @@ class Config(Settings):
     embeddings: str = "random"  # or a file of word vectors, .txt or .gz; the paper: Twitter GloVe of 200 numbers
     freeze_embeddings: bool = False  # word embeddings are not trained
     text_encoder: str = ""  # minilm, or a folder of sentence-transformers: its states of the text are one more bank
+    word_states: bool = False  # (ours) beside its embedding, the text encoder reads a word's state by text_encoder
     width: PositiveInt = Field(default=300, multiple_of=2)  # d: banks, queries and decoder state
     encoder_layers: PositiveInt = 2
     heads: PositiveInt = 4
@@ -115,6 +116,7 @@ class Config(Settings):
     vision_pool: Pool = "avg"
     attribute_pool: Pool = "max"
     classifier_layers: PositiveInt = 2  # 1: the single linear layer of the released code
+    classifier: Literal["paper", "names"] = "paper"  # names (ours): by the meaning of labels' names; wants text_encoder
     dropout: Share = Field(default=0.1, ge=0, lt=1)  # (open)
     embedding_dropout: Share = Field(default=0.0, ge=0, lt=1)  # of whole word embeddings (open)
     decoder: Style = "paper"  # released: the context reads the state; the vocabulary does not read the last word

@@ -16,8 +16,9 @@ from m3h.model.data.inputs import ALT
 from m3h.model.data.pictures import Cells, no_cells
 from m3h.model.data.posts import Posts, Vocabularies
 from m3h.model.data.ragged import Ragged
+from m3h.model.data.sentences import Pieces
 from m3h.model.data.soft_labels import SoftLabels
-from m3h.model.systems import INPUTS, bank_names
+from m3h.model.systems import INPUTS, TEXT_ENCODER, bank_names
 from m3h.schemas.vocab import SEP, UNK, Vocabulary
 from m3h.schemas.wording import wording
 
@@ -84,7 +85,7 @@ class Encoded:
 
     def posts_batch(self, rows_b: np.ndarray) -> Batch:
         """These posts, without targets."""
-        return Batch(rows_b, **self._source(rows_b), pictures=self._pictures(rows_b))
+        return Batch(rows_b, **self._source(rows_b), pictures=self._pictures(rows_b), word_bp=self._words(rows_b))
 
     def pairs_batch(self, pairs_b: np.ndarray) -> Pairs:
         """These post-keyphrase pairs. Which generator targets are soft labels is drawn from torch's random state."""
@@ -103,6 +104,12 @@ class Encoded:
         if self.evidence is not None:
             arrays |= self.evidence.batch(rows_b)
         return {name: self._tensor(array) for name, array in arrays.items()}
+
+    def _words(self, rows_b: np.ndarray) -> Tensor | None:
+        pieces = self.cells.get(TEXT_ENCODER)
+        if not isinstance(pieces, Pieces) or pieces.word_s is None:
+            return None
+        return self._tensor(pieces.words_of(self.posts.numbers(TEXT_ENCODER)[rows_b]))
 
     def _pictures(self, rows_b: np.ndarray) -> dict[str, Masked]:
         found = {bank: cells.of(self.posts.numbers(bank)[rows_b], self.device) for bank, cells in self.cells.items()}

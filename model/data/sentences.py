@@ -41,10 +41,20 @@ MANY = 10_000
 class Pieces(Cells):
     """The states of posts, one after the other. features: (s, c) float16. pieces: the states of each post.
 
+    word_s: the position of the token that each state is of, -1 where it is of none; None where nobody asked.
     Posts are rows here as pictures are elsewhere.
     """
 
     pieces: Ragged = field(default_factory=lambda: Ragged.from_rows([]))
+    word_s: np.ndarray | None = None
+
+    def words_of(self, picture_b: np.ndarray) -> np.ndarray:
+        """(B, L) the positions of tokens, -1 for padding and for the post -1; TypeError where they are not known."""
+        if self.word_s is None:
+            raise TypeError("the words of these states are not known.")
+        index_bl, mask_bl = self.pieces.padded(np.maximum(picture_b, 0))
+        words_bl: np.ndarray = np.where(mask_bl & (picture_b >= 0)[:, None], self.word_s[index_bl], -1)
+        return words_bl
 
     def of(self, picture_b: np.ndarray, device: str | torch.device = "cpu") -> Masked:
         """(B, L, c) and (B, L): the states of these posts. The post -1 has none."""
@@ -93,12 +103,38 @@ class SentenceEncoder:
             first = str(error).strip().splitlines() or [type(error).__name__]
             raise UsageError(f"text_encoder={self.folder}: no sentence encoder ({first[0]}).") from error
 
-    def attach(self, posts: Posts, *, keep: bool, pooled: bool = False) -> Posts:
-        """The posts with the states of their tokens. keep: in the cache, for a later run. pooled: their means alone."""
+    def attach(self, posts: Posts, *, keep: bool, pooled: bool = False, words: bool = False) -> Posts:
+        """The posts with the states of their tokens.
+
+        Args:
+            posts: without states.
+            keep: in the cache, for a later run.
+            pooled: their means alone.
+            words: find out of which token each state is, too.
+
+        Raises:
+            UsageError: the encoder cannot say which token a state is of.
+        """
         # where the posts are a part of more, their rows are numbered anew
         rows = [row if earlier >= 0 else -1 for row, earlier in enumerate(posts.sentence)]
         texts = [" ".join(tokens) for tokens in posts.tokens]
-        return replace(posts, sentence=rows, sentences=(self.means if pooled else self.states)(texts, keep=keep))
+        pieces = (self.means if pooled else self.states)(texts, keep=keep)
+        if words and not pooled:
+            pieces = replace(pieces, word_s=self._words(texts, pieces.pieces.lengths()))
+        return replace(posts, sentence=rows, sentences=pieces)
+
+    def _words(self, texts: Sequence[str], lengths: np.ndarray) -> np.ndarray:
+        """(s,) the token of each state, counted by the spaces before it."""
+        tokenizer = self._model.tokenizer
+        if not getattr(tokenizer, "is_fast", False):
+            raise UsageError(f"word_states: text_encoder={self.folder} has no tokenizer of the library tokenizers.")
+        found: list[int] = []
+        for text, length in zip(texts, lengths, strict=True):
+            spans = tokenizer(text, return_offsets_mapping=True, truncation=True, max_length=int(length))
+            spaces = np.cumsum([character == " " for character in text])
+            words = [int(spaces[start]) if end > start else -1 for start, end in spans["offset_mapping"]]
+            found += [*words, *[-1] * (int(length) - len(words))]
+        return np.array(found, np.int64)
 
     def vectors(self, texts: Sequence[str]) -> torch.Tensor:
         """(n, c) float32 mean state of each text; not cached."""

@@ -73,6 +73,36 @@ class TextEncoder(nn.Module):
         return Bank(memory_bld, mask_bl), torch.cat(final_states, -1)
 
 
+class WordStates(nn.Module):
+    """What a sentence encoder says of each word in its text, projected to the width of embeddings.
+
+    The state of a word is the mean of the states of its pieces. A word without pieces, such as one of OCR, has zeros.
+    """
+
+    def __init__(self, channels: int, word_width: int, *, dropout: float) -> None:
+        super().__init__()
+        self.W_w = nn.Linear(channels, word_width, bias=False)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, pieces: Bank, word_bp: Tensor, length: int) -> Tensor:
+        """(B, length, e), to be added to the embeddings.
+
+        Args:
+            pieces: (B, P, c) states in any precision.
+            word_bp: (B, P) the position of the word that each piece is of; -1, or beyond `length`: of none.
+            length: L, positions of a source.
+        """
+        state_bpc = pieces.memory_bld.to(self.W_w.weight.dtype)
+        known_bp = pieces.mask_bl & (word_bp >= 0) & (word_bp < length)
+        slot_bp = torch.where(known_bp, word_bp, length)  # the last slot is of no word
+        total_blc = state_bpc.new_zeros(len(state_bpc), length + 1, state_bpc.size(-1))
+        total_blc = total_blc.scatter_add(1, slot_bp[..., None].expand_as(state_bpc), state_bpc)[:, :length]
+        count_bl = state_bpc.new_zeros(len(state_bpc), length + 1)
+        count_bl = count_bl.scatter_add(1, slot_bp, known_bp.to(count_bl.dtype))[:, :length]
+        output_ble: Tensor = self.W_w(self.dropout(total_blc / count_bl.clamp_min(1)[..., None]))
+        return output_ble
+
+
 class WordBank(nn.Module):
     """The word embeddings themselves, for a system that reads them without a recurrent network."""
 

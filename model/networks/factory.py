@@ -14,7 +14,8 @@ from m3h.model.networks.attention import AttentionSize, M3HAttention
 from m3h.model.networks.baselines import AlternatingAttention, BilinearAttention, PooledFusion, StackedAttention
 from m3h.model.networks.classifier import Aggregation, Classifier, ReleasedAggregation
 from m3h.model.networks.decoder import Decoder
-from m3h.model.networks.encoder import AttributeEncoder, TextEncoder, VisionEncoder, WordBank
+from m3h.model.networks.encoder import AttributeEncoder, TextEncoder, VisionEncoder, WordBank, WordStates
+from m3h.model.networks.label_names import NameClassifier
 from m3h.model.networks.ranker import Ranker
 from m3h.model.networks.topics import NeuralTopicModel, TopicMemory
 from m3h.model.networks.unified import KeyphraseModel, Modules
@@ -22,6 +23,7 @@ from m3h.model.systems import (
     INPUTS,
     MODALITIES,
     NEEDS_VISION,
+    TEXT_ENCODER,
     Modality,
     System,
     bank_names,
@@ -91,6 +93,7 @@ def build_model(
     encoders = _picture_encoders(inputs, config, sizes)
     modules = Modules(
         text=text,
+        word_states=_word_states(config, sizes),
         vision=encoders.pop("vision", None),  # type: ignore[arg-type]
         attributes=encoders.pop("attributes", None),  # type: ignore[arg-type]
         further=encoders,
@@ -158,6 +161,14 @@ def _text(system: System, config: Config) -> TextEncoder | WordBank:
     )
 
 
+def _word_states(config: Config, sizes: Sizes) -> WordStates | None:
+    if not config.word_states:
+        return None
+    if TEXT_ENCODER not in sizes.channels:
+        raise UsageError("word_states needs a sentence encoder: add --set text_encoder=minilm.")
+    return WordStates(sizes.channels[TEXT_ENCODER], config.word_width, dropout=config.dropout)
+
+
 def _topic_model(config: Config, sizes: Sizes) -> NeuralTopicModel:
     skipped = min(config.topic_stop_words, sizes.words // 10)
     first = min(len(WORD_SPECIALS) + skipped, sizes.words - 1)
@@ -198,7 +209,11 @@ def _of(kind: str, banks: Mapping[str, Modality]) -> list[str]:
     return [bank for bank, modality in banks.items() if modality == kind]
 
 
-def _classifier(config: Config, sizes: Sizes) -> Classifier:
+def _classifier(config: Config, sizes: Sizes) -> Classifier | NameClassifier:
+    if config.classifier == "names":
+        if TEXT_ENCODER not in sizes.channels:
+            raise UsageError("classifier=names needs a sentence encoder: add --set text_encoder=minilm.")
+        return NameClassifier(config.width, sizes.labels, sizes.channels[TEXT_ENCODER], dropout=config.dropout)
     return Classifier(config.width, sizes.labels, config.classifier_layers, dropout=config.dropout)
 
 

@@ -19,11 +19,14 @@ from m3h.model.networks.encoder import (
     TextEncoder,
     VisionEncoder,
     WordBank,
+    WordStates,
     init_embedding,
     merge_banks,
 )
+from m3h.model.networks.label_names import NameClassifier
 from m3h.model.networks.ranker import Ranker
 from m3h.model.networks.topics import NeuralTopicModel, TopicMemory, Topics
+from m3h.model.systems import TEXT_ENCODER
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,13 @@ class Modules:
     """
 
     text: TextEncoder | WordBank | None = None
+    word_states: WordStates | None = None
     vision: VisionEncoder | None = None
     attributes: AttributeEncoder | None = None
     further: Mapping[str, VisionEncoder | AttributeEncoder] = field(default_factory=dict)
     merged: Mapping[str, str] = field(default_factory=dict)
     fusion: nn.Module | None = None
-    classifier: Classifier | None = None
+    classifier: Classifier | NameClassifier | None = None
     decoder: Decoder | None = None
     aggregation: Aggregation | None = None
     topics: NeuralTopicModel | None = None
@@ -93,6 +97,7 @@ class KeyphraseModel(nn.Module):
         self.text, self.vision, self.attributes = modules.text, modules.vision, modules.attributes
         self.further, self.further_names = nn.ModuleList(modules.further.values()), tuple(modules.further)
         self.merged = modules.merged
+        self.word_states = modules.word_states
         self.topics, self.topic_memory, self.fusion = modules.topics, modules.topic_memory, modules.fusion
         self.classifier, self.decoder, self.aggregation = modules.classifier, modules.decoder, modules.aggregation
         self.ranker = modules.ranker
@@ -113,16 +118,25 @@ class KeyphraseModel(nn.Module):
             c_fuse_bd = self.topic_memory(banks["text"], topics)
         else:
             c_fuse_bd = self.fusion(merge_banks(banks, self.merged)) if self.fusion else None
-        logit_bn = self.classifier(c_fuse_bd) if self.classifier else None
+        logit_bn = self._classify(c_fuse_bd, batch)
         if self.ranker:
             evidence = (batch.score_bn, batch.candidate_bc, batch.candidate_mask_bc)
             logit_bn = self.ranker(*evidence, feature_bcf=batch.label_feature_bcf)
         return Encoding(banks.get("text"), state_bd, c_fuse_bd, logit_bn, topics)
 
+    def _classify(self, c_fuse_bd: Tensor | None, batch: Batch) -> Tensor | None:
+        if isinstance(self.classifier, NameClassifier):
+            return self.classifier(c_fuse_bd, Bank(*batch.pictures[TEXT_ENCODER]))  # type: ignore[no-any-return]
+        return self.classifier(c_fuse_bd) if self.classifier else None
+
     def _banks(self, batch: Batch) -> tuple[dict[str, Bank], Tensor | None]:
         banks, state_bd = {}, None
         if self.text:
-            banks["text"], state_bd = self.text(self.embed(batch.source_bl), batch.mask_bl)
+            u_ble = self.embed(batch.source_bl)
+            if self.word_states is not None and batch.word_bp is not None:
+                pieces = Bank(*batch.pictures[TEXT_ENCODER])
+                u_ble = u_ble + self.word_states(pieces, batch.word_bp, u_ble.size(1))
+            banks["text"], state_bd = self.text(u_ble, batch.mask_bl)
         for name, encoder in self.picture_encoders().items():
             if name in batch.pictures:
                 banks[name] = encoder(*batch.pictures[name])

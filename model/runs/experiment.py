@@ -27,6 +27,7 @@ from m3h.model.runs.run import (
     new_run,
     pick_device,
     with_embeddings,
+    with_label_names,
     with_standardized_vision,
     with_training_index,
     write_scores,
@@ -79,7 +80,8 @@ def train_run(
     reader = Reader(dataset, {*inputs, *ALWAYS_READ}, pick_device(config.device))
     train, selection = reader.training_and_selection(config.train_split, config.select)
     torch.manual_seed(config.seed)
-    run = with_embeddings(new_run(folder, config, dataset, reader=reader, inputs=inputs, posts=train))
+    run = new_run(folder, config, dataset, reader=reader, inputs=inputs, posts=train)
+    run = with_label_names(with_embeddings(run))
     train, selection = run.with_sentences(train, keep=True), run.with_sentences(selection, keep=True)
     run, leave_one_out = with_training_index(with_standardized_vision(run, train), train)
     with _locked(folder) if world.is_main else nullcontext():

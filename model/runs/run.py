@@ -33,6 +33,7 @@ from m3h.model.data.word_vectors import coverage, fill_embedding, read_vectors
 from m3h.model.networks.classifier import label_table
 from m3h.model.networks.encoder import AttributeEncoder, VisionEncoder
 from m3h.model.networks.factory import Sizes, build_model
+from m3h.model.networks.label_names import NameClassifier
 from m3h.model.networks.unified import KeyphraseModel
 from m3h.model.runs.finished import SCORES
 from m3h.model.systems import INPUTS, TEXT_ENCODER, Modality, bank_names, feature_name
@@ -123,7 +124,7 @@ class Run:
             return posts
         logger.info(f"{len(posts):,} texts are encoded by {self.config.text_encoder}, or taken from the cache")
         pooled = len(posts) >= MANY and TEXT_ENCODER not in self.picture_encoders()
-        return self.text_encoder.attach(posts, keep=keep, pooled=pooled)
+        return self.text_encoder.attach(posts, keep=keep, pooled=pooled, words=self.config.word_states)
 
     def picture_encoders(self) -> dict[str, VisionEncoder | AttributeEncoder]:
         """Input -> its encoder, for all that the network reads of pictures."""
@@ -215,6 +216,16 @@ def with_embeddings(run: Run) -> Run:
                 fill_embedding(encoder.embedding, vocabularies[name], vectors)
     model.embedding.weight.requires_grad_(not config.freeze_embeddings)
     return replace(run, metadata=replace(run.metadata, embeddings=found))
+
+
+def with_label_names(run: Run) -> Run:
+    """The run, whose classifier knows the vectors of the labels' names by the sentence encoder, if it compares them.
+
+    They are kept with the weights: model.safetensors has them.
+    """
+    if isinstance(run.model.classifier, NameClassifier) and run.text_encoder is not None:
+        run.model.classifier.fit(run.text_encoder.vectors(run.vocabularies.labels.words))
+    return run
 
 
 def with_standardized_vision(run: Run, posts: Posts) -> Run:

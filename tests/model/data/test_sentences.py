@@ -1,6 +1,7 @@
 """A frozen sentence encoder as a further bank: what it adds, its cache, and what is refused in one line."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from m3h.model.config import Config
 from m3h.model.data import sentences
 from m3h.model.data.altered import alter
 from m3h.model.data.posts import Reader
-from m3h.model.data.sentences import SentenceEncoder, cache_folder
+from m3h.model.data.sentences import Pieces, SentenceEncoder, cache_folder
 from m3h.model.data.tensor_files import save_tensors
 from m3h.model.networks.attention import M3HAttention
+from m3h.model.networks.label_names import NameClassifier
 from m3h.model.runs import run
 from m3h.model.runs.evaluate import Changes, evaluate_run, open_run
 from m3h.model.runs.experiment import train_run
@@ -196,6 +198,34 @@ def test_a_part_of_posts_has_the_states_of_its_own(dataset: Dataset, network: Ru
     whole, part = (encoder.attach(some, keep=False) for some in (posts, posts[5:6]))
     expected = whole.cells["text_encoder"].of(whole.numbers("text_encoder")[5:6])
     torch.testing.assert_close(part.cells["text_encoder"].of(part.numbers("text_encoder")[rows]), expected)
+
+
+def test_each_state_is_of_the_word_whose_letters_it_has(dataset: Dataset) -> None:
+    encoder = SentenceEncoder.find("minilm")
+    posts = Reader(dataset, ()).split("test")
+    tokens = ["so", "thunderstorming", "!", "#got", "<mention>"]
+    some = encoder.attach(replace(posts[:2], tokens=[tokens, ["hail"] * 300]), keep=False, words=True)
+    pieces = some.sentences
+    assert isinstance(pieces, Pieces)
+    assert pieces.word_s is not None
+    words_bl = pieces.words_of(np.array([0, 1, -1]))
+    model = SentenceTransformer(str(encoder.folder), device="cpu", local_files_only=True)
+    of_each = [model.tokenizer.tokenize(token) for token in tokens]  # a token ends at a space, and so do its pieces
+    expected = [-1, *(i for i, of in enumerate(of_each) for _ in of), -1]
+    assert len(of_each[1]) > 1
+    assert words_bl[0, : len(expected)].tolist() == expected
+    assert words_bl[1, :256].tolist() == [-1, *range(254), -1]  # the encoder reads 256 pieces
+    assert (words_bl[2] == -1).all()
+    with pytest.raises(TypeError, match="are not known"):
+        encoder.attach(posts, keep=False).sentences.words_of(np.array([0]))  # type: ignore[union-attr]
+
+
+def test_a_unified_system_reads_states_of_words_and_names_of_labels(dataset: Dataset, tmp_path: Path) -> None:
+    fields = {"system": "gen-cls-m3h", "text_encoder": "minilm", "classifier": "names", "word_states": True}
+    run = trained(dataset, tmp_path / "run", **fields, warmup_epochs=3)
+    assert isinstance(run.model.classifier, NameClassifier)
+    torch.testing.assert_close(run.model.classifier.name_nv.norm(dim=-1), torch.tensor([0.0, 1.0, 1.0, 1.0, 1.0]))
+    assert topic_of(run) == list(TEST)
 
 
 def test_a_cache_that_cannot_be_written_is_a_warning(

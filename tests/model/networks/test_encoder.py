@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from m3h.model.networks.encoder import TextEncoder, gather_positions
+from m3h.model.networks.encoder import Bank, TextEncoder, WordStates, gather_positions
 
 
 def packed_twin(encoder: TextEncoder, width: int, d: int, layers: int) -> nn.GRU:
@@ -45,3 +45,14 @@ def test_the_released_state_begins_with_the_backward_direction() -> None:
 def test_positions_are_gathered_row_by_row() -> None:
     x = torch.arange(4.0)[None, :, None]
     assert gather_positions(x, torch.tensor([[2, 1, 0, 3]])).flatten().tolist() == [2.0, 1.0, 0.0, 3.0]
+
+
+def test_the_state_of_a_word_is_the_mean_of_its_pieces_by_hand() -> None:
+    states = WordStates(2, 2, dropout=0.0)
+    with torch.no_grad():
+        states.W_w.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 10.0]]))
+    piece_bpc = torch.tensor([[[9.0, 9.0], [1.0, 1.0], [3.0, 5.0], [4.0, 4.0], [7.0, 7.0], [8.0, 8.0]]]).half()
+    word_bp = torch.tensor([[-1, 0, 0, 2, 3, 1]])  # the first is of no word, the fifth of a word cut off
+    mask_bp = torch.tensor([[True, True, True, True, True, False]])
+    output_ble = states(Bank(piece_bpc, mask_bp), word_bp, 3)
+    torch.testing.assert_close(output_ble, torch.tensor([[[2.0, 30.0], [0.0, 0.0], [4.0, 40.0]]]))
