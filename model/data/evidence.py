@@ -20,7 +20,7 @@ from m3h.model.data.posts import Posts
 from m3h.model.data.ragged import Ragged
 from m3h.model.data.tensor_files import load_tensors, save_tensors
 from m3h.model.ranking.compared_vectors import ComparedVectors
-from m3h.model.ranking.kernel_ridge import BLOCK, KernelRidge
+from m3h.model.ranking.kernel_ridge import BLOCK, KernelRidge, LeaveOneOut
 from m3h.model.ranking.label_clues import (
     LABEL_CLUES,
     ClueMatcher,
@@ -187,7 +187,7 @@ class TrainingIndex:
         pooled = _pooled(posts, options)
         pictures = ComparedVectors.fit(pooled, options.weights)
         centred_nv = torch.zeros(len(labels), 0) if name_nv is None else centred(name_nv)
-        ridge, loo_score_pt = KernelRidge.fit(
+        ridge, leave_one_out = KernelRidge.fit(
             *(tokens, ids, len(labels)),
             penalty=options.penalty,
             kinds=options.kinds,
@@ -199,7 +199,7 @@ class TrainingIndex:
         own = Own(ids, _occurrences(posts, labels) if options.clues else [])
         clues = Clues(total(own.occurrences), _nearest(ids, len(labels)), centred_nv) if options.clues else None
         index = cls(ridge, labels, count_n, options=options, pictures=pictures, clues=clues)
-        return index, index._evidence(posts, tokens, pooled, loo_score_pt=loo_score_pt, own=own)
+        return index, index._evidence(posts, tokens, pooled, leave_one_out=leave_one_out, own=own)
 
     def evidence(self, posts: Posts, sources: Sequence[Sequence[str]]) -> Evidence:
         """Evidence of posts that are not training posts. sources: as in `build`."""
@@ -211,7 +211,7 @@ class TrainingIndex:
         tokens: Sequence[Sequence[str]],
         pooled: Mapping[str, Masked],
         *,
-        loo_score_pt: Tensor | None = None,
+        leave_one_out: LeaveOneOut | None = None,
         own: Own | None = None,
     ) -> Evidence:
         """The evidence of posts, block by block, so that memory stays bounded.
@@ -220,7 +220,7 @@ class TrainingIndex:
             posts: the posts.
             tokens: of each, as `KernelRidge` compares them.
             pooled: their mean vectors.
-            loo_score_pt: of training posts, what the regression predicts without each.
+            leave_one_out: of training posts, what the regression predicts without each.
             own: of training posts, what they added to the index.
         """
         n = len(self.count_n)
@@ -230,11 +230,11 @@ class TrainingIndex:
         features = [np.zeros((0, n_features(self.options.clues)), np.float32)]
         for start in range(0, len(posts), BLOCK):
             part = slice(start, start + BLOCK)
-            if loo_score_pt is None:
+            if leave_one_out is None:
                 similarity_bp = self.ridge.similarity(tokens[part], vector_pv[part])
                 found_bt = similarity_bp @ self.ridge.alpha_nl
             else:
-                similarity_bp, found_bt = self.ridge.training_similarity(part), loo_score_pt[part]
+                similarity_bp, found_bt = self.ridge.training_similarity(part), leave_one_out[part]
             if self.clues is not None:  # a rank among scores that are zero but for rounding would tell a post's own
                 found_bt = found_bt.round(decimals=ROUNDED)
             score_bn = found_bt[:, :n].numpy()
