@@ -201,6 +201,7 @@ def test_each_state_is_of_the_word_whose_letters_it_has(dataset: Dataset) -> Non
 
 def test_a_unified_system_reads_states_of_words_and_names_of_labels(dataset: Dataset, tmp_path: Path) -> None:
     fields = {"system": "gen-cls-m3h", "text_encoder": "minilm", "classifier": "names", "word_states": True}
+    fields |= {"label_pointer": True}
     run = trained(dataset, tmp_path / "run", **fields, warmup_epochs=3)
     assert isinstance(run.model.classifier, NameClassifier)
     torch.testing.assert_close(run.model.classifier.name_nv.norm(dim=-1), torch.tensor([0.0, 1.0, 1.0, 1.0, 1.0]))
