@@ -12,6 +12,7 @@ one are skipped, a stopped one goes on; --show prints the table.
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -34,17 +35,21 @@ from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError, unknown_name
 
 SYSTEM, BASE = "gen-cls-m3h", "base"
-SETTINGS = (*REAL_POSTS, "vocab_size=4000", "epochs=8", "warmup_epochs=4")
-"""Of all rows: fewer words and epochs than the paper's, so that a row takes minutes."""
+SMALLER = ("width=150", "word_width=100", "head_width=32", "vocab_size=4000", "epochs=8", "warmup_epochs=4")
+"""Half of the paper's widths, fewer words and epochs: a row then takes a minute or two of one processor."""
+SETTINGS = (*REAL_POSTS, *SMALLER)
+"""Of all rows."""
 ENCODER = ("text_encoder=minilm",)
 ROWS: dict[str, tuple[str, ...]] = {
     BASE: (),
     "sentence encoder": ENCODER,
     "sentence encoder, gated": (*ENCODER, "fusion=gated"),
     "names of labels": (*ENCODER, "classifier=names"),
+    "names of labels, pointer to labels": (*ENCODER, "classifier=names", "label_pointer=true"),
     "states of words": (*ENCODER, "word_states=true"),
     "names of labels, states of words": (*ENCODER, "classifier=names", "word_states=true"),
-    "small": ("width=150", "word_width=100", "head_width=32", "text_layers=1"),
+    "one layer over the text": ("text_layers=1",),
+    "the paper's widths": ("width=300", "word_width=200", "head_width=64"),
     "dropout 0.4": ("dropout=0.4",),
 }
 """Name -> what is changed."""
@@ -73,7 +78,7 @@ def named_rows(chosen: Sequence[str], added: Sequence[str]) -> dict[str, tuple[s
 
 def folder_of(out: Path, row: str) -> Path:
     """Where a row's run is."""
-    return out / row.replace(",", "").replace(" ", "-")
+    return out / re.sub(r"[^a-z0-9.]+", "-", row.lower())
 
 
 def result(row: str, config: Config, dataset: Dataset, folder: Path) -> dict[str, Any]:

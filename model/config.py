@@ -117,6 +117,7 @@ class Config(Settings):
     attribute_pool: Pool = "max"
     classifier_layers: PositiveInt = 2  # 1: the single linear layer of the released code
     classifier: Literal["paper", "names"] = "paper"  # names (ours): by the meaning of labels' names; wants text_encoder
+    label_pointer: bool = False  # (ours) of classifier=names: labels that stand in the text have a bonus
     dropout: Share = Field(default=0.1, ge=0, lt=1)  # (open)
     embedding_dropout: Share = Field(default=0.0, ge=0, lt=1)  # of whole word embeddings (open)
     decoder: Style = "paper"  # released: the context reads the state; the vocabulary does not read the last word

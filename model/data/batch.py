@@ -29,8 +29,8 @@ class Batch:
     rows_b: the posts' rows in `Encoded`. source_bl: word ids. copy_bl: extended ids: the same, but words outside the
     vocabulary have ids from the vocabulary's size on. pictures: bank -> (B, G, c) cells in the stored precision and
     (B, G), or (B, A) ids of labels and (B, A); see `systems.bank_names`. word_bp: of each piece of the sentence encoder
-    the position of its word in the text, -1 where it has none. score_bn, candidate_bc and label_feature_bcf:
-    the fields of `Evidence`.
+    the position of its word in the text, -1 where it has none. span_bk3: of `LabelSpans.batch`. score_bn, candidate_bc
+    and label_feature_bcf: the fields of `Evidence`.
     """
 
     rows_b: np.ndarray
@@ -39,6 +39,7 @@ class Batch:
     mask_bl: Tensor
     pictures: Mapping[str, Masked] = field(default_factory=dict)
     word_bp: Tensor | None = None
+    span_bk3: Tensor | None = None
     score_bn: Tensor | None = None
     candidate_bc: Tensor | None = None
     candidate_mask_bc: Tensor | None = None

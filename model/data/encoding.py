@@ -13,6 +13,7 @@ from torch import Tensor
 from m3h.model.data.batch import EOS_ID, Batch, Masked, Pairs
 from m3h.model.data.evidence import Evidence
 from m3h.model.data.inputs import ALT
+from m3h.model.data.label_spans import LabelSpans
 from m3h.model.data.pictures import Cells, no_cells
 from m3h.model.data.posts import Posts, Vocabularies
 from m3h.model.data.ragged import Ragged
@@ -52,12 +53,17 @@ class Encoded:
     lengths_p: Sequence[Sequence[int]] = ()
     device: str = "cpu"
     evidence: Evidence | None = None
+    label_spans: LabelSpans | None = None
     soft_labels: SoftLabels | None = None
     distillation_weight: float = 0.0
 
     def with_evidence(self, evidence: Evidence) -> "Encoded":
         """The same posts with their evidence. A label that is no candidate of its post becomes an unknown one."""
         return replace(self, evidence=evidence, labels=evidence.mask_missing_labels(self.pair_post, self.labels))
+
+    def with_label_spans(self, labels: Vocabulary) -> "Encoded":
+        """The same posts, where it is known which of the labels stand in their texts."""
+        return replace(self, label_spans=LabelSpans.find(self.posts.tokens, labels))
 
     def with_soft_labels(self, soft_labels: SoftLabels, vocabularies: Vocabularies, weight: float) -> "Encoded":
         """The same posts, to be learned partly from soft labels.
@@ -85,7 +91,9 @@ class Encoded:
 
     def posts_batch(self, rows_b: np.ndarray) -> Batch:
         """These posts, without targets."""
-        return Batch(rows_b, **self._source(rows_b), pictures=self._pictures(rows_b), word_bp=self._words(rows_b))
+        spans = None if self.label_spans is None else self._tensor(self.label_spans.batch(rows_b))
+        further = {"word_bp": self._words(rows_b), "span_bk3": spans}
+        return Batch(rows_b, **self._source(rows_b), pictures=self._pictures(rows_b), **further)
 
     def pairs_batch(self, pairs_b: np.ndarray) -> Pairs:
         """These post-keyphrase pairs. Which generator targets are soft labels is drawn from torch's random state."""

@@ -127,7 +127,10 @@ class SentenceEncoder:
         """(s,) the token of each state, counted by the spaces before it."""
         tokenizer = self._model.tokenizer
         if not getattr(tokenizer, "is_fast", False):
-            raise UsageError(f"word_states: text_encoder={self.folder} has no tokenizer of the library tokenizers.")
+            raise UsageError(
+                f"text_encoder={self.folder} has no tokenizer of the library tokenizers, which word_states and "
+                "label_pointer need. Give another encoder, or leave them out."
+            )
         found: list[int] = []
         for text, length in zip(texts, lengths, strict=True):
             spans = tokenizer(text, return_offsets_mapping=True, truncation=True, max_length=int(length))

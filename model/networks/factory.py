@@ -213,7 +213,10 @@ def _classifier(config: Config, sizes: Sizes) -> Classifier | NameClassifier:
     if config.classifier == "names":
         if TEXT_ENCODER not in sizes.channels:
             raise UsageError("classifier=names needs a sentence encoder: add --set text_encoder=minilm.")
-        return NameClassifier(config.width, sizes.labels, sizes.channels[TEXT_ENCODER], dropout=config.dropout)
+        v, pointer = sizes.channels[TEXT_ENCODER], config.label_pointer
+        return NameClassifier(config.width, sizes.labels, v, dropout=config.dropout, pointer=pointer)
+    if config.label_pointer:
+        raise UsageError("label_pointer is a part of another classifier: add --set classifier=names.")
     return Classifier(config.width, sizes.labels, config.classifier_layers, dropout=config.dropout)
 
 

@@ -126,7 +126,9 @@ class KeyphraseModel(nn.Module):
 
     def _classify(self, c_fuse_bd: Tensor | None, batch: Batch) -> Tensor | None:
         if isinstance(self.classifier, NameClassifier):
-            return self.classifier(c_fuse_bd, Bank(*batch.pictures[TEXT_ENCODER]))  # type: ignore[no-any-return]
+            states = Bank(*batch.pictures[TEXT_ENCODER])
+            logit_bn: Tensor = self.classifier(c_fuse_bd, states, word_bl=batch.word_bp, span_bk3=batch.span_bk3)
+            return logit_bn
         return self.classifier(c_fuse_bd) if self.classifier else None
 
     def _banks(self, batch: Batch) -> tuple[dict[str, Bank], Tensor | None]:

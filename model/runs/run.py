@@ -109,6 +109,8 @@ class Run:
             channels=metadata.channels,
             device=self.device,
         )
+        if config.label_pointer:
+            encoded = encoded.with_label_spans(self.vocabularies.labels)
         if self.training_index is None:
             return encoded
         readable = drop_unread_ocr(posts, metadata.inputs)
@@ -124,7 +126,8 @@ class Run:
             return posts
         logger.info(f"{len(posts):,} texts are encoded by {self.config.text_encoder}, or taken from the cache")
         pooled = len(posts) >= MANY and TEXT_ENCODER not in self.picture_encoders()
-        return self.text_encoder.attach(posts, keep=keep, pooled=pooled, words=self.config.word_states)
+        words = self.config.word_states or self.config.label_pointer
+        return self.text_encoder.attach(posts, keep=keep, pooled=pooled, words=words)
 
     def picture_encoders(self) -> dict[str, VisionEncoder | AttributeEncoder]:
         """Input -> its encoder, for all that the network reads of pictures."""

@@ -220,8 +220,19 @@ def test_each_state_is_of_the_word_whose_letters_it_has(dataset: Dataset) -> Non
         encoder.attach(posts, keep=False).sentences.words_of(np.array([0]))  # type: ignore[union-attr]
 
 
+def test_an_encoder_that_cannot_tell_the_words_of_its_pieces_is_one_line(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = SentenceEncoder.find("minilm")
+    model = SentenceTransformer(str(encoder.folder), device="cpu", local_files_only=True)
+    monkeypatch.setattr(type(model.tokenizer), "is_fast", False)
+    with pytest.raises(UsageError, match="has no tokenizer of the library tokenizers"):
+        encoder.attach(Reader(dataset, ()).split("test"), keep=False, words=True)
+
+
 def test_a_unified_system_reads_states_of_words_and_names_of_labels(dataset: Dataset, tmp_path: Path) -> None:
     fields = {"system": "gen-cls-m3h", "text_encoder": "minilm", "classifier": "names", "word_states": True}
+    fields |= {"label_pointer": True}
     run = trained(dataset, tmp_path / "run", **fields, warmup_epochs=3)
     assert isinstance(run.model.classifier, NameClassifier)
     torch.testing.assert_close(run.model.classifier.name_nv.norm(dim=-1), torch.tensor([0.0, 1.0, 1.0, 1.0, 1.0]))
