@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, ClassVar
 
+from m3h.pipeline.extractors.computing.folder import temporary_folder
 from m3h.pipeline.extractors.computing.graph import Subject, write_graph
 from m3h.schemas.errors import UsageError
 
@@ -110,8 +110,8 @@ class GraphEngine(Engine):
         """Export the network and read it. Its file is gone afterwards."""
         import torch
 
-        with TemporaryDirectory(prefix="m3h-graph-") as folder:
-            file = Path(folder) / "network.onnx"
+        with temporary_folder("m3h-graph-") as folder:
+            file = folder / "network.onnx"
             write_graph(network, about, file, engine=self.name)
             compute = self.read(file)
 
