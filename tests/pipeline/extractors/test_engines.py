@@ -172,6 +172,26 @@ def test_a_package_that_is_missing_is_one_line_of_a_build(tmp_path: Path, engine
     ]
 
 
+LOADS = """
+import sys
+from m3h.pipeline.extractors.compute import ComputeSettings
+from tests.pipeline.extractors.test_compute import Tiny
+Tiny(ComputeSettings(engine=sys.argv[1])).load()
+"""
+CONTINUOUS_INTEGRATION = ("CI", "TF_BUILD", "JENKINS_URL")
+"""Where one of these is set OpenVINO keeps quiet by itself."""
+
+
+@pytest.mark.parametrize("engine", GRAPHS)
+def test_nobody_is_told_of_a_network_that_is_loaded(tmp_path: Path, engine: str) -> None:
+    """Both libraries first write down who this is: a file in the user's folders that outlives the process."""
+    given = {name: value for name, value in environment().items() if name not in CONTINUOUS_INTEGRATION}
+    own = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "TMPDIR"), str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", LOADS, engine], env={**given, **own}, cwd=ROOT, check=False)
+    assert done.returncode == 0
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
 class Branching(torch.nn.Module):
     """Its path depends on the values, which no graph can say."""
 
