@@ -33,6 +33,10 @@ class Engine(ABC):
         """What of it decides the last bits, for a fingerprint. UsageError where it is not installed."""
 
     @abstractmethod
+    def refuse(self, feature: str, settings: "ComputeSettings") -> None:
+        """UsageError where it can do on no machine what the settings of this feature ask for."""
+
+    @abstractmethod
     def require(self, feature: str, settings: "ComputeSettings") -> None:
         """UsageError where it cannot do on this machine what the settings of this feature ask for."""
 
@@ -80,8 +84,11 @@ class GraphEngine(Engine):
             ) from error
 
     def require(self, feature: str, settings: "ComputeSettings") -> None:
-        """It is installed, and the settings ask for fp32 on a CPU."""
+        """It is installed."""
         self.identity(feature)
+
+    def refuse(self, feature: str, settings: "ComputeSettings") -> None:
+        """The settings ask for fp32 on a CPU."""
         for option, found, allowed in (
             ("device", settings.device, ("auto", "cpu")),
             ("precision", settings.precision, ("fp32",)),
