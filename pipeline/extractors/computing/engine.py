@@ -28,6 +28,10 @@ class Engine(ABC):
 
     calls_network: ClassVar[bool]
 
+    def missing(self) -> str:
+        """The first package that it needs and that is not installed here; "" where it can compute."""
+        return ""
+
     @abstractmethod
     def identity(self, feature: str) -> str:
         """What of it decides the last bits, for a fingerprint. UsageError where it is not installed."""
@@ -72,16 +76,23 @@ class GraphEngine(Engine):
     calls_network = False
     name: ClassVar[str]
 
+    def missing(self) -> str:
+        """Its own package, or that of torch's exporter."""
+        for package in (self.name, "onnxscript"):
+            try:
+                version(package)
+            except PackageNotFoundError:
+                return package
+        return ""
+
     def identity(self, feature: str) -> str:
         """Its version. The exporter's is left out, as torch's is."""
-        try:
-            version("onnxscript")  # torch's exporter needs it
-            return f"{self.name} {version(self.name)}"
-        except PackageNotFoundError as error:
+        if absent := self.missing():
             raise UsageError(
-                f"features.{feature}.engine={self.name}: {error.name} is not installed here. Install it: "
+                f"features.{feature}.engine={self.name}: {absent} is not installed here. Install it: "
                 f"pip install 'm3h[{self.name}]'; or set engine=torch."
-            ) from error
+            )
+        return f"{self.name} {version(self.name)}"
 
     def require(self, feature: str, settings: "ComputeSettings") -> None:
         """It is installed."""
