@@ -6,6 +6,8 @@ and a first batch are no work. What must be equal: all numbers within a hundredt
 weights amplify what rounding leaves.
 """
 
+import os
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -128,6 +130,7 @@ def eager(work: Work) -> Answer:
 
 def onnx_runtime(work: Work) -> Answer:
     """All of its graph optimisations."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # as our engine does
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -141,6 +144,7 @@ def onnx_runtime(work: Work) -> Answer:
 
 def openvino(work: Work) -> Answer:
     """Compiled for throughput of one stream."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
     options = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"}

@@ -41,6 +41,7 @@ def checks(folder: Path) -> list[Check]:
         lambda: Check("weights", True, _weights()),
         lambda: _attempt("detectron2", _detectron2, is_needed=False),
         lambda: Check("backbones", True, _backbones()),
+        lambda: Check("engines", True, _engines()),
         _outside_extractors,
         lambda: Check("gpu", True, _gpu()),
         lambda: _disk(folder),
@@ -115,6 +116,20 @@ def _backbones() -> str:
         found.append(f"network=small has its weights, {carried()}")
     except UsageError as error:
         found.append(f"network=small: {error}")
+    return "; ".join(found)
+
+
+def _engines() -> str:
+    """It is no fault if one is missing: each is an extra."""
+    from importlib.metadata import version
+
+    from m3h.pipeline.extractors.computing.catalog import ENGINES, engine
+
+    found = []
+    for name in ENGINES:
+        absent = engine(name).missing()
+        how = f"{absent} is not installed here. Install it: pip install 'm3h[{name}]'"
+        found.append(f"{name}: {how}" if absent else f"{name} {version(name)}")
     return "; ".join(found)
 
 

@@ -47,7 +47,9 @@ class BackboneSettings(NetworkSettings):
 class BackboneNetwork(NetworkExtractor):
     """A feature that a whole network computes. A subclass says where it is read, and makes rows.
 
-    Features of one network, with the same batches, that are computed together share its weights and its passes.
+    Features of one network, with the same batches, that torch computes together share its weights and its passes. An
+    engine that reads a graph gets one of each feature: how it joins layers depends on which of them are read, and a
+    row's bits must not depend on the features beside it.
     """
 
     feature: ClassVar[str]
@@ -92,6 +94,8 @@ class BackboneNetwork(NetworkExtractor):
     @property
     def shared_network(self) -> str:
         """Network, weights, how it computes and which batches: what decides whether two features want the same pass."""
+        if not self._engine.calls_network:
+            return ""
         of = self.settings
         computes = f"{self.architecture.identity} {self.weights_identity()} {of.engine} {of.precision} {of.device}"
         return f"{computes} {self.batch_size} {self.preprocessing.identity()}"
@@ -106,20 +110,19 @@ class BackboneNetwork(NetworkExtractor):
         """A module that is called with the network's output, after each pass, and gives what `rows` takes."""
 
     def network(self) -> "ReadNetwork":
-        """The network, which this and the other features of it read."""
-        from m3h.pipeline.extractors.backbones.one_pass import read_network
+        """The network, which this feature reads, and where torch computes also the others of it."""
+        from m3h.pipeline.extractors.backbones.one_pass import ReadNetwork, read_network
 
-        self._read = read_network(self.shared_network, self.whole_network)
-        self._place = self._read.add(f"{self.feature} {sorted(self.fingerprint_parts().items())}", self.reader)
-        return self._read
-
-    def load(self) -> None:
-        """Load the network, unless another feature of it has; its next pass is for this one too."""
-        super().load()
-        self._network = self._read.renewed(self._network)
+        shared = self.shared_network
+        read = read_network(shared, self.whole_network) if shared else ReadNetwork(self.whole_network())
+        self._place = read.add(f"{self.feature} {sorted(self.fingerprint_parts().items())}", self.reader)
+        self._read = read if shared else None
+        return read
 
     def extract(self, inputs: Sequence[Any]) -> list[Row]:
         """The rows of a batch; without computing, if it was the last one that another feature of the network had."""
+        if self._read is None:
+            return super().extract(inputs)
         outputs, spared = self._read.outputs(inputs, self.outputs)
         self.spared_seconds += spared
         return self.rows([outputs[self._place]])

@@ -40,7 +40,11 @@ class NetworkExtractor(Extractor):
         self.spec = self.spec.stored_as(settings.store)
 
     def fingerprint_parts(self) -> Mapping[str, object]:
-        """Weights, precision, memory layout or engine, and batch size. A subclass adds its preprocessing."""
+        """Weights, precision, memory layout or engine, and batch size. A subclass adds its preprocessing.
+
+        UsageError also where the engine can do on no machine what the settings ask for.
+        """
+        self._refuse()
         compute = "float32" if self.settings.precision == "fp32" else self.settings.precision
         return {
             "weights": self.weights_identity(),
@@ -79,8 +83,12 @@ class NetworkExtractor(Extractor):
 
     def require(self) -> None:
         """UsageError when this machine does not have the engine or the device of the settings."""
+        self._engine.require(self.spec.name, self.settings)
+        self._refuse()
+
+    def _refuse(self) -> None:
         name, chosen = self.spec.name, self.settings.engine
-        self._engine.require(name, self.settings)
+        self._engine.refuse(name, self.settings)
         if not (self.one_pass or self._engine.calls_network):
             raise UsageError(
                 f"features.{name}.engine={chosen}: the detector of {name} is several networks with code between them, "

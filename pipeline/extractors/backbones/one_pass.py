@@ -13,8 +13,6 @@ from torch import nn
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from m3h.pipeline.extractors.computing.engine import Pass
-
 
 class _Last(local):
     """A thread's last batch, what the network made of it, and how long that took."""
@@ -35,7 +33,6 @@ class ReadNetwork(nn.Module):
         self.network = network
         self.readers = nn.ModuleList()
         self._places: dict[str, int] = {}
-        self._newest: list[Pass] = []  # in a list, because it may be this module, which must not be a part of itself
         self._last = _Last()
         self._passes = 0
         self._ended = Condition()
@@ -53,14 +50,6 @@ class ReadNetwork(nn.Module):
                 self.readers.append(made)
                 self._places[name] = len(self.readers) - 1  # not before: making a reader may fail
             return self._places[name]
-
-    def renewed(self, newest: "Pass") -> "Pass":
-        """The pass of all readers so far, for each feature that reads: it is the newest one from now on.
-
-        newest: what an engine made of this module since the last reader came; a graph has no reader that came later.
-        """
-        self._newest = [newest]
-        return lambda batch: self._newest[0](batch)
 
     def forward(self, batch: "Tensor") -> tuple["Tensor", ...]:
         """One pass."""

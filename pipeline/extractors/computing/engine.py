@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, ClassVar
 
+from m3h.pipeline.extractors.computing.folder import temporary_folder
 from m3h.pipeline.extractors.computing.graph import Subject, write_graph
 from m3h.schemas.errors import UsageError
 
@@ -28,9 +28,17 @@ class Engine(ABC):
 
     calls_network: ClassVar[bool]
 
+    def missing(self) -> str:
+        """The first package that it needs and that is not installed here; "" where it can compute."""
+        return ""
+
     @abstractmethod
     def identity(self, feature: str) -> str:
         """What of it decides the last bits, for a fingerprint. UsageError where it is not installed."""
+
+    @abstractmethod
+    def refuse(self, feature: str, settings: "ComputeSettings") -> None:
+        """UsageError where it can do on no machine what the settings of this feature ask for."""
 
     @abstractmethod
     def require(self, feature: str, settings: "ComputeSettings") -> None:
@@ -68,20 +76,30 @@ class GraphEngine(Engine):
     calls_network = False
     name: ClassVar[str]
 
+    def missing(self) -> str:
+        """Its own package, or that of torch's exporter."""
+        for package in (self.name, "onnxscript"):
+            try:
+                version(package)
+            except PackageNotFoundError:
+                return package
+        return ""
+
     def identity(self, feature: str) -> str:
         """Its version. The exporter's is left out, as torch's is."""
-        try:
-            version("onnxscript")  # torch's exporter needs it
-            return f"{self.name} {version(self.name)}"
-        except PackageNotFoundError as error:
+        if absent := self.missing():
             raise UsageError(
-                f"features.{feature}.engine={self.name}: {error.name} is not installed here. Install it: "
+                f"features.{feature}.engine={self.name}: {absent} is not installed here. Install it: "
                 f"pip install 'm3h[{self.name}]'; or set engine=torch."
-            ) from error
+            )
+        return f"{self.name} {version(self.name)}"
 
     def require(self, feature: str, settings: "ComputeSettings") -> None:
-        """It is installed, and the settings ask for fp32 on a CPU."""
+        """It is installed."""
         self.identity(feature)
+
+    def refuse(self, feature: str, settings: "ComputeSettings") -> None:
+        """The settings ask for fp32 on a CPU."""
         for option, found, allowed in (
             ("device", settings.device, ("auto", "cpu")),
             ("precision", settings.precision, ("fp32",)),
@@ -110,8 +128,8 @@ class GraphEngine(Engine):
         """Export the network and read it. Its file is gone afterwards."""
         import torch
 
-        with TemporaryDirectory(prefix="m3h-graph-") as folder:
-            file = Path(folder) / "network.onnx"
+        with temporary_folder("m3h-graph-") as folder:
+            file = folder / "network.onnx"
             write_graph(network, about, file, engine=self.name)
             compute = self.read(file)
 

@@ -1,5 +1,6 @@
 """Writes a network as a graph that other libraries read, by torch's exporter to ONNX."""
 
+import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ _BATCH = 2
 """Inputs of the trial: an axis of length 1 would be taken for a fixed one."""
 _MOST = 1 << 16
 """Inputs of a batch. Older versions of torch refuse an axis without a limit."""
+_TALKATIVE = ("onnxscript", "onnx_ir")
+"""Libraries of torch's exporter that log each of their steps at the level of our own lines."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ def write_graph(network: "torch.nn.Module", about: Subject, file: Path, *, engin
     """
     import torch
 
+    for library in _TALKATIVE:
+        logging.getLogger(library).setLevel(logging.WARNING)
     example, axes = torch.zeros(_BATCH, *about.shape), ({0: torch.export.Dim("batch", max=_MOST)},)
     try:
         with torch.no_grad(), warnings.catch_warnings():

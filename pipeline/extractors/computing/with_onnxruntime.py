@@ -1,5 +1,6 @@
 """ONNX Runtime, on a CPU, with all of its optimisations of a graph."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ class WithOnnxRuntime(GraphEngine):
 
     def read(self, file: Path) -> "Callable[[np.ndarray], Sequence[np.ndarray]]":
         """A session of one thread."""
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # newer ones tell Microsoft of each session and its graph
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

@@ -1,5 +1,6 @@
 """OpenVINO, on a CPU."""
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
@@ -21,6 +22,8 @@ class WithOpenVino(GraphEngine):
 
     def read(self, file: Path) -> "Callable[[np.ndarray], Sequence[np.ndarray]]":
         """A compiled graph. It computes one batch at a time, as it has one stream."""
+        # Its import alone tells Google Analytics of it by that package, unless the package cannot be imported.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         import openvino
 
         compiled, lock = openvino.Core().compile_model(str(file), "CPU", OPTIONS), Lock()

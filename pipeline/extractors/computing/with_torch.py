@@ -19,6 +19,9 @@ class WithTorch(Engine):
         """The memory layout alone: no fingerprint has ever had torch's version."""
         return "channels_last"
 
+    def refuse(self, feature: str, settings: ComputeSettings) -> None:
+        """It can do all of it."""
+
     def require(self, feature: str, settings: ComputeSettings) -> None:
         """This machine has the device."""
         if settings.device == "cuda":

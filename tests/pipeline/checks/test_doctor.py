@@ -1,11 +1,13 @@
 """`m3h doctor` tells all it found, whatever place it is asked about."""
 
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
 
 from m3h.pipeline.checks import doctor
 from m3h.pipeline.checks.doctor import Check, checks
+from m3h.pipeline.extractors.computing import engine
 
 
 def test_a_place_where_nothing_can_be_built_is_one_of_the_checks(
@@ -24,5 +26,18 @@ def test_a_place_where_nothing_can_be_built_is_one_of_the_checks(
         assert disk.state == "MISSING"
         assert disk.found.startswith(f"{place}: ")
         assert why in disk.found
-        assert len(found) == 10
+        assert len(found) == 11
     assert "GB free at" in next(check for check in checks(tmp_path / "new") if check.name == "disk").found
+
+
+def test_who_can_compute_here_is_one_of_the_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without(package: str) -> str:
+        if package == "onnxruntime":
+            raise PackageNotFoundError(package)
+        return version(package)
+
+    monkeypatch.setattr(engine, "version", without)
+    assert doctor._engines() == (
+        f"torch {version('torch')}; onnxruntime: onnxruntime is not installed here. Install it: "
+        f"pip install 'm3h[onnxruntime]'; openvino {version('openvino')}"
+    )
