@@ -113,7 +113,7 @@ def next_edges(edges: list[Edge]) -> list[Edge]:
         neighbours.setdefault(a, set()).add(b)
         neighbours.setdefault(b, set()).add(a)
     labels = {one: label(one, others) for one, others in neighbours.items()}
-    return [edge for one, near in neighbours.items() for edge in contracted(labels[one], map(labels.get, near))]
+    return [edge for one, near in neighbours.items() for edge in contracted(labels[one], [labels[n] for n in near])]
 
 
 ROUNDS: dict[str, tuple[Callable[[list[Post]], Any], Callable[[Any], Any], Callable[[Any], Any]]] = {

@@ -14,7 +14,7 @@ from apache_beam.typehints.decorators import no_annotations
 from m3h.pipeline.cleaning.components import NODE_BYTES, Edge, components, contracted, label, node, star
 from m3h.pipeline.cleaning.groups import Age, record_key
 from m3h.pipeline.stages.coders import pack, unpack
-from m3h.pipeline.stages.routing import PostsAndLinks
+from m3h.pipeline.stages.routing import PostsAndLinks, byte_pairs
 from m3h.schemas.posts import Post
 
 ROUNDS = 3
@@ -61,12 +61,6 @@ class GroupsInRounds(beam.PTransform[PostsAndLinks, PCollection[Decided]]):
             | "oldest" >> beam.FlatMap(_named_after_oldest).with_output_types(Decided)
         )
         return found
-
-
-def _typed(pairs: PCollection[Any], name: str) -> PCollection[Edge]:
-    """One of several outputs, of a type that Beam does not know by itself."""
-    typed: PCollection[Edge] = pairs | f"{name} pairs" >> beam.Map(lambda pair: pair).with_output_types(Edge)
-    return typed
 
 
 def _with_root(group: tuple[bytes, Iterable[bytes]]) -> Iterator[Edge]:
@@ -120,12 +114,14 @@ def _star(group: tuple[bytes, Iterable[bytes]]) -> Iterator[Edge]:
     """To each trait linked here, and to itself, the post that stands for it. Edges of the posts that have the trait.
 
     Edges go through the next shuffle too, under the key of one end: see `_Round` of hashtag_rounds.py for the reason.
+    The smallest stands for all: a task that an engine repeats must say the same again.
     """
     trait, values = group
     holders: list[bytes] = []
     links: list[bytes] = []
     for value in values:
         (holders if len(value) == NODE_BYTES else links).append(value)
+    holders.sort()
     if holders:
         yield trait, holders[0]
         yield from ((other[len(_MARK) :], _MARK + holders[0]) for other in links)
@@ -207,11 +203,11 @@ class _Round(beam.PTransform[PCollection[Edge], tuple[PCollection[Edge], PCollec
             | "label" >> beam.FlatMap(_labelled).with_outputs("labels", main="sent")
         )
         left = (
-            _typed(labelled["sent"], "sent")
+            byte_pairs(labelled["sent"], "sent")
             | "by receiver" >> beam.GroupByKey()
             | "contract" >> beam.FlatMap(_contracted).with_output_types(Edge)
         )
-        return left, _typed(labelled["labels"], "labels")
+        return left, byte_pairs(labelled["labels"], "labels")
 
 
 def _both_ways(edge: Edge) -> tuple[Edge, Edge]:

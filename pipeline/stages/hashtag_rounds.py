@@ -17,6 +17,7 @@ from m3h.pipeline.cleaning.groups import record_key
 from m3h.pipeline.cleaning.hashtag_rounds import HashtagCount, OpenList, added, is_rare, is_safe, still_open
 from m3h.pipeline.cleaning.rare_hashtags import DROP_POST, DROP_TAG, rare_posts
 from m3h.pipeline.stages.coders import pack, unpack
+from m3h.pipeline.stages.routing import byte_pairs
 from m3h.schemas.posts import Post
 
 ROUNDS = 3
@@ -178,13 +179,7 @@ class _Round(beam.PTransform[PCollection[Packed], tuple[PCollection[Packed], PCo
             | "by list" >> beam.GroupByKey()
             | "settle" >> beam.FlatMap(_settled).with_outputs(_DECIDED, main="open")
         )
-        return _typed(settled["open"], "open"), _typed(settled[_DECIDED], _DECIDED)
-
-
-def _typed(pairs: PCollection[Any], name: str) -> PCollection[Packed]:
-    """One of several outputs, of a type that Beam does not know by itself."""
-    typed: PCollection[Packed] = pairs | f"{name} pairs" >> beam.Map(lambda pair: pair).with_output_types(Packed)
-    return typed
+        return byte_pairs(settled["open"], "open"), byte_pairs(settled[_DECIDED], _DECIDED)
 
 
 _LIST, _TAG, _PLACE = b"l", b"t", b"p"
