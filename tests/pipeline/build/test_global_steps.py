@@ -28,8 +28,8 @@ def built(dataset: Path, steps: str, rules: Sequence[str] = ()) -> Done:
     """The sample's records, by two processes."""
     dumps = [ROOT / "sample" / name for name in ("dump_v1.jsonl.gz", "dump_plain.jsonl")]
     words = ["build", "--dumps", *dumps, "--images", ROOT / "sample" / "images", "--dataset", dataset]
-    words += ["--features", "none", "--workers", 2, "--set", f"execution.global_steps={steps}"]
-    return run("pipeline", *words, *rules)
+    words += ["--config", ROOT / "sample" / "build.yaml", "--features", "none", "--workers", 2]
+    return run("pipeline", *words, "--set", f"execution.global_steps={steps}", *rules)
 
 
 def test_rounds_leave_the_records_of_the_sample_as_they_are(sample: Built, tmp_path: Path) -> None:
