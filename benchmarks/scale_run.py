@@ -9,6 +9,7 @@ when a stage begins; the processor time that all processes have used by then is 
 import argparse
 import json
 import logging
+import os
 import re
 import shutil
 import threading
@@ -21,7 +22,7 @@ from typing import Any
 import psutil
 
 from benchmarks.dumps import write_dump
-from benchmarks.harness.measure import cpu_seconds, private_bytes
+from benchmarks.harness.measure import cpu_seconds, private_bytes_of_each
 from benchmarks.stand_in import StandIn
 from m3h.pipeline.build import records_graph
 from m3h.pipeline.build.build import BuildOptions, build
@@ -29,6 +30,7 @@ from m3h.pipeline.config import BuildConfig
 from m3h.pipeline.dataset.publish import stored_images
 from m3h.pipeline.engine.shard_engine import slice_digest
 from m3h.pipeline.runtime.memory import MEASURE, PeakMemory
+from m3h.schemas.config import resolve
 from m3h.schemas.shards import shard_count, shard_slice
 
 STEPS = (
@@ -87,8 +89,8 @@ def step_of(name: str) -> str:
     return next((step for step, words in STEPS if re.search(words, first)), "other")
 
 
-def measured(posts: int, folder: Path, workers: int) -> dict[str, Any]:
-    """Make the dump, build it, plan shards; what that cost."""
+def measured(posts: int, folder: Path, workers: int, global_steps: str = "auto") -> dict[str, Any]:
+    """Make the dump, build it, plan shards; what that cost. global_steps: see `execution.global_steps`."""
     shutil.rmtree(folder, ignore_errors=True)
     before = cpu_seconds()
     dumps = write_dump(folder / "raw", posts)
@@ -97,20 +99,23 @@ def measured(posts: int, folder: Path, workers: int) -> dict[str, Any]:
     memory, stages, stop = PeakMemory(share=1.0), Stages(), threading.Event()
     (folder / "none").mkdir()
     private = 0
+    of_each: dict[int, int] = {}
 
     def watch() -> None:
         nonlocal private
         while not stop.wait(0.5):
             memory.look()
-            private = max(private, private_bytes(psutil.Process()))
+            now = private_bytes_of_each(psutil.Process())
+            private = max(private, sum(now.values()))
+            of_each.update({pid: max(size, of_each.get(pid, 0)) for pid, size in now.items()})
 
     memory.look()
     base = memory.bytes
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     options = BuildOptions(
-        [str(path) for path in dumps], folder / "dataset", folder / "none", features=(), config=BuildConfig(),
-        workers=workers, progress="none",
+        [str(path) for path in dumps], folder / "dataset", folder / "none", features=(), workers=workers,
+        progress="none", config=resolve(BuildConfig, {"execution": {"global_steps": global_steps}}),
     )  # fmt: skip
     stages.mark("start")
     counts = build(options).manifest.counts
@@ -124,7 +129,8 @@ def measured(posts: int, folder: Path, workers: int) -> dict[str, Any]:
     return {
         "posts": posts, "workers": workers, "generator": made, "steps": stages.steps(), "base": base,
         "peak": memory.bytes, "measure": MEASURE, "private": private, "kept": counts["kept"], "dropped": dropped,
-        "shards": len(planned),
+        "shards": len(planned), "global_steps": global_steps, "private_of_main": of_each.pop(os.getpid(), 0),
+        "private_of_largest_worker": max(of_each.values(), default=0),
     }  # fmt: skip
 
 
@@ -134,9 +140,10 @@ def main() -> None:
     parser.add_argument("--posts", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--global-steps", choices=("auto", "one_worker", "rounds"), default="auto")
     options = parser.parse_args()
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
-    print(json.dumps(measured(options.posts, options.folder, options.workers)))
+    print(json.dumps(measured(options.posts, options.folder, options.workers, options.global_steps)))
 
 
 if __name__ == "__main__":

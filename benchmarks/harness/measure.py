@@ -48,12 +48,17 @@ def private_bytes(root: psutil.Process) -> int:
     """Of a process and of each it started, without the files they map: what other programs map as well counts less
     for each, and those come and go.
     """
-    found = 0
+    return sum(private_bytes_of_each(root).values())
+
+
+def private_bytes_of_each(root: psutil.Process) -> dict[int, int]:
+    """Process id -> bytes, as `private_bytes` adds them up."""
+    found = {}
     with suppress(psutil.NoSuchProcess):
         for process in (root, *root.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
                 info = process.memory_info()
-                found += info.rss - getattr(info, "shared", 0)
+                found[process.pid] = info.rss - getattr(info, "shared", 0)
     return found
 
 

@@ -14,10 +14,10 @@ from apache_beam.typehints.decorators import no_annotations
 from m3h.pipeline.cleaning.components import NODE_BYTES, Edge, components, contracted, label, node, star
 from m3h.pipeline.cleaning.groups import Age, record_key
 from m3h.pipeline.stages.coders import pack, unpack
-from m3h.pipeline.stages.routing import PostsAndLinks
+from m3h.pipeline.stages.routing import PostsAndLinks, byte_pairs
 from m3h.schemas.posts import Post
 
-ROUNDS = 4
+ROUNDS = 3
 """How many are wired. Each is two shuffles of the edges that are left, and one of their nodes on the way back."""
 
 Traits = Callable[[Post], tuple[Age, Sequence[str]]]
@@ -26,8 +26,8 @@ Traits = Callable[[Post], tuple[Age, Sequence[str]]]
 Decided = tuple[str, str]
 """A record's key and its group."""
 
-_MARK = b">"
-"""Before a node: it is something else to this group than the nodes without a mark, which are as long as they are."""
+_MARK, _EDGE = b">", b"-"
+"""Before a node: it is something else to this group than the nodes without a mark, which are shorter."""
 
 
 @dataclass
@@ -52,39 +52,23 @@ class GroupsInRounds(beam.PTransform[PostsAndLinks, PCollection[Decided]]):
             | "components" >> Components()
             | "roots" >> beam.MapTuple(lambda one, root: (one, pack(root))).with_output_types(Edge)
         )
-        named = (
+        found: PCollection[Decided] = (
             (posts | "ages" >> beam.Map(aged).with_output_types(Edge), roots)
             | "ages and roots" >> beam.Flatten()
             | "by post" >> beam.GroupByKey()
-            | "with root" >> beam.FlatMap(_with_root).with_outputs("alone", main="grouped")
-        )
-        grouped = (
-            _typed(named["grouped"], Edge)
+            | "with root" >> beam.FlatMap(_with_root).with_output_types(Edge)
             | "by root" >> beam.GroupByKey()
             | "oldest" >> beam.FlatMap(_named_after_oldest).with_output_types(Decided)
         )
-        found: PCollection[Decided] = (grouped, _typed(named["alone"], Decided)) | "groups" >> beam.Flatten()
         return found
 
 
-def _typed(pairs: PCollection[Any], kind: Any) -> PCollection[Any]:
-    """One of several outputs, of a type that Beam does not know by itself."""
-    typed: PCollection[Any] = pairs | f"{pairs.tag} pairs" >> beam.Map(lambda pair: pair).with_output_types(kind)
-    return typed
-
-
-def _with_root(group: tuple[bytes, Iterable[bytes]]) -> Iterator[Any]:
-    """(root, packed age and record key) where a post shares something; (record key, its own id) where it does not."""
-    values = [(packed, unpack(packed)) for packed in group[1]]
-    roots = [value for _, value in values if isinstance(value, bytes)]
-    for packed, value in values:
-        if isinstance(value, bytes):
-            continue
-        if roots:
-            yield roots[0], packed
-        else:
-            age, key = value
-            yield TaggedOutput("alone", (key, age[1]))
+def _with_root(group: tuple[bytes, Iterable[bytes]]) -> Iterator[Edge]:
+    """(root, packed age and record key). A post that shares nothing has no root, and is one itself."""
+    values = list(group[1])
+    roots = [root for root in map(unpack, values) if isinstance(root, bytes)]
+    root = roots[0] if roots else group[0]
+    return ((root, packed) for packed in values if not isinstance(unpack(packed), bytes))
 
 
 def _named_after_oldest(group: tuple[bytes, Iterable[bytes]]) -> Iterator[Decided]:
@@ -110,18 +94,14 @@ class SharedEdges(beam.PTransform[PostsAndLinks, PCollection[Edge]]):
             return ((node(trait), record) for trait in traits(post)[1])
 
         linked = links | "linked" >> beam.Map(_linked).with_output_types(Edge)
-        by_trait = (
+        edges: PCollection[Edge] = (
             (posts | "held" >> beam.FlatMap(held).with_output_types(Edge), linked)
             | "held and linked" >> beam.Flatten()
             | "by trait" >> beam.GroupByKey()
-            | "stars" >> beam.FlatMap(_star).with_outputs("halves", main="stars")
-        )
-        across = (
-            _typed(by_trait["halves"], Edge)
+            | "stars" >> beam.FlatMap(_star).with_output_types(Edge)
             | "by linked trait" >> beam.GroupByKey()
             | "across" >> beam.FlatMap(_across).with_output_types(Edge)
         )
-        edges: PCollection[Edge] = (_typed(by_trait["stars"], Edge), across) | "edges" >> beam.Flatten()
         return edges
 
 
@@ -130,24 +110,35 @@ def _linked(pair: tuple[str, str]) -> Edge:
     return node(pair[0]), _MARK + node(pair[1])
 
 
-def _star(group: tuple[bytes, Iterable[bytes]]) -> Iterator[Any]:
-    """Edges of the posts that have a trait. To each trait linked here, and to itself, the post that stands for it."""
+def _star(group: tuple[bytes, Iterable[bytes]]) -> Iterator[Edge]:
+    """To each trait linked here, and to itself, the post that stands for it. Edges of the posts that have the trait.
+
+    Edges go through the next shuffle too, under the key of one end: see `_Round` of hashtag_rounds.py for the reason.
+    The smallest stands for all: a task that an engine repeats must say the same again.
+    """
     trait, values = group
     holders: list[bytes] = []
     links: list[bytes] = []
     for value in values:
         (holders if len(value) == NODE_BYTES else links).append(value)
-    yield from star(holders)
+    holders.sort()
     if holders:
-        yield TaggedOutput("halves", (trait, holders[0]))
-        yield from (TaggedOutput("halves", (other[len(_MARK) :], _MARK + holders[0])) for other in links)
+        yield trait, holders[0]
+        yield from ((other[len(_MARK) :], _MARK + holders[0]) for other in links)
+        yield from ((one, _EDGE + other) for one, other in star(holders))
 
 
 def _across(group: tuple[bytes, Iterable[bytes]]) -> Iterator[Edge]:
     """Edges from the post that stands for a trait to those of the traits linked with it, if a post has it."""
-    values = sorted(group[1], key=len)  # the one without a mark is first
-    if values and len(values[0]) == NODE_BYTES:
-        yield from star([values[0], *(value[len(_MARK) :] for value in values[1:])])
+    own: list[bytes] = []
+    linked: list[bytes] = []
+    for value in group[1]:
+        if value.startswith(_EDGE) and len(value) > NODE_BYTES:
+            yield group[0], value[len(_EDGE) :]
+        else:
+            (own if len(value) == NODE_BYTES else linked).append(value)
+    if own:
+        yield from star([own[0], *(value[len(_MARK) :] for value in linked)])
 
 
 @dataclass
@@ -212,11 +203,11 @@ class _Round(beam.PTransform[PCollection[Edge], tuple[PCollection[Edge], PCollec
             | "label" >> beam.FlatMap(_labelled).with_outputs("labels", main="sent")
         )
         left = (
-            _typed(labelled["sent"], Edge)
+            byte_pairs(labelled["sent"], "sent")
             | "by receiver" >> beam.GroupByKey()
             | "contract" >> beam.FlatMap(_contracted).with_output_types(Edge)
         )
-        return left, _typed(labelled["labels"], Edge)
+        return left, byte_pairs(labelled["labels"], "labels")
 
 
 def _both_ways(edge: Edge) -> tuple[Edge, Edge]:

@@ -17,9 +17,10 @@ from m3h.pipeline.cleaning.groups import record_key
 from m3h.pipeline.cleaning.hashtag_rounds import HashtagCount, OpenList, added, is_rare, is_safe, still_open
 from m3h.pipeline.cleaning.rare_hashtags import DROP_POST, DROP_TAG, rare_posts
 from m3h.pipeline.stages.coders import pack, unpack
+from m3h.pipeline.stages.routing import byte_pairs
 from m3h.schemas.posts import Post
 
-ROUNDS = 4
+ROUNDS = 3
 """How many are wired. Each is three shuffles of what is open."""
 
 SALTS = 16
@@ -31,7 +32,7 @@ Packed = tuple[bytes, bytes]
 Mention = tuple[str, tuple[bytes, int, int]]
 """A hashtag; a place that has it, its posts, and how many of these support the hashtag."""
 
-DECIDED: Final = "decided"
+_DECIDED: Final = "decided"
 
 
 @dataclass
@@ -142,68 +143,76 @@ class _Round(beam.PTransform[PCollection[Packed], tuple[PCollection[Packed], PCo
 
     @no_annotations
     def expand(self, lists: PCollection[Packed]) -> tuple[PCollection[Packed], PCollection[Packed]]:
-        """Count hashtags, tell the lists which of theirs are rare or safe, and decide each list."""
+        """Count hashtags, tell the lists which of theirs are rare or safe, and decide each list.
+
+        A list goes through all shuffles itself, under its own key. As a second way around them it would double the
+        ways through the graph, in every round, and Flink walks each of them before it starts a job.
+        """
         least = self.least
 
-        def mentions(named: Packed) -> Iterator[Mention]:
-            one = _open_list(named[1])
+        def mentions(named: Packed) -> Iterator[tuple[bytes, tuple[bytes, int, int]]]:
+            name, packed = named
+            one = _open_list(packed)
             support = one.support(least)
-            return ((tag, (named[0], one.posts, support)) for tag in one.hashtags)
+            yield _LIST + name, (packed, 0, 0)
+            yield from ((_TAG + tag.encode(), (name, one.posts, support)) for tag in one.hashtags)
 
-        def marks(counted: tuple[str, HashtagCount]) -> Iterator[Any]:
-            yield from _rare_marks(counted, least)
-            if is_safe(counted[1], least):
-                yield from (TaggedOutput("safe", (pack((salt, counted[0])), _SAFE)) for salt in range(SALTS))
+        def marks(counted: tuple[bytes, HashtagCount]) -> Iterator[Packed]:
+            key, count = counted
+            if key.startswith(_LIST):
+                (packed,) = count[2]
+                yield key, packed
+                yield from _places(key, packed)
+                return
+            tag = key[1:].decode()
+            yield from ((_LIST + name, mark) for name, mark in _rare_marks((tag, count), least))
+            if is_safe(count, least):
+                yield from ((_place(salt, tag), _SAFE) for salt in range(SALTS))
 
-        counted = (
-            lists
-            | "mentions" >> beam.FlatMap(mentions).with_output_types(Mention)
-            | "count" >> beam.CombinePerKey(Counted(least))
-            | "marks" >> beam.FlatMap(marks).with_outputs("safe", main="rare")
-        )
-        places = lists | "places" >> beam.FlatMap(_places).with_output_types(Packed)
-        safe = (
-            (_typed(counted["safe"], "safe"), places)
-            | "with places" >> beam.Flatten()
-            | "by hashtag" >> beam.GroupByKey()
-            | "safe here" >> beam.FlatMap(_safe_here).with_output_types(Packed)
-        )
         settled = (
-            (lists, _typed(counted["rare"], "rare"), safe)
-            | "with marks" >> beam.Flatten()
+            lists
+            | "mentions" >> beam.FlatMap(mentions).with_output_types(tuple[bytes, tuple[bytes, int, int]])
+            | "count" >> beam.CombinePerKey(Counted(least))
+            | "marks" >> beam.FlatMap(marks).with_output_types(Packed)
+            | "by place" >> beam.GroupByKey()
+            | "safe here" >> beam.FlatMap(_safe_here).with_output_types(Packed)
             | "by list" >> beam.GroupByKey()
-            | "settle" >> beam.FlatMap(_settled).with_outputs(DECIDED, main="open")
+            | "settle" >> beam.FlatMap(_settled).with_outputs(_DECIDED, main="open")
         )
-        return _typed(settled["open"], "open"), _typed(settled[DECIDED], DECIDED)
+        return byte_pairs(settled["open"], "open"), byte_pairs(settled[_DECIDED], _DECIDED)
 
 
-def _typed(pairs: PCollection[Any], name: str) -> PCollection[Packed]:
-    """One of several outputs, of a type that Beam does not know by itself."""
-    typed: PCollection[Packed] = pairs | f"{name} pairs" >> beam.Map(lambda pair: pair).with_output_types(Packed)
-    return typed
-
+_LIST, _TAG, _PLACE = b"l", b"t", b"p"
+"""What a key is: a list with its name, a hashtag, or a part of a hashtag's places."""
 
 _SAFE = b""
-"""Among the places of a hashtag: it is safe. No place has an empty name."""
+"""Among the places of a hashtag: it is safe. No place has an empty key."""
 
 
-def _places(named: Packed) -> Iterator[Packed]:
-    name, packed = named
-    salt = zlib.crc32(name) % SALTS
-    return ((pack((salt, tag)), name) for tag in _open_list(packed).hashtags)
+def _place(salt: int, tag: str) -> bytes:
+    return _PLACE + pack((salt, tag))
+
+
+def _places(key: bytes, packed: bytes) -> Iterator[Packed]:
+    salt = zlib.crc32(key) % SALTS
+    return ((_place(salt, tag), key) for tag in _open_list(packed).hashtags)
 
 
 def _safe_here(group: tuple[bytes, Iterable[bytes]]) -> Iterator[Packed]:
-    """(name, packed (hashtag,)) of each list with a safe hashtag."""
-    names = list(group[1])
-    if _SAFE in names:
-        _, tag = unpack(group[0])
-        yield from ((name, pack((tag,))) for name in names if name != _SAFE)
+    """(list, packed (hashtag,)) of each list with a safe hashtag. What is under the key of a list stays there."""
+    key, values = group
+    if key.startswith(_LIST):
+        yield from ((key, value) for value in values)
+        return
+    lists = list(values)
+    if _SAFE in lists:
+        _, tag = unpack(key[1:])
+        yield from ((one, pack((tag,))) for one in lists if one != _SAFE)
 
 
 def _settled(group: tuple[bytes, Iterable[bytes]]) -> Iterator[Any]:
     """A list with its marks: a rare hashtag is text, a safe one a tuple of it."""
-    name, marks = group
+    key, marks = group
     rare: list[str] = []
     safe: set[str] = set()
     for mark in map(unpack, marks):
@@ -214,9 +223,9 @@ def _settled(group: tuple[bytes, Iterable[bytes]]) -> Iterator[Any]:
         else:
             one = OpenList(*mark)
     if rare:
-        yield TaggedOutput(DECIDED, (name, pack((min(rare), one.posts))))
+        yield TaggedOutput(_DECIDED, (key[1:], pack((min(rare), one.posts))))
     elif left := still_open(one, safe):
-        yield name, pack(tuple(left))
+        yield key[1:], pack(tuple(left))
 
 
 @dataclass

@@ -104,10 +104,7 @@ class Compared(beam.PTransform[tuple[PCollection[bytes], PCollection[Item]], PCo
             | "send" >> beam.FlatMap(_sent).with_output_types(Keyed)
         )
         found: PCollection[Pair] = (
-            (owned, sent)
-            | "second" >> beam.Flatten()
-            | "by second" >> beam.GroupByKey()
-            | "near" >> beam.FlatMap(near).with_output_types(Pair)
+            sent | "by second" >> beam.GroupByKey() | "near" >> beam.FlatMap(near).with_output_types(Pair)
         )
         return found
 
@@ -125,12 +122,15 @@ def _halves(pair: bytes) -> Keyed:
 
 
 def _sent(group: tuple[bytes, Iterable[bytes]]) -> Iterator[Keyed]:
-    """The item of an owner, to those that it is compared with. An item is longer than an owner: its name alone is."""
+    """The item of an owner, to itself and to those that it is compared with.
+
+    An item is longer than an owner: its name alone is.
+    """
     items: list[bytes] = []
     receivers: list[bytes] = []
     for value in group[1]:
         (receivers if len(value) == _OWNER_BYTES else items).append(value)
-    return ((receiver, item) for receiver in receivers for item in items)
+    return ((receiver, item) for receiver in (group[0], *receivers) for item in items)
 
 
 @dataclass

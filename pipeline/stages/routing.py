@@ -31,6 +31,18 @@ def route(verdict: Verdict) -> Iterator[Post | DroppedOutput]:
     yield TaggedOutput(DROPPED, verdict) if isinstance(verdict, Dropped) else verdict
 
 
+def byte_pairs(output: PCollection[Any], name: str) -> PCollection[tuple[bytes, bytes]]:
+    """One of several outputs, which has pairs of bytes. Beam does not know the type of such an output by itself."""
+    pairs: PCollection[tuple[bytes, bytes]] = output | f"{name} pairs" >> beam.Map(_same).with_output_types(
+        tuple[bytes, bytes]
+    )
+    return pairs
+
+
+def _same(pair: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    return pair
+
+
 class Route(beam.PTransform[PCollection[Verdict], Routed]):
     """Verdicts -> Posts and Dropped."""
 

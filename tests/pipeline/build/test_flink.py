@@ -60,7 +60,7 @@ def test_two_task_managers_write_what_one_process_writes(
 def test_two_task_managers_decide_about_all_posts_in_rounds_as_one_process_does(flink: Cluster, tmp_path: Path) -> None:
     dumps = [ROOT / "sample" / name for name in ("dump_v1.jsonl.gz", "dump_plain.jsonl")]
     words = ["build", "--dumps", *dumps, "--images", ROOT / "sample" / "images", "--features", "none"]
-    rules = ["--set", "clean.drop_near_texts=true"]
+    rules = ["--set", "clean.drop_near_texts=true", "clean.drop_near_images=true"]
     embedded = run("pipeline", *words, "--dataset", tmp_path / "embedded", "--workers", 1, *rules)
     assert embedded.code == 0, embedded.err
     rules.append("execution.global_steps=rounds")
