@@ -7,7 +7,7 @@ Axes: p posts, n labels, m candidates of all posts, B batch, C candidates of a p
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,11 +109,12 @@ class IndexOptions:
 class Own:
     """What each training post added to an index, to be left out of its own evidence.
 
-    labels: its label ids. occurrences: its counts, [] where none are kept.
+    labels: its label ids. occurrences: gives the counts of a row, none at all without LABEL_CLUES. They are counted
+    again rather than held.
     """
 
     labels: Sequence[Sequence[int]]
-    occurrences: Sequence[Occurrences]
+    occurrences: Callable[[int], Occurrences]
 
 
 @dataclass(frozen=True)
@@ -196,8 +197,9 @@ class TrainingIndex:
             solver=options.solver,
         )
         count_n = np.bincount([i for post in ids for i in post], minlength=len(labels))
-        own = Own(ids, _occurrences(posts, labels) if options.clues else [])
-        clues = Clues(total(own.occurrences), _nearest(ids, len(labels)), centred_nv) if options.clues else None
+        own = Own(ids, _occurrences(posts, labels) if options.clues else lambda _row: Occurrences())
+        counts = total(map(own.occurrences, range(len(posts))))
+        clues = Clues(counts, _nearest(ids, len(labels)), centred_nv) if options.clues else None
         index = cls(ridge, labels, count_n, options=options, pictures=pictures, clues=clues)
         return index, index._evidence(posts, tokens, pooled, leave_one_out=leave_one_out, own=own)
 
@@ -247,7 +249,7 @@ class TrainingIndex:
                     *(posts.tokens[row], posts.ocr[row], score_n),
                     cosines={name: cosine_bn[number] for name, cosine_bn in names.items()},
                     nearest_n=self._nearest_n(similarity_bp[number].numpy(), row if own else None),
-                    own=own.occurrences[row] if own and own.occurrences else Occurrences(),
+                    own=own.occurrences(row) if own else Occurrences(),
                 )
                 ids, feature_cf = self._candidates(post, own.labels[row] if own else ())
                 candidates.append(ids.tolist())
@@ -325,13 +327,16 @@ def n_features(clues: bool) -> int:
     return len(LABEL_FEATURES) + (len(LABEL_CLUES) if clues else 0)
 
 
-def _occurrences(posts: Posts, labels: Vocabulary) -> list[Occurrences]:
-    """What each post adds to the counts."""
+def _occurrences(posts: Posts, labels: Vocabulary) -> Callable[[int], Occurrences]:
+    """What the post of a row adds to the counts."""
     known = {stem_phrase(label) for label in labels.words}
-    return [
-        Occurrences.of(tokens, [stem(token) for token in tokens], map(stem_phrase, phrases), known)
-        for tokens, phrases in zip(posts.tokens, posts.keyphrases, strict=True)
-    ]
+
+    def of(row: int) -> Occurrences:
+        tokens = posts.tokens[row]
+        stems = [stem(token) for token in tokens]
+        return Occurrences.of(tokens, stems, map(stem_phrase, posts.keyphrases[row]), known)
+
+    return of
 
 
 def _nearest(labels: Sequence[Sequence[int]], n_labels: int) -> Nearest:

@@ -16,9 +16,9 @@ Axes: n training posts, p posts, f terms, v numbers of a picture, l labels, t fu
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -80,25 +80,26 @@ class KernelRidge:
         vectorizer = TfidfVectorizer.fit(sources, kinds)
         ridge = cls(vectorizer, vectorizer.transform(sources), torch.empty(0), vector_nv)
         further_nt = torch.zeros(len(sources), 0) if target_nt is None else target_nt
-        y_nl = _targets(labels, n_labels, further_nt)
+        targets = partial(_targets, labels, n_labels, further_nt)
         tiled = solver == "tiled" or (solver == "auto" and len(sources) >= TILED_FROM)
-        ridge.alpha_nl, diagonal_n = (ridge._solve_tiled if tiled else ridge._solve_dense)(y_nl, penalty)
+        ridge.alpha_nl, diagonal_n = (ridge._solve_tiled if tiled else ridge._solve_dense)(targets, penalty)
         return ridge, LeaveOneOut(ridge.alpha_nl, diagonal_n, labels, n_labels, further_nt)
 
-    def _solve_dense(self, y_nl: Tensor, penalty: float) -> tuple[Tensor, Tensor]:
-        """(n, l + t) alpha, and (n,) the diagonal of the inverse."""
-        factor_nn = self.training_similarity(slice(0, len(y_nl)))
+    def _solve_dense(self, targets: Callable[[], Tensor], penalty: float) -> tuple[Tensor, Tensor]:
+        """(n, l + t) alpha, and (n,) the diagonal of the inverse. targets: gives (n, l + t), once it is needed."""
+        factor_nn = self.training_similarity(slice(0, len(self.row_nf)))
         factor_nn.diagonal().add_(penalty)
         factor_nn = torch.linalg.cholesky(factor_nn)  # under the same name, so that no third matrix is held
         inverse_nn = torch.cholesky_inverse(factor_nn)
-        return inverse_nn @ y_nl, inverse_nn.diagonal().clone()
+        return inverse_nn @ targets(), inverse_nn.diagonal().clone()
 
-    def _solve_tiled(self, y_nl: Tensor, penalty: float) -> tuple[Tensor, Tensor]:
-        """The same, where alpha takes the place of `y_nl`."""
+    def _solve_tiled(self, targets: Callable[[], Tensor], penalty: float) -> tuple[Tensor, Tensor]:
+        """The same, where alpha takes the place of the targets."""
+        n = len(self.row_nf)
         with tempfile.TemporaryFile(prefix="m3h-") as file:
-            factor = TiledCholesky.of(lambda columns: self._strip(columns, penalty), len(y_nl), tile=TILE, file=file)
+            factor = TiledCholesky.of(lambda columns: self._strip(columns, penalty), n, tile=TILE, file=file)
             diagonal_n = factor.inverse_diagonal()
-            return factor.solve_(y_nl), diagonal_n
+            return factor.solve_(targets()), diagonal_n
 
     def _strip(self, columns: slice, penalty: float) -> Tensor:
         """(s, b) these columns of K + penalty I, from the diagonal down."""
