@@ -92,8 +92,8 @@ class Encoded:
     def posts_batch(self, rows_b: np.ndarray) -> Batch:
         """These posts, without targets."""
         spans = None if self.label_spans is None else self._tensor(self.label_spans.batch(rows_b))
-        further = {"word_bp": self._words(rows_b), "span_bk3": spans}
-        return Batch(rows_b, **self._source(rows_b), pictures=self._pictures(rows_b), **further)
+        batch = Batch(rows_b, **self._source(rows_b), pictures=self._pictures(rows_b))
+        return replace(batch, word_bp=self._words(rows_b), span_bk3=spans)
 
     def pairs_batch(self, pairs_b: np.ndarray) -> Pairs:
         """These post-keyphrase pairs. Which generator targets are soft labels is drawn from torch's random state."""

@@ -30,7 +30,8 @@ class LabelSpans:
         longest = max(map(len, known), default=0)
         rows = []
         for text in texts:
-            stems, spans = [stem(token) for token in text], {}
+            stems = [stem(token) for token in text]
+            spans: dict[int, tuple[int, int, int]] = {}
             for start in range(len(stems)):
                 for end in range(start + 1, min(start + longest, len(stems)) + 1):
                     for label in known.get(tuple(stems[start:end]), ()):

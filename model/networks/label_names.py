@@ -52,7 +52,7 @@ class LabelPointer(nn.Module):
         share_bkl = inside_bkl / inside_bkl.sum(-1, keepdim=True).clamp_min(1)
         here_bkv = self.dropout(share_bkl @ states.memory_bld)
         text_bkv = states.pooled("avg")[:, None].expand_as(here_bkv)
-        bonus_bk = self.bonus + self.output(self.hidden(torch.cat([here_bkv, text_bkv], -1))).squeeze(-1)
+        bonus_bk: Tensor = self.bonus + self.output(self.hidden(torch.cat([here_bkv, text_bkv], -1))).squeeze(-1)
         return bonus_bk * (label_bk > 0)
 
 
