@@ -108,10 +108,8 @@ class TiledCholesky:
         """A tile of L in single precision."""
         shape = (self.starts[i + 1] - self.starts[i], self.starts[j + 1] - self.starts[j])
         found_bb = torch.empty(shape, dtype=torch.half)
-        if (
-            os.preadv(self._file.fileno(), [memoryview(found_bb.numpy()).cast("B")], self._place(i, j))
-            != found_bb.nbytes
-        ):
+        into = memoryview(found_bb.numpy().data).cast("B")
+        if os.preadv(self._file.fileno(), [into], self._place(i, j)) != found_bb.nbytes:
             raise MachineError(f"{tempfile.gettempdir()}: a temporary file has lost its end. Run the command again.")
         return found_bb.float()
 
@@ -121,7 +119,7 @@ class TiledCholesky:
 
     def _divided(self, rest_bb: Tensor, j: int) -> Tensor:
         """The tile below the diagonal: what is left of A, divided by the rounded tile of the diagonal."""
-        right = torch.linalg.solve_triangular(self._tile(j, j).mT, rest_bb, upper=True, left=False)
+        right: Tensor = torch.linalg.solve_triangular(self._tile(j, j).mT, rest_bb, upper=True, left=False)
         return right.half()
 
     def _divide_(self, y_bt: Tensor, i: int, *, transposed: bool = False) -> None:
@@ -131,6 +129,7 @@ class TiledCholesky:
 
 def _root(rest_bb: Tensor) -> Tensor:
     """The tile of the diagonal."""
+    lower_bb: Tensor
     lower_bb, fault = torch.linalg.cholesky_ex(rest_bb)
     if fault:
         raise UsageError(
