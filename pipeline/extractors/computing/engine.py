@@ -90,7 +90,7 @@ class GraphEngine(Engine):
         if absent := self.missing():
             raise UsageError(
                 f"features.{feature}.engine={self.name}: {absent} is not installed here. Install it: "
-                f"pip install 'm3h[{self.name}]'; or set engine=torch."
+                f"pip install 'm3h[{self.name}]'; or set engine=torch, for another version of it."
             )
         return f"{self.name} {version(self.name)}"
 

@@ -168,7 +168,7 @@ def test_a_package_that_is_missing_is_one_line_of_a_build(tmp_path: Path, engine
     assert done.code == 2
     assert done.err.strip().splitlines() == [
         f"error: features.vgg_grid.engine={engine}: {missing} is not installed here. Install it: "
-        f"pip install 'm3h[{engine}]'; or set engine=torch."
+        f"pip install 'm3h[{engine}]'; or set engine=torch, for another version of it."
     ]
 
 
