@@ -5,7 +5,6 @@ again can give posts other pictures.
 """
 
 import logging
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from m3h.pipeline.dataset.publish import columns
 from m3h.pipeline.dataset.remembered import refuse_unnamed_files
 from m3h.pipeline.dataset.suppression_list import read_suppression_list
 from m3h.pipeline.readers.usable import refuse_unreadable
+from m3h.pipeline.runtime.temporary_folder import temporary_folder
 from m3h.schemas.config import as_plain
 from m3h.schemas.errors import UsageError
 from m3h.schemas.inside import file_in, refuse_strange
@@ -115,8 +115,7 @@ def _foreseen(dataset: Path, dumps: Sequence[str], reading: Reading, *, look_aga
     known = Manifest.read(dataset)
     config = config_of(known.config)
     refuse_unnamed_files(dataset, known.config, as_plain(config), features=())
-    with tempfile.TemporaryDirectory(prefix=".m3h-plan-", dir=dataset.absolute().parent) as folder:
-        scratch = Path(folder)
+    with temporary_folder(".m3h-plan-", dataset.absolute().parent) as scratch:
         fetches = reading.images is None and fetches_pictures(known)
         given = given_sources(dumps, "", file_in(scratch, "stdin"), images=reading.images, crawl=fetches)
         refuse_unreadable(given.dumps, config.read)

@@ -1,6 +1,5 @@
 """The command that looks at dumps before they are built: inspect."""
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -31,13 +30,14 @@ def inspect_command(
     from m3h.pipeline.readers.mapping import refuse_format
     from m3h.pipeline.records.inspection import inspect_dump
     from m3h.pipeline.runtime.filesystems import give_options, is_remote
+    from m3h.pipeline.runtime.temporary_folder import temporary_folder
     from m3h.schemas.config import resolve
 
     if beam_flags or any(map(is_remote, dumps)):
         give_options(beam_flags)
     rules = resolve(BuildConfig, config, set_ or ()).read
     refuse_format(rules, format)
-    with tempfile.TemporaryDirectory(prefix="m3h-inspect-") as folder:
-        found = [inspect_dump(dump, rules) for dump in find_dumps(dumps, format, Path(folder) / "stdin")]
+    with temporary_folder("m3h-inspect-") as folder:
+        found = [inspect_dump(dump, rules) for dump in find_dumps(dumps, format, folder / "stdin")]
     say({"files": [one.summary() for one in found]}, as_json, "\n".join(one.text() for one in found))
     return DONE

@@ -181,7 +181,8 @@ def _with_features(
 
 def notes_of(manifest: Manifest) -> list[str]:
     """What a reader must know of the splits and of the features' current versions."""
-    of_features = (note for known in manifest.features.values() for note in known.current_version.notes)
+    known = [manifest.features[name] for name in sorted(manifest.features)]
+    of_features = (note for feature in known for note in feature.current_version.notes)
     return list(dict.fromkeys([*leak_notes(manifest.counts), *of_features]))
 
 

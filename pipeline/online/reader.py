@@ -7,7 +7,6 @@ not in the table, the post's own capitals.
 """
 
 import hashlib
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from m3h.pipeline.images.validator import Validator
 from m3h.pipeline.online.extractors import close, config_of_versions, described_changes, loaded_extractors
 from m3h.pipeline.readers.formats import CMKP
 from m3h.pipeline.rules import ImageRules
+from m3h.pipeline.runtime.temporary_folder import temporary_folder
 from m3h.pipeline.text.hashtags import read_mapping, telling_writings
 from m3h.pipeline.text.tokenizer import Tokenizer, text_identity
 from m3h.schemas.dataset import Dataset
@@ -100,8 +100,7 @@ class OnlineReader:
         """By picture: the row of each feature as a shard has it, and the reason of each that has none."""
         rows: dict[str, dict[str, Row]] = {image: {} for image in pictures}
         lost: dict[str, dict[str, str]] = {image: {} for image in pictures}
-        with tempfile.TemporaryDirectory(prefix="m3h-") as name:
-            folder = Path(name)
+        with temporary_folder("m3h-posts-") as folder:
             for image, data in pictures.items():
                 keep(folder, image, data)
             works = [Work(ShardTask(e.spec.name, self._prints[e.spec.name], 0, 1), e) for e in self._extractors]

@@ -6,8 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from m3h.pipeline.extractors.computing.folder import temporary_folder
 from m3h.pipeline.extractors.computing.graph import Subject, write_graph
+from m3h.pipeline.runtime.temporary_folder import temporary_folder
 from m3h.schemas.errors import UsageError
 
 if TYPE_CHECKING:

@@ -15,15 +15,18 @@ _LOCK = "lock"
 
 
 @contextmanager
-def temporary_folder(prefix: str) -> Iterator[Path]:
-    """A folder that no other process uses, in the system's folder of temporary files. It is removed at the end.
+def temporary_folder(prefix: str, place: Path | None = None) -> Iterator[Path]:
+    """A folder that no other process uses. It is removed at the end.
 
-    prefix: of its name. This user's folders with it that no living process uses are removed first.
+    Args:
+        prefix: of its name. This user's folders with it that no living process uses are removed first.
+        place: where; the system's folder of temporary files if None.
     """
-    _remove_left_behind(prefix)
+    place = place or Path(gettempdir())
+    _remove_left_behind(prefix, place)
     with ExitStack() as held:
         while True:
-            folder = Path(held.enter_context(TemporaryDirectory(prefix=prefix)))
+            folder = Path(held.enter_context(TemporaryDirectory(prefix=prefix, dir=place)))
             try:
                 held.enter_context(alone(folder / _LOCK, f"{folder}: in use."))
             except UsageError:  # another process took it for one that was left behind, before it was locked
@@ -34,8 +37,8 @@ def temporary_folder(prefix: str) -> Iterator[Path]:
         yield folder
 
 
-def _remove_left_behind(prefix: str) -> None:
-    for folder in Path(gettempdir()).glob(f"{prefix}*"):
+def _remove_left_behind(prefix: str, place: Path) -> None:
+    for folder in place.glob(f"{prefix}*"):
         with suppress(OSError, UsageError, MachineError):  # removed meanwhile, in use, no locks
             lock = folder / _LOCK
             if folder.lstat().st_uid == os.getuid() and not folder.is_symlink() and lock.is_file():

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from m3h.pipeline.extractors.computing.folder import temporary_folder
+from m3h.pipeline.runtime.temporary_folder import temporary_folder
 from tests.commands import ROOT, environment
 
 PREFIX = "m3h-graph-"
 HOLDS = f"""
-from m3h.pipeline.extractors.computing.folder import temporary_folder
+from m3h.pipeline.runtime.temporary_folder import temporary_folder
 with temporary_folder("{PREFIX}") as folder:
     (folder / "network.onnx.data").write_bytes(b"weights")
     print(folder, flush=True)
