@@ -118,7 +118,7 @@ def rows_of(row_nf: Tensor, rows: slice) -> Tensor:
 
 def compressed(row_nf: Tensor) -> Tensor:
     """The same matrix with compressed rows, where products with these are faster: in torch with Intel's MKL."""
-    if not torch.backends.mkl.is_available():
+    if not torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
         return row_nf
     with warnings.catch_warnings():  # "in beta state"
         warnings.simplefilter("ignore", UserWarning)
