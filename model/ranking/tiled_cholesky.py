@@ -107,11 +107,11 @@ class TiledCholesky:
     def _tile(self, i: int, j: int) -> Tensor:
         """A tile of L in single precision."""
         shape = (self.starts[i + 1] - self.starts[i], self.starts[j + 1] - self.starts[j])
-        found_bb = torch.empty(shape, dtype=torch.half)
-        into = memoryview(found_bb.numpy().data).cast("B")
-        if os.preadv(self._file.fileno(), [into], self._place(i, j)) != found_bb.nbytes:
+        wanted = shape[0] * shape[1] * torch.half.itemsize
+        found = bytearray(os.pread(self._file.fileno(), wanted, self._place(i, j)))
+        if len(found) != wanted:
             raise MachineError(f"{tempfile.gettempdir()}: a temporary file has lost its end. Run the command again.")
-        return found_bb.float()
+        return torch.frombuffer(found, dtype=torch.half).view(shape).float()
 
     def _place(self, i: int, j: int) -> int:
         """Where a tile begins in the file: the tiles of row 0, then those of row 1, and so on."""
@@ -119,8 +119,8 @@ class TiledCholesky:
 
     def _divided(self, rest_bb: Tensor, j: int) -> Tensor:
         """The tile below the diagonal: what is left of A, divided by the rounded tile of the diagonal."""
-        right: Tensor = torch.linalg.solve_triangular(self._tile(j, j).mT, rest_bb, upper=True, left=False)
-        return right.half()
+        found_bb: Tensor = torch.linalg.solve_triangular(self._tile(j, j).mT, rest_bb, upper=True, left=False)
+        return found_bb.half()
 
     def _divide_(self, y_bt: Tensor, i: int, *, transposed: bool = False) -> None:
         lower_bb = self._tile(i, i)
