@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.real_posts import SETTINGS as REAL_POSTS
-from benchmarks.real_posts import results
+from benchmarks.real_posts import options, results
 from m3h.model.config import Config, resolve_config
 from m3h.model.decoding.predict import phrases, predict
 from m3h.model.runs.chances import selection_name
@@ -144,16 +144,10 @@ def _selected(folder: Path) -> Path:
 
 def main(argv: Sequence[str]) -> int:
     """Run it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", type=Path, help="needed to train")
-    parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--train-split", default="train")
-    parser.add_argument("--select", default="valid", help="a split, or last:N")
+    parser = options(__doc__)
     parser.add_argument("--rows", nargs="*", default=[], help="these alone")
     parser.add_argument("--row", action="append", default=[], help="'NAME: FIELD=VALUE ...', one row more")
     parser.add_argument("--seed", type=int, default=23)
-    parser.add_argument("--set", nargs="*", default=[], help="FIELD=VALUE over SETTINGS, for all rows")
-    parser.add_argument("--show", action="store_true", help="print the table of what is there")
     args = parser.parse_args(argv)
     try:
         if args.dataset:

@@ -122,17 +122,23 @@ def _cell(values: Sequence[float]) -> str:
     return f"{mean:.1f} ± {deviation:.1f}" if len(values) > 1 else f"{mean:.1f}"
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options(description: str | None) -> argparse.ArgumentParser:
+    """The options of a benchmark that trains on real posts and shows a table of what is there."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", type=Path, help="needed to train")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--train-split", default="train")
     parser.add_argument("--select", default="valid", help="a split, or last:N")
-    parser.add_argument("--systems", nargs="*", default=[], help="these alone")
-    parser.add_argument("--seeds", nargs="*", type=int, default=SEEDS[:1], help="of --systems")
     parser.add_argument("--set", nargs="*", default=[], help="FIELD=VALUE over SETTINGS, for all")
     parser.add_argument("--show", action="store_true", help="print the table of what is there")
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run it."""
+    parser = options(__doc__)
+    parser.add_argument("--systems", nargs="*", default=[], help="these alone")
+    parser.add_argument("--seeds", nargs="*", type=int, default=SEEDS[:1], help="of --systems")
     args = parser.parse_args(argv)
     if args.dataset:
         run_all(args)
