@@ -62,7 +62,8 @@ def random_posts(seed: int = 1, clues: bool = False) -> Batch:
 
 def alone(batch: Batch, b: int) -> Batch:
     length = LENGTHS[b]
-    parts = {field.name: getattr(batch, field.name)[b : b + 1] for field in fields(batch) if field.name != "pictures"}
+    known = {field.name: getattr(batch, field.name) for field in fields(batch) if field.name != "pictures"}
+    parts = {name: values if values is None else values[b : b + 1] for name, values in known.items()}
     pictures = {bank: Masked(*(part[b : b + 1] for part in masked)) for bank, masked in batch.pictures.items()}
     cut = {name: part[:, :length] if name.endswith("_bl") else part for name, part in parts.items()}
     return Batch(**cut, pictures=pictures)
