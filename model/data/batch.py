@@ -38,12 +38,12 @@ class Batch:
     copy_bl: Tensor
     mask_bl: Tensor
     pictures: Mapping[str, Masked] = field(default_factory=dict)
-    word_bp: Tensor | None = None
-    span_bk3: Tensor | None = None
     score_bn: Tensor | None = None
     candidate_bc: Tensor | None = None
     candidate_mask_bc: Tensor | None = None
     label_feature_bcf: Tensor | None = None
+    word_bp: Tensor | None = None
+    span_bk3: Tensor | None = None
 
 
 @dataclass(frozen=True)
