@@ -72,18 +72,25 @@ class Victim:
     folder: Path
     log: list[str] = field(default_factory=list)
 
-    def run(self, dies_before: int = 0) -> bool:
-        """Whether it was killed; else it has succeeded. dies_before: number of a change, 0 for none."""
+    def run(self, dies_before: int = 0, at: Sequence[str] = ()) -> bool:
+        """Whether it was killed; else it has succeeded.
+
+        Args:
+            dies_before: number of a change, 0 for none.
+            at: ends of files' names; it is killed before the first of these is put in its place. Unlike the number of a
+                change they do not depend on how often progress was noted.
+        """
         beside = self.folder.parent
         log, printed = beside / "changes", beside / "printed"
         log.unlink(missing_ok=True)
         mortal = {"MORTAL_ROOT": str(self.folder), "MORTAL_LOG": str(log), "MORTAL_DIES": str(dies_before)}
+        mortal["MORTAL_AT"] = ":".join(at)
         status = self.zygote.run(self.words, printed, mortal)
         wait_for_orphans(str(log))
         changes = [line.decode().rstrip() for line in _records(log)]
         self.log += changes
         if status == signal.SIGKILL:
-            assert len(changes) == dies_before - 1
+            assert at or len(changes) == dies_before - 1
             return True
         assert status == 0, printed.read_text(errors="replace")[-3000:]
         return False

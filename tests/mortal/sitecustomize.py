@@ -2,7 +2,8 @@
 
 All processes of the command together count their changes of the files below MORTAL_ROOT, in MORTAL_LOG; before change
 number MORTAL_DIES the whole group of the command is killed. So a kill comes at a place of the work, not at a time, and
-is as likely in one stage as in another, on any machine. With MORTAL_CLOCK, the clock jumps.
+is as likely in one stage as in another, on any machine. MORTAL_AT names files instead, joined by colons: the kill comes
+before the first one is put in its place. With MORTAL_CLOCK, the clock jumps.
 """
 
 import fcntl
@@ -48,11 +49,16 @@ def _note(line):
     log = os.open(os.environ["MORTAL_LOG"], os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         fcntl.flock(log, fcntl.LOCK_EX)
-        if os.fstat(log).st_size // RECORD + 1 == int(os.environ["MORTAL_DIES"]):
+        if os.fstat(log).st_size // RECORD + 1 == int(os.environ["MORTAL_DIES"]) or _is_named(line):
             os.killpg(int(os.environ["MORTAL_GROUP"]), signal.SIGKILL)
         _write(log, line.encode()[: RECORD - 1].ljust(RECORD - 1) + b"\n")
     finally:
         os.close(log)
+
+
+def _is_named(line):
+    named = os.environ.get("MORTAL_AT")
+    return bool(named) and line.startswith("replace ") and line.endswith(tuple(named.split(":")))
 
 
 _write = os.write

@@ -6,7 +6,7 @@ A cell of the table is a command, a state, and the error that is due, if any. Co
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
@@ -71,12 +71,9 @@ class World:
         """The dataset after the command was killed there; the folder is for looking at, and for copies."""
         if (command, place) not in self.trials:
             folder = self.folder / f"{command}-{place}"
-            whole = self.victim(command, self.copy(folder / "whole"))
-            spoil(whole.folder, command)
-            assert not whole.run()
             killed = self.victim(command, self.copy(folder / "killed"))
             spoil(killed.folder, command)
-            assert killed.run(PLACES[place](whole.log))
+            assert killed.run(at=PLACES[place])
             self.trials[command, place] = killed.folder
         return self.trials[command, place]
 
@@ -88,20 +85,12 @@ def spoil(dataset: Path, command: str) -> None:
         (dataset / "stray").write_text("of nobody")
 
 
-def before_the_manifest(log: list[str]) -> int:
-    """Its files are in their places, and the hash file already names the next manifest."""
-    return next(
-        i for i, line in enumerate(log, 1) if line.startswith("replace") and line.endswith(f"dataset/{MANIFEST}")
-    )
-
-
-def before_it_is_certain(log: list[str]) -> int:
-    """All is staged, and nothing is noted of what is to be published; `repair` stages no table of hashtags."""
-    markers = (*(f"{FOLDER}/{name}.json" for name in ("installing", "compact", "forget")), f"dataset/{HASHTAGS}")
-    return next(i for i, line in enumerate(log, 1) if line.startswith("replace") and line.endswith(markers))
-
-
-PLACES: dict[str, Callable[[list[str]], int]] = {"staged": before_it_is_certain, "published": before_the_manifest}
+PLACES = {
+    "staged": (*(f"{FOLDER}/{name}.json" for name in ("installing", "compact", "forget")), f"dataset/{HASHTAGS}"),
+    "published": (f"dataset/{MANIFEST}",),
+}
+"""What is about to be put in its place. staged: all is staged, and nothing is noted of what is to be published;
+`repair` stages no table of hashtags. published: files are in their places, the hash file names the next manifest."""
 
 
 CHEAP = ("use", "gc", "compact", "forget", "repair")
