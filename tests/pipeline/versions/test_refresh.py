@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from m3h.pipeline.build import extraction
 from m3h.pipeline.build.build import BuildOptions, build
 from m3h.pipeline.checks.verify import verify
 from m3h.pipeline.cli import main
@@ -19,6 +18,7 @@ from m3h.pipeline.dataset.derived import DERIVED
 from m3h.pipeline.dataset.timings import read_timings
 from m3h.pipeline.dataset.workspace import Workspace
 from m3h.pipeline.extractors.tesseract import Tesseract
+from m3h.pipeline.runtime import runner
 from m3h.pipeline.versions.compact import compact
 from m3h.pipeline.versions.history import collect_garbage, use
 from m3h.pipeline.versions.plan import plan
@@ -80,7 +80,7 @@ def broken(*_: Any, **__: Any) -> None:
 def idle(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Whatever loads a model or starts Beam fails."""
     monkeypatch.setattr(Tesseract, "load", broken)
-    monkeypatch.setattr(extraction, "run_pipeline", broken)
+    monkeypatch.setattr(runner, "run_pipeline", broken)
     return monkeypatch
 
 
@@ -108,7 +108,7 @@ def test_forward_back_and_forward_again(
     assert verify(dataset).breaches == []
 
     with monkeypatch.context() as patch:
-        for target, name in ((Tesseract, "load"), (extraction, "run_pipeline")):
+        for target, name in ((Tesseract, "load"), (runner, "run_pipeline")):
             patch.setattr(target, name, broken)
         use(dataset, "ocr", old)
         assert refresh(dataset).features == (), "it went forward by itself"
