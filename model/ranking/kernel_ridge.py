@@ -18,12 +18,12 @@ Axes: n training posts, p posts, f terms, v numbers of a picture, l labels, t fu
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from m3h.model.ranking.tfidf import TfidfVectorizer, compressed, rows_of, sparse_matrix
+from m3h.model.ranking.tfidf import TfidfVectorizer, rows_of, sparse_matrix
 from m3h.model.ranking.tiled_cholesky import TiledCholesky
 
 TILE = 1024
@@ -104,7 +104,7 @@ class KernelRidge:
     def _strip(self, columns: slice, penalty: float) -> Tensor:
         """(s, b) these columns of K + penalty I, from the diagonal down."""
         n = len(self.row_nf)
-        below = compressed(rows_of(self.row_nf, slice(columns.start, n)))
+        below = rows_of(self.row_nf, slice(columns.start, n))
         strip_sb = torch.empty(n - columns.start, columns.stop - columns.start)
         for begin in range(columns.start, columns.stop, BLOCK):
             block = slice(begin, min(begin + BLOCK, columns.stop))
@@ -132,17 +132,11 @@ class KernelRidge:
 
     def _similarity(self, blocks: Sequence[Tensor], vector_pv: Tensor | None) -> Tensor:
         """(p, n) similarity. blocks: sparse rows, BLOCK at a time: a block is dense while it is compared."""
-        # few columns are added up in another order with compressed rows, and a post's scores shall not hang on that
-        matrices = (self._compressed if len(row_bf) == BLOCK else self.row_nf for row_bf in blocks)
-        rows = [(row_nf @ _dense_columns(row_bf)).mT for row_nf, row_bf in zip(matrices, blocks, strict=True)]
+        rows = [(self.row_nf @ _dense_columns(row_bf)).mT for row_bf in blocks]
         similarity_pn = torch.cat(rows) if rows else torch.zeros(0, len(self.row_nf))
         if vector_pv is not None and self.vector_nv.size(1):
             similarity_pn.addmm_(vector_pv, self.vector_nv.mT)
         return similarity_pn
-
-    @cached_property
-    def _compressed(self) -> Tensor:
-        return compressed(self.row_nf)
 
     def scores(self, sources: Sequence[Sequence[str]], vector_pv: Tensor | None = None) -> Tensor:
         """(p, l + t) label scores, and further targets, of posts that are not training posts, as in `similarity`."""

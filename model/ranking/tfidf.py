@@ -7,7 +7,6 @@ Axes: n texts, f terms.
 """
 
 import math
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -114,12 +113,3 @@ def rows_of(row_nf: Tensor, rows: slice) -> Tensor:
     first_21 = torch.tensor([[rows.start], [0]])
     shape = (rows.stop - rows.start, row_nf.size(1))
     return sparse_matrix(index_2m[:, begin:end] - first_21, row_nf.values()[begin:end], shape)
-
-
-def compressed(row_nf: Tensor) -> Tensor:
-    """The same matrix with compressed rows, where products with these are faster: in torch with Intel's MKL."""
-    if not torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
-        return row_nf
-    with warnings.catch_warnings():  # "in beta state"
-        warnings.simplefilter("ignore", UserWarning)
-        return row_nf.to_sparse_csr()

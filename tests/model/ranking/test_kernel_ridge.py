@@ -1,6 +1,9 @@
 """Kernel ridge regression on TF-IDF against its definition, and leave-one-out scores against a new fit."""
 
 import math
+import subprocess
+import sys
+import tempfile
 
 import pytest
 import torch
@@ -8,6 +11,7 @@ import torch
 from m3h.model.ranking import kernel_ridge
 from m3h.model.ranking.kernel_ridge import KernelRidge
 from m3h.model.ranking.tfidf import TERM_KINDS, TfidfVectorizer, terms_of
+from tests.commands import ROOT, environment
 
 TEXTS = [
     ["big", "storm", "tonight"],
@@ -144,3 +148,27 @@ def test_many_posts_are_solved_in_tiles(from_posts: int, same_as: str, monkeypat
 def test_training_posts_are_as_similar_as_their_texts() -> None:
     ridge, _ = fitted()
     torch.testing.assert_close(ridge.training_similarity(slice(1, 9)), ridge.similarity(TEXTS)[1:], atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("solver", ["dense", "tiled"])
+def test_a_limit_of_threads_changes_no_score(solver: str) -> None:
+    """Tesseract wants OMP_THREAD_LIMIT=1, also of a process whose torch asks for more threads."""
+    code = f"""
+import sys, torch
+from m3h.model.ranking.kernel_ridge import KernelRidge
+from m3h.model.ranking.tfidf import TERM_KINDS
+from tests.model.ranking.test_kernel_ridge import made_texts
+torch.set_num_threads(2)
+texts = made_texts(200)
+labels = [[1 + i % 7] for i in range(len(texts))]
+ridge, left_out = KernelRidge.fit(texts, labels, 8, penalty=0.3, kinds=TERM_KINDS, solver="{solver}")
+torch.save([ridge.similarity(texts), ridge.training_similarity(slice(0, 200)), left_out[:]], sys.argv[1])
+"""
+    found = []
+    for limit in ({}, {"OMP_THREAD_LIMIT": "1"}):
+        given = {name: value for name, value in environment().items() if name != "OMP_THREAD_LIMIT"} | limit
+        with tempfile.NamedTemporaryFile() as file:
+            subprocess.run([sys.executable, "-c", code, file.name], env=given, cwd=ROOT, check=True)
+            found.append(torch.load(file.name))
+    for free, limited in zip(*found, strict=True):
+        torch.testing.assert_close(free, limited)
