@@ -99,7 +99,8 @@ def test_a_crawl_killed_in_the_middle_goes_on_and_asks_for_no_stored_picture_aga
     assert done.code == 0, done.err
     asked_twice = [path for path, times in shop.pictures.items() if times > 1]
     assert len(asked_twice) <= 2, "at most what was under way, one picture a host"
-    assert first.total() + POSTS - len(stored) >= shop.pictures.total()
+    again = len(asked_twice)  # stored perhaps, but the kill came before that was noted
+    assert first.total() + POSTS - len(stored) + again >= shop.pictures.total()
 
     assert run("pipeline", *words(dump, tmp_path / "whole", shop, host_rate=100)).code == 0
     assert files_of(dataset) == files_of(tmp_path / "whole")
