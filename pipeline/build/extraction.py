@@ -19,6 +19,7 @@ from m3h.pipeline.engine.image_list import ImageList
 from m3h.pipeline.engine.known_rows import KnownRows, is_whole, read_known_rows
 from m3h.pipeline.engine.shard_engine import Receipt, ShardTask, slice_digest
 from m3h.pipeline.extractors.base import Extractor
+from m3h.pipeline.runtime.beam_flags import embedded
 from m3h.schemas.config import as_plain
 from m3h.schemas.features import fingerprint
 from m3h.schemas.manifest import Manifest
@@ -35,18 +36,9 @@ def require(extractors: Sequence[Extractor], beam_flags: Sequence[str]) -> None:
     Raises:
         UsageError: Something is missing.
     """
-    if _embedded(beam_flags):
+    if embedded(beam_flags):
         for extractor in extractors:
             extractor.require()
-
-
-def _embedded(beam_flags: Sequence[str]) -> bool:
-    """`embedded`, which needs no Beam where there are no flags."""
-    if not beam_flags:
-        return True
-    from m3h.pipeline.runtime.beam_flags import embedded
-
-    return embedded(beam_flags)
 
 
 @dataclass(frozen=True)
@@ -149,7 +141,7 @@ class Extraction:
         )
 
         def wire(root: "beam.Pipeline") -> None:
-            shards = ExtractShards(job, self.extractors, hinted=not _embedded(self.run.beam_flags))
+            shards = ExtractShards(job, self.extractors, hinted=not embedded(self.run.beam_flags))
             root | beam.Create(groups) | beam.Reshuffle() | shards
 
         pictures: Counter[str] = Counter()

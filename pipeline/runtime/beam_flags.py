@@ -1,18 +1,20 @@
-"""Beam's flags: which runner they name, and whether it can do the work. Said before anything is done."""
+"""Beam's flags: which runner they name, and whether it can do the work. Said before anything is done.
+
+Beam is imported where there are flags: without any there is nothing to ask it.
+"""
 
 import io
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import apache_beam
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.runner import PipelineRunner
-
-from m3h.pipeline.runtime.flag_readers import refuse_unread
 from m3h.schemas.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
 
 EMBEDDED = "FnApiRunner"
 """Named, because Beam's default first tries to download another engine, and can hang doing so."""
@@ -21,19 +23,22 @@ KNOWN = (EMBEDDED, "FlinkRunner", "PrismRunner", "SparkRunner", "PortableRunner"
 
 _REFUSED = {"dask": "it loses rows without saying so", "directrunner": "it may try to download another engine"}
 
-_PRISM = f"GOBIN=$PWD go install github.com/apache/beam/sdks/v2/go/cmd/prism@v{apache_beam.__version__}"
+_BEAM = version("apache-beam")
+_PRISM = f"GOBIN=$PWD go install github.com/apache/beam/sdks/v2/go/cmd/prism@v{_BEAM}"
 
 _NEEDS = {
     "FlinkRunner": ("flink_job_server_jar", "the jar that `python docker/flink/install.py HOME` makes"),
     "PrismRunner": ("prism_location", f"Prism's program, which `{_PRISM}` makes"),
-    "SparkRunner": ("spark_job_server_jar", f"the file beam-runners-spark-3-job-server-{apache_beam.__version__}.jar"),
+    "SparkRunner": ("spark_job_server_jar", f"the file beam-runners-spark-3-job-server-{_BEAM}.jar"),
     "PortableRunner": ("job_endpoint", "HOST:PORT of a job service that runs"),
 }
 """runner: the option without which Beam would download the thing, or fail, and what that names."""
 
 
-def beam_options(flags: Sequence[str]) -> PipelineOptions:
+def beam_options(flags: Sequence[str]) -> "PipelineOptions":
     """The flags as Beam understands them. UsageError for a value that is none."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
     said = io.StringIO()
     try:
         with redirect_stderr(said):
@@ -50,6 +55,10 @@ def embedded(flags: Sequence[str]) -> bool:
     Raises UsageError for a runner that is known to lose data or to hang, that does not exist, or that lacks a part, and
     for a flag that nobody reads.
     """
+    if not flags:
+        return True
+    from m3h.pipeline.runtime.flag_readers import refuse_unread
+
     options = beam_options(flags).get_all_options()
     asked = options["runner"] or EMBEDDED
     for word, why in _REFUSED.items():
@@ -84,6 +93,8 @@ def _check_part(runner: str, options: dict[str, Any]) -> None:
 
 def _importable(path: str) -> None:
     """UsageError unless it is a user's own runner that can be imported."""
+    from apache_beam.runners.runner import PipelineRunner
+
     module, _, name = path.rpartition(".")
     try:
         found = getattr(import_module(module), name)

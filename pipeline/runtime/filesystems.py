@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
+from m3h.pipeline.runtime.beam_flags import beam_options
 from m3h.schemas.errors import M3hError, UsageError
 
 _EXTRAS = {
@@ -98,31 +99,28 @@ def sha256_of(path: str) -> str:
 
 def give_options(beam_flags: Sequence[str]) -> None:
     """Let Beam's filesystems know the flags of the run (`--hdfs_host`, `--s3_region_name`) before it starts."""
-    _given.flags = list(beam_flags)
+    _untold.flags = list(beam_flags)
     if beam_flags:
-        from m3h.pipeline.runtime.beam_flags import beam_options
-
         beam_options(beam_flags)  # raises UsageError for a value that is none
 
 
 @dataclass
-class _Given:
-    """flags: those of the run in this process; None where Beam itself has told its filesystems, as in a worker."""
+class _Untold:
+    """flags: those that Beam's filesystems are told at first use; None where they know, as in Beam's workers."""
 
     flags: list[str] | None = None
 
 
-_given = _Given()
+_untold = _Untold()
 
 
 def _filesystems(path: str) -> Any:
     from apache_beam.io.filesystem import FileSystem
     from apache_beam.io.filesystems import FileSystems
 
-    from m3h.pipeline.runtime.beam_flags import beam_options
-
-    if _given.flags is not None:
-        FileSystems.set_options(beam_options(_given.flags))
+    if _untold.flags is not None:
+        FileSystems.set_options(beam_options(_untold.flags))
+        _untold.flags = None
     scheme = FileSystems.get_scheme(path)
     extra, module = _EXTRAS.get(scheme, ("", ""))
     if extra and not _installed(module):
