@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 
+from m3h.pipeline.cleaning.components import first_connected
 from m3h.pipeline.cleaning.minhash import text_name
 from m3h.schemas.posts import Dropped, Post, text_key
 
@@ -40,26 +41,18 @@ def groups(traits: Mapping[str, tuple[Age, Sequence[str]]], links: Iterable[tupl
         traits: of each record its age, and what it may share with others.
         links: pairs of traits that are as good as one.
     """
-    import numpy as np
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     oldest_first = sorted(traits, key=lambda record: traits[record][0])
     first_with: dict[str, int] = {}
-    edges = array("i")  # pairs of places in oldest_first, one after the other
+    ends = array("i")  # of edges, places in oldest_first
     for place, record in enumerate(oldest_first):
         for trait in traits[record][1]:
             if (first := first_with.setdefault(trait, place)) != place:
-                edges.extend((first, place))
+                ends.extend((first, place))
     for trait, linked in links:
         if trait in first_with and linked in first_with:
-            edges.extend((first_with[trait], first_with[linked]))
-    ends = np.frombuffer(edges, dtype=np.int32).reshape(-1, 2)
-    graph = coo_array((np.ones(len(ends), dtype=bool), (ends[:, 0], ends[:, 1])), shape=(len(traits), len(traits)))
-    _, group_of = connected_components(graph, directed=False)
-    _, first_of = np.unique(group_of, return_index=True)
-    names = [traits[oldest_first[place]][0][1] for place in first_of.tolist()]
-    return {record: names[group] for record, group in zip(oldest_first, group_of.tolist(), strict=True)}
+            ends.extend((first_with[trait], first_with[linked]))
+    firsts = first_connected(len(traits), ends)
+    return {record: traits[oldest_first[first]][0][1] for record, first in zip(oldest_first, firsts, strict=True)}
 
 
 Verdict = Post | Dropped
