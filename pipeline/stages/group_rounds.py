@@ -65,10 +65,14 @@ class GroupsInRounds(beam.PTransform[PostsAndLinks, PCollection[Decided]]):
 
 def _with_root(group: tuple[bytes, Iterable[bytes]]) -> Iterator[Edge]:
     """(root, packed age and record key). A post that shares nothing has no root, and is one itself."""
-    values = list(group[1])
-    roots = [root for root in map(unpack, values) if isinstance(root, bytes)]
-    root = roots[0] if roots else group[0]
-    return ((root, packed) for packed in values if not isinstance(unpack(packed), bytes))
+    root, records = group
+    posts: list[bytes] = []
+    for packed in records:
+        if isinstance(value := unpack(packed), bytes):
+            root = value
+        else:
+            posts.append(packed)
+    return ((root, packed) for packed in posts)
 
 
 def _named_after_oldest(group: tuple[bytes, Iterable[bytes]]) -> Iterator[Decided]:
