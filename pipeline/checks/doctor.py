@@ -128,8 +128,7 @@ def _engines() -> str:
     found = []
     for name in ENGINES:
         absent = engine(name).missing()
-        how = f"{absent} is not installed here. Install it: pip install 'm3h[{name}]'"
-        found.append(f"{name}: {how}" if absent else f"{name} {version(name)}")
+        found.append(f"{name}: {absent}" if absent else f"{name} {version(name)}")
     return "; ".join(found)
 
 

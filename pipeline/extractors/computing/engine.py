@@ -29,7 +29,7 @@ class Engine(ABC):
     calls_network: ClassVar[bool]
 
     def missing(self) -> str:
-        """The first package that it needs and that is not installed here; "" where it can compute."""
+        """Which package it needs that is not installed here, and how to install it; "" where it can compute."""
         return ""
 
     @abstractmethod
@@ -82,15 +82,14 @@ class GraphEngine(Engine):
             try:
                 version(package)
             except PackageNotFoundError:
-                return package
+                return f"{package} is not installed here. Install it: pip install 'm3h[{self.name}]'"
         return ""
 
     def identity(self, feature: str) -> str:
         """Its version. The exporter's is left out, as torch's is."""
         if absent := self.missing():
             raise UsageError(
-                f"features.{feature}.engine={self.name}: {absent} is not installed here. Install it: "
-                f"pip install 'm3h[{self.name}]'; or set engine=torch, for another version of it."
+                f"features.{feature}.engine={self.name}: {absent}; or set engine=torch, for another version of it."
             )
         return f"{self.name} {version(self.name)}"
 
