@@ -137,6 +137,6 @@ CASE = Case(
         Side("tesserocr", "benchmarks.cases.ocr:plain_tesserocr"),
     ),
     compare=compare,
-    bound="Tesseract itself, in the helper process, and its start for every batch of eight pictures.",
+    bound="Tesseract itself, in the helper process, and its start for every batch of 32 pictures.",
     env={"OMP_THREAD_LIMIT": "1"},
 )

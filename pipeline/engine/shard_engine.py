@@ -33,7 +33,7 @@ DECODERS = 2
 """Threads that prepare images while a model computes on this processor. For a GPU all cores prepare images."""
 
 AHEAD = 2
-"""Prepared batches that may wait, counted in the largest batch size. This bounds the engine's memory."""
+"""Prepared batches that may wait where an extractor does not say how many inputs. This bounds the engine's memory."""
 
 UNEXPECTED = "extractor_error"
 """The reason of a row lost to an unforeseen fault. Its traceback is stored, and the run ends with exit 1."""
@@ -153,7 +153,7 @@ def run_shards(
     """
     shards = [_Shard(work, images, on_progress) for work in works]
     readers = {image: [shard for shard in shards if image not in shard.work.known] for image in images}
-    ahead = AHEAD * max(work.extractor.batch_size for work in works)
+    ahead = max(work.extractor.ahead or AHEAD * work.extractor.batch_size for work in works)
     threads = (os.cpu_count() or DECODERS) if any(work.extractor.accelerated for work in works) else DECODERS
     with ThreadPoolExecutor(threads) as pool:
 

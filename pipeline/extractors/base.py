@@ -20,6 +20,7 @@ class Extractor(ABC):
     Settings: the class of its configuration, a field of `features` in the build's configuration.
     spec: what it stores. An instance has its own, because settings may change the shape or type.
     batch_size: number of inputs in every call of `extract`; a short batch is padded with its first input.
+    ahead: number of inputs that are prepared while others are extracted; None: those of two batches.
     memory_gb: memory for one loaded instance and its batches, in GB, for clusters that place work by memory.
     package: name and version of the package that an extractor from outside this project came from, else "".
     spared_seconds: how long it would have computed so far, if features of the same network had not done it already.
@@ -28,6 +29,7 @@ class Extractor(ABC):
     Settings: ClassVar[type[Settings]] = Settings
     spec: FeatureSpec
     batch_size: int = 1
+    ahead: int | None = None
     memory_gb: float = 1.0
     package: str = ""
     spared_seconds: float = 0.0

@@ -87,7 +87,7 @@ def make_sheet(picture: Picture, rotate: bool, scale: float, *, min_side: int) -
     turned = is_turned(picture.path)  # by EXIF, which Tesseract ignores
     factor = enlargement(picture.pixels.size, scale, min_side) if scale > 1 else 1.0
     if factor == 1 and not turned and not rotate:
-        return Sheet([View(str(picture.path))], second_try=picture)
+        return Sheet([View(str(picture.path))], second_try=Picture(picture.path))  # without pixels others have decoded
     pixels = _enlarged(picture.pixels, factor)
     views = [_view(pixels, turns) for turns in (range(4) if rotate else (0,))]
     return Sheet(views, picture.pixels.size, pixels.size)

@@ -15,6 +15,7 @@ import pytest
 from m3h.pipeline.extractors.ocr.reader import Reader
 from m3h.pipeline.extractors.ocr.sheets import Sheet, View
 from m3h.pipeline.extractors.ocr.table import words_of
+from m3h.pipeline.runtime.subprocess_helper import Helper
 from tests.commands import ROOT, environment
 from tests.pipeline.fakes import picture
 from tests.pipeline.helpers import gone, helpers, wait_for
@@ -90,6 +91,17 @@ def test_a_helper_that_takes_too_long_is_killed_with_all_its_processes(
     reader.read([found])
     assert [words_of(table) for table in found.tables] == [[]]
     reader.close()
+
+
+def test_a_batch_may_take_an_eighth_of_the_limit_longer_for_each_further_picture(
+    tmp_path: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    ask = Helper.ask
+    monkeypatch.setattr(Helper, "ask", lambda self, data, seconds: asked.append(seconds) or ask(self, data, seconds))
+    for number in (1, 3, 9):
+        reader.read([sheet(tmp_path, seed) for seed in range(number)])
+    assert asked == [SECONDS, SECONDS * 1.25, SECONDS * 2]
 
 
 def test_when_something_kills_the_helper_its_processes_end_and_no_picture_is_lost(

@@ -203,7 +203,7 @@ def test_with_an_adaptive_classifier_pictures_are_read_one_by_one(tmp_path: Path
         (tmp_path / name).write_bytes(data + bytes(64 if name != "short" else 0))
     assert [has_adaptive_classifier(tmp_path / name) for name in ("new", "old", "short")] == [False, True, False]
     assert not has_adaptive_classifier(data_file("eng"))
-    assert loaded().batch_size == 8
+    assert loaded().batch_size == 32
 
 
 def test_tesseract_uses_one_thread_and_does_not_change_the_threads_of_this_process() -> None:
