@@ -90,6 +90,7 @@ class Segmenter:
         self._statistics = word_statistics(statistics)
         self._weights = weights or Weights()
         self._word = lru_cache(maxsize=1 << 18)(self._score_of_word)
+        self._unknown = lru_cache(maxsize=1 << 10)(self._score_of_letters)
 
     def __call__(self, hashtag: str) -> str:
         """The hashtag's words, lower-cased, joined by spaces. Its capitals count; underscores part words."""
@@ -232,6 +233,8 @@ class Segmenter:
 
     def _score_of_word(self, word: str) -> _Word:
         weights, probability = self._weights, self._statistics.probability(word)
+        if probability is None and len(word) > 1 and word.isalpha():
+            return self._unknown(len(word))  # as most letters in a row are no word
         if word.isdigit() or (word[0].isdigit() and _ORDINAL.fullmatch(word)):
             score = weights.number
         elif probability:
@@ -246,3 +249,8 @@ class Segmenter:
         if word == "i":
             most = max(most, score + weights.article)
         return _Word(score, most, varies=most > score or word == "i", tells=begins or word == "a")
+
+    def _score_of_letters(self, number: int) -> _Word:
+        """Of so many letters, more than one, that are no known word."""
+        score = self._weights.unknown + self._weights.unknown_letter * number + self._weights.word
+        return _Word(score, score, varies=False, tells=False)
