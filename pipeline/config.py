@@ -1,6 +1,6 @@
 """The whole configuration of `build`, in one frozen class."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pydantic
@@ -8,6 +8,8 @@ import pydantic
 from m3h.pipeline.crawl.rules import CrawlRules
 from m3h.pipeline.extractors import extractor_class, make_extractor, settings_of_all
 from m3h.pipeline.extractors.base import Extractor
+from m3h.pipeline.extractors.compute import AUTO, ComputeSettings
+from m3h.pipeline.extractors.computing.fastest import fastest_engine
 from m3h.pipeline.rules import (
     CleanRules,
     ExecutionRules,
@@ -44,6 +46,32 @@ def configured_extractor(name: str, config: BuildConfig) -> Extractor:
     """The extractor of this name with its settings. UsageError for an unknown name or a broken extractor."""
     extractor_class(name)
     return make_extractor(name, getattr(config.features, name))
+
+
+def with_engines(config: BuildConfig, names: Iterable[str], known: Manifest | None) -> BuildConfig:
+    """The configuration with an engine's name in the place of `engine=auto`.
+
+    A feature that the dataset has stays with the engine that computed it; for another one engines are measured.
+
+    Args:
+        config: what is asked for.
+        names: the features that will be computed; others keep `auto`.
+        known: the manifest of the dataset as it is; None where there is none.
+
+    Raises:
+        UsageError: a feature cannot be computed, whatever the engine.
+    """
+    chosen: dict[str, Settings] = {}
+    for name in names:
+        settings = getattr(config.features, name, None)
+        if not isinstance(settings, ComputeSettings) or settings.engine != AUTO:
+            continue
+        has = known is not None and name in known.features
+        before = known.config.get("features", {}).get(name, {}).get("engine") if known and has else None
+        engine = before or fastest_engine(name, settings)
+        chosen[name] = settings.model_copy(update={"engine": engine})
+    features: Settings = config.features
+    return config.model_copy(update={"features": features.model_copy(update=chosen)}) if chosen else config
 
 
 def config_of(known: Mapping[str, Any], sets: Sequence[str] = ()) -> BuildConfig:

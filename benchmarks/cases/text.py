@@ -1,11 +1,11 @@
 """Reading, tokens and language of posts, against a plain loop of ekphrasis and py3langid over the same JSON lines.
 
-Made tweets (benchmarks.dumps) without the language that a dump states, so that all sides guess it. Ours cuts hashtags into
-words, so the loop does it too, by ekphrasis; a third side is the loop without that. Ours also reads links, mentions and
-hashtags by Twitter's rules, masks addresses, and judges the post, which no loop does. What must be equal: the tokens of
-every post that all read and that has no letter thrice (`goood`), which each corrects by other counts. Words of hashtags
-are other ones, as ours are looked up otherwise (benchmarks.segmentation). Languages are counted only: ours guesses among
-fewer, without hashtags and links.
+Made tweets (benchmarks.dumps) without the language that a dump states, so that all sides guess it. Ours cuts hashtags
+into words, so the loop does it too, by ekphrasis; a third side is the loop without that. Ours also reads links,
+mentions and hashtags by Twitter's rules, masks addresses, and judges the post, which no loop does. What must be equal:
+the tokens of every post that all read and that has no letter thrice (`goood`), which each corrects by other counts.
+Words of hashtags are other ones, as ours are looked up otherwise (benchmarks.segmentation). Languages are counted only:
+ours guesses among fewer, without hashtags and links.
 """
 
 import json
@@ -144,5 +144,5 @@ CASE = Case(
         Side("without the words of hashtags", "benchmarks.cases.text:plain"),
     ),
     compare=compare,
-    bound="what a plain loop does not do: entities by Twitter's rules, masks; and hashtags into words, tried by pairs of words.",
+    bound="what a plain loop does not do: entities by Twitter's rules, masks; hashtags into words by pairs of words.",
 )

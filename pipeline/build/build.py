@@ -16,7 +16,7 @@ from m3h.pipeline.build.extraction import Extraction, require
 from m3h.pipeline.build.foresight import announce, moves
 from m3h.pipeline.build.released_features import import_features
 from m3h.pipeline.build.sources import Sources, fetches_pictures, given_sources, joined_sources
-from m3h.pipeline.config import BuildConfig, configured_extractor
+from m3h.pipeline.config import BuildConfig, configured_extractor, with_engines
 from m3h.pipeline.crawl.job import CrawlJob
 from m3h.pipeline.dataset.built_feature import BuiltFeature
 from m3h.pipeline.dataset.found_pictures import FoundPictures
@@ -210,6 +210,7 @@ def _job(options: BuildOptions, request: RetryRequest | None) -> _Job:
         may_change = options.command == BUILD.name
         changes = announced_changes(dataset, known, signature, may_change=may_change, crawled=sources.crawl)
         recomputed = known.features if request is not None or known.signature != signature else ()
+    options = _with_engines(options, recomputed, known)
     extractors = _extractors(options, sources, recomputed)
     _fetch_new(extractors, known)
     forgotten = read_suppression_list(dataset, known)
@@ -280,12 +281,22 @@ def _extractors(options: BuildOptions, sources: Sources, recomputed: Iterable[st
         raise UsageError(
             "--images, --crawl: no dump holds pictures, so they need a folder with them, or leave to fetch them."
         )
-    names = dict.fromkeys((*(DEFAULT_FEATURES if options.features is None else options.features), *recomputed))
-    extractors = [configured_extractor(name, options.config) for name in names]
+    extractors = [configured_extractor(name, options.config) for name in _computed(options, recomputed)]
     for extractor in extractors:
         extractor.identity()
     require(extractors, options.beam_flags)
     return extractors
+
+
+def _computed(options: BuildOptions, recomputed: Iterable[str]) -> list[str]:
+    """The names of the features to complete."""
+    asked = DEFAULT_FEATURES if options.features is None else options.features
+    return list(dict.fromkeys((*asked, *recomputed)))
+
+
+def _with_engines(options: BuildOptions, recomputed: Iterable[str], known: Manifest | None) -> BuildOptions:
+    """The options with an engine's name where they leave the choice to us."""
+    return replace(options, config=with_engines(options.config, _computed(options, recomputed), known))
 
 
 def _fetch_new(extractors: Sequence[Extractor], known: Manifest | None) -> None:

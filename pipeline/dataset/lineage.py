@@ -3,7 +3,8 @@
 import platform
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+
+from m3h.pipeline.runtime.processor import processor_name
 
 _PACKAGES = (
     "apache-beam",
@@ -26,7 +27,7 @@ def lineage(outside: Iterable[str] = ()) -> dict[str, str]:
 
     outside: the packages of extractors from outside this project, `colours 1.0`; empty ones are passed over.
     """
-    found = {"python": platform.python_version(), "processor": _processor(), "m3h": _version("m3h")}
+    found = {"python": platform.python_version(), "processor": processor_name(), "m3h": _version("m3h")}
     return (
         found
         | {package: _version(package) for package in _PACKAGES}
@@ -39,12 +40,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+AUTO = "auto"
+"""The engine that is measured and named where features are computed: fastest.py."""
+
+
 class ComputeSettings(Settings):
     """Options of every feature that a network computes."""
 
@@ -30,7 +34,7 @@ class ComputeSettings(Settings):
     batch_size: int = pydantic.Field(8, ge=1)  # the last bits depend on it, so it is part of the fingerprint
     device: Literal["auto", "cuda", "cpu"] = "auto"  # auto: CUDA if there is a device; not part of the fingerprint
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    engine: Literal["torch", "onnxruntime", "openvino"] = "torch"  # who computes; the others at fp32 on a CPU only
+    engine: Literal["auto", "torch", "onnxruntime", "openvino"] = "torch"  # who computes; auto: the fastest one here
     store: Literal["float16", "float32"] = "float16"  # the type of stored arrays
     accelerator: str = ""  # Beam's resource hint for a cluster: type:nvidia-l4;count:1;install-nvidia-driver
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from m3h.pipeline.extractors.base import Extractor
 from m3h.pipeline.extractors.compute import (
+    AUTO,
     BatchSplitter,
     ComputeSettings,
     autocast,
     compute_exactly,
 )
-from m3h.pipeline.extractors.computing.catalog import engine
+from m3h.pipeline.extractors.computing.catalog import ENGINES, engine
 from m3h.pipeline.extractors.computing.engine import Engine
 from m3h.pipeline.extractors.computing.graph import Subject
 from m3h.pipeline.extractors.imagenet import SIDE
@@ -70,6 +71,11 @@ class NetworkExtractor(Extractor):
 
     @cached_property
     def _engine(self) -> Engine:
+        if self.settings.engine == AUTO:
+            raise UsageError(
+                f"features.{self.spec.name}.engine=auto: only build, plan and refresh choose an engine. Name one: "
+                f"{', '.join(ENGINES)}."
+            )
         return engine(self.settings.engine)
 
     def about(self) -> Subject:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from m3h.pipeline.config import BuildConfig, config_of, configured_extractor
+from m3h.pipeline.config import BuildConfig, config_of, configured_extractor, with_engines
 from m3h.pipeline.dataset.publish import stored_images
 from m3h.pipeline.dataset.remembered import fields_of, refuse_unnamed_files
 from m3h.pipeline.dataset.timings import read_timings, seconds_for
@@ -136,7 +136,7 @@ def plan(dataset: Path, names: Sequence[str] = (), config: Path | None = None, *
     data = Dataset(dataset)
     known = data.manifest
     chosen = list(dict.fromkeys(names)) or sorted(known.features)
-    settings = _settings(dataset, known, config, sets=sets)
+    settings = with_engines(_settings(dataset, known, config, sets=sets), chosen, known)
     given = fields_of(sets, read_yaml(config) if config else {})
     refuse_unnamed_files(dataset, known.config, as_plain(settings), features=chosen, named=given)
     images = stored_images(dataset)

@@ -13,7 +13,7 @@ import torch
 
 from m3h.pipeline.engine.shard_engine import ShardTask, Work, run_shards
 from m3h.pipeline.extractors import extractor_class, make_extractor
-from m3h.pipeline.extractors.compute import ComputeSettings
+from m3h.pipeline.extractors.compute import AUTO, ComputeSettings
 from m3h.pipeline.extractors.computing.catalog import ENGINES
 from m3h.pipeline.extractors.network import NetworkExtractor
 from m3h.pipeline.images.picture import Picture
@@ -98,7 +98,7 @@ def test_a_network_that_is_exported_again_gives_the_same_bits_and_nothing_is_log
 
 def test_the_engine_is_part_of_a_fingerprint_only_where_it_is_not_torch() -> None:
     parts = {name: made("vgg_grid", engine=name).fingerprint_parts() for name in ENGINES}
-    assert set(get_args(ComputeSettings.model_fields["engine"].annotation)) == set(ENGINES)
+    assert set(get_args(ComputeSettings.model_fields["engine"].annotation)) == {AUTO, *ENGINES}
     assert parts["torch"] == made("vgg_grid").fingerprint_parts()
     assert [parts[name]["compute"] for name in ENGINES] == [
         "float32 channels_last",

@@ -57,7 +57,6 @@ OTHERS = {
     "pipeline/build/released_features.py: _collect": "the folder of a released dataset, which --dumps names",
     "pipeline/crawl/crawler.py: _alone": "makes the folder that is crawled into",
     "pipeline/crawl/crawler.py: _remove_temp_files": "removes what `walk` lists",
-    "pipeline/dataset/lineage.py: _processor": "/proc",
     "pipeline/dataset/remembered.py: _key": "the user's key, in the user's own folder",
     "pipeline/engine/known_rows.py: _file": "a dataclass of that name",
     "pipeline/images/source_folder.py: archived_by_any_post": "names in folders that the user named",
