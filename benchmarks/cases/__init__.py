@@ -10,6 +10,8 @@ CASES = {
     "crawl": "benchmarks.cases.crawl:CASE",
     "vgg": "benchmarks.cases.networks:VGG",
     "resnet": "benchmarks.cases.networks:RESNET",
+    "butd_backbone": "benchmarks.cases.detector:BACKBONE",
+    "butd_regions": "benchmarks.cases.detector:REGIONS",
     "search": "benchmarks.cases.search:CASE",
     "shards": "benchmarks.cases.shards:CASE",
 }

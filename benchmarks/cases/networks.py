@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,28 +129,36 @@ def eager(work: Work) -> Answer:
         return _answer(work, lambda batch: network(torch.from_numpy(batch)).numpy())
 
 
-def onnx_runtime(work: Work) -> Answer:
-    """All of its graph optimisations."""
+def by_onnx_runtime(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """What computes a graph with one input and one output, with all of its optimisations, by one thread."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # as our engine does
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        str(work.folder / "network.onnx"), options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     (given,) = session.get_inputs()
-    return _answer(work, lambda batch: session.run(None, {given.name: batch})[0])
+    return lambda batch: session.run(None, {given.name: batch})[0]
 
 
-def openvino(work: Work) -> Answer:
-    """Compiled for throughput of one stream."""
+def by_openvino(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """The same, compiled for the throughput of one stream."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
     options = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(str(work.folder / "network.onnx"), "CPU", options)
-    return _answer(work, lambda batch: compiled(batch)[0])
+    compiled = openvino.Core().compile_model(str(file), "CPU", options)
+    return lambda batch: compiled(batch)[0]
+
+
+def onnx_runtime(work: Work) -> Answer:
+    """The network by ONNX Runtime."""
+    return _answer(work, by_onnx_runtime(work.folder / "network.onnx"))
+
+
+def openvino(work: Work) -> Answer:
+    """The network by OpenVINO."""
+    return _answer(work, by_openvino(work.folder / "network.onnx"))
 
 
 def compare(answers: Mapping[str, Answer]) -> str:
