@@ -22,6 +22,8 @@ LABEL org.opencontainers.image.title="m3h trainer" \
       org.opencontainers.image.description="Trains and runs keyphrase models on datasets of m3h" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="Apache-2.0"
+# Torch asks for the user's name, which a user chosen by `docker run --user` does not have.
+ENV USER=m3h
 USER 1000
 WORKDIR /data
 # As Ctrl-C: a command ends so that it can be continued.

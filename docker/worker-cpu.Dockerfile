@@ -16,9 +16,11 @@ COPY constraints.txt ./
 COPY docker/install-torch.sh docker/without_cuda.py docker/
 RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.pem ./docker/install-torch.sh
 COPY docker/install-tesseract.sh docker/
-RUN ./docker/install-tesseract.sh && rm -rf /var/lib/apt/lists/*
+RUN ./docker/install-tesseract.sh && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 # One thread a process: with more, Tesseract processes fight over the cores. Beam's boot must not make an environment of its own.
-ENV OMP_THREAD_LIMIT=1 \
+# Torch asks for the user's name, which a user chosen by `docker run --user` does not have.
+ENV USER=m3h \
+    OMP_THREAD_LIMIT=1 \
     RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1
 COPY --from=beam /opt/apache/beam/boot /opt/apache/beam/boot
 COPY docker/install-m3h.sh docker/entrypoint.sh docker/health.sh docker/

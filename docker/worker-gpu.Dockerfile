@@ -19,7 +19,7 @@ ENV TORCH_CUDA_ARCH_LIST="7.5 8.0 8.9 9.0" \
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends git python3 python3-dev python3-venv \
-    && rm -rf /var/lib/apt/lists/*
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 WORKDIR /m3h
 COPY constraints.txt ./
 COPY docker/install-torch.sh docker/without_cuda.py docker/
@@ -31,14 +31,16 @@ RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.pem \
        "git+https://github.com/facebookresearch/detectron2.git@${DETECTRON2}"; }
 
 FROM ${UBUNTU_BASE}
+# Torch asks for the user's name, which a user chosen by `docker run --user` does not have.
 ENV PATH=/opt/m3h/bin:$PATH \
+    USER=m3h \
     OMP_THREAD_LIMIT=1 \
     RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1
 WORKDIR /m3h
 COPY docker/install-tesseract.sh docker/install-m3h.sh docker/entrypoint.sh docker/health.sh docker/
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv && ./docker/install-tesseract.sh \
-    && rm -rf /var/lib/apt/lists/*
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 COPY --from=beam /opt/apache/beam/boot /opt/apache/beam/boot
 COPY --from=detectron2 /opt/m3h /opt/m3h
 COPY setup.py pyproject.toml constraints.txt README.md LICENSE ./
