@@ -38,11 +38,12 @@ run() {
     wait $!
 }
 
-# End what runs, and go with this exit code.
+# End what runs, and go with this exit code. Who asks again does not want to wait for buildah.
 interrupted() {
-    trap '' HUP INT TERM
+    trap 'patience=0' HUP INT TERM
     local group
     for group in $(jobs -p); do
+        fail_step "$group"
         kill -TERM -- "-$group" 2>/dev/null || continue
         for _ in {1..100}; do # debootstrap unmounts what it has mounted
             kill -0 -- "-$group" 2>/dev/null || continue 2
@@ -51,6 +52,21 @@ interrupted() {
         kill -KILL -- "-$group" 2>/dev/null || true
     done
     exit "$1"
+}
+
+# buildah removes its containers, and their mounts, when a step of a build fails, not when a signal ends it. So a step is
+# made to fail by ending what buildah has started; while it writes a layer by itself, there is nothing to end.
+fail_step() {
+    local children child tenths
+    [ "$patience" -eq 0 ] || echo "interrupted: buildah may take a minute to end what it does" >&2
+    for ((tenths = 0; tenths < patience; tenths++)); do
+        kill -0 -- "-$1" 2>/dev/null || return 0
+        children=$(cat "/proc/$1/task/"*/children 2>/dev/null) || true
+        for child in $children; do
+            kill -TERM "$child" 2>/dev/null || true
+        done
+        sleep 0.1
+    done
 }
 
 # Leave nothing behind: neither files nor what debootstrap had mounted among them.
@@ -104,7 +120,7 @@ engine_words() {
             ;;
     esac
     # buildah alone runs a build's commands without a runtime of containers.
-    [ "${engine##*/}" != buildah ] || command -v runc crun >/dev/null ||
+    [[ ${engine##*/} != buildah* ]] || command -v runc crun >/dev/null ||
         export BUILDAH_ISOLATION="${BUILDAH_ISOLATION:-chroot}"
 }
 
@@ -112,7 +128,9 @@ engine_words() {
 build() {
     local tag=$1 recipe=$2 context=$3
     shift 3
+    [[ ${engine##*/} != buildah* ]] || patience=600 # tenths of a second
     DOCKER_BUILDKIT=1 run "$engine" build "${engine_words[@]}" --file "$recipe" --tag "$tag" "$@" "$context"
+    patience=0
 }
 
 # Files with this machine's settings, which builds see below /run/secrets.
@@ -186,7 +204,7 @@ debian() {
     rm -rf "$temp/debian"
 }
 
-local_wanted="" images=() temp=""
+local_wanted="" images=() temp="" patience=0
 for word in "$@"; do
     case "$word" in
         -h | --help)

@@ -1,8 +1,8 @@
 # The pipeline with Tesseract, on CPU: a command by itself, or a worker of a Beam cluster. Build it with
 # docker/build.sh worker-cpu, or from the repository's root:
 #   docker build -f docker/worker-cpu.Dockerfile -t m3h-worker .
-ARG PYTHON_BASE=python:3.12.11-slim-bookworm@sha256:519591d6871b7bc437060736b9f7456b8731f1499a57e22e6c285135ae657bf7
-ARG BEAM_BASE=apache/beam_python3.12_sdk:2.77.0
+ARG PYTHON_BASE=docker.io/library/python:3.12.11-slim-bookworm@sha256:519591d6871b7bc437060736b9f7456b8731f1499a57e22e6c285135ae657bf7
+ARG BEAM_BASE=docker.io/apache/beam_python3.12_sdk:2.77.0
 # hadolint ignore=DL3006
 FROM ${BEAM_BASE} AS beam
 

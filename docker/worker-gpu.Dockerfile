@@ -2,9 +2,9 @@
 # docker/build.sh worker-gpu, or from the repository's root:
 #   docker build -f docker/worker-gpu.Dockerfile -t m3h-worker-gpu .
 # detectron2 has no package: it is compiled here from its source, at one commit, against the torch that is installed.
-ARG CUDA_BASE=nvidia/cuda:13.0.1-devel-ubuntu24.04@sha256:7d2f6a8c2071d911524f95061a0db363e24d27aa51ec831fcccf9e76eb72bc92
-ARG UBUNTU_BASE=ubuntu:24.04@sha256:4fbb8e6a8395de5a7550b33509421a2bafbc0aab6c06ba2cef9ebffbc7092d90
-ARG BEAM_BASE=apache/beam_python3.12_sdk:2.77.0
+ARG CUDA_BASE=docker.io/nvidia/cuda:13.0.1-devel-ubuntu24.04@sha256:7d2f6a8c2071d911524f95061a0db363e24d27aa51ec831fcccf9e76eb72bc92
+ARG UBUNTU_BASE=docker.io/library/ubuntu:24.04@sha256:4fbb8e6a8395de5a7550b33509421a2bafbc0aab6c06ba2cef9ebffbc7092d90
+ARG BEAM_BASE=docker.io/apache/beam_python3.12_sdk:2.77.0
 # hadolint ignore=DL3006
 FROM ${BEAM_BASE} AS beam
 

@@ -21,8 +21,11 @@ TOOLS = ("bash", "cat", "dirname", "env", "git", "id", "mkdir", "mktemp", "rm", 
 CALLED = '[ "$1" != build ] || echo "${BUILDAH_ISOLATION:-default} $*"'
 LENT = 'for word; do case "$word" in id=%s,src=*) cat "${word#*src=}" ;; esac; done'
 """Prints what is lent to a build as a file of this name."""
-WAITS = '[ "$1" = build ] && [ "$2" != --help ] || exit 0; sleep 600 & echo $! >"$HOME/child"; wait'
-"""Builds for ten minutes, by a child of its own."""
+WAITS = """[ "$1" = build ] && [ "$2" != --help ] || exit 0
+sleep 600 & echo $! >"$HOME/child"
+wait $!; echo >"$HOME"/failed
+"""
+"""Builds for ten minutes, by a child of its own, and fails when that ends."""
 
 
 def program(path: Path, script: str) -> None:
@@ -251,7 +254,11 @@ def interrupt(variables: dict[str, str], *words: str, by: signal.Signals, sandbo
 
 @pytest.mark.parametrize(("by", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_what_runs_and_leaves_no_file(tmp_path: Path, by: signal.Signals, code: int) -> None:
-    assert interrupt(machine(tmp_path, buildah=WAITS), "trainer", by=by) == code
+    """Docker gets it, too. buildah does not: it removes its containers after a step that fails, not after a signal."""
+    for engine, fails in (("docker", False), ("buildah", True)):
+        (tmp_path / engine).mkdir()
+        assert interrupt(machine(tmp_path / engine, **{engine: WAITS}), "trainer", by=by) == code
+        assert (tmp_path / engine / "failed").exists() == fails
 
 
 @pytest.mark.slow
