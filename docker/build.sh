@@ -188,9 +188,9 @@ debian() {
     local sources first
     [ "$(id -u)" -eq 0 ] || fail "--local-bases needs root: debootstrap unpacks files of other users."
     command -v debootstrap >/dev/null || fail "no program 'debootstrap' (such as: sudo apt-get install debootstrap)."
-    sources=$(apt-get indextargets --format "deb \$(REPO_URI) \$(RELEASE) \$(COMPONENT)" "Created-By: Packages" "Origin: Debian")
+    sources=$(apt-get indextargets --format "deb \$(REPO_URI) \$(RELEASE) \$(COMPONENT)" "Created-By: Packages" "Origin: Debian") || true
     # shellcheck source=/dev/null
-    first=$(. /etc/os-release && echo "$sources" | awk -v suite="$VERSION_CODENAME" '$3 == suite { print $3, $2; exit }')
+    first=$(. /etc/os-release && echo "$sources" | awk -v suite="${VERSION_CODENAME:-none}" '$3 == suite { print $3, $2; exit }')
     [ -n "$first" ] || fail "--local-bases needs a Debian whose sources of packages apt-get knows."
     # shellcheck disable=SC2086
     run debootstrap --variant=minbase --include=ca-certificates ${first% *} "$temp/debian" ${first#* } >"$temp/debootstrap.log" ||
@@ -236,6 +236,7 @@ trap 'interrupted 130' INT
 trap 'interrupted 143' TERM
 # What programs leave behind when they are ended lies there too.
 temp=$(mktemp -d "$(absolute "${TMPDIR:-/var/tmp}")/m3h-images-XXXXXX")
+temp=$(cd "$temp" && pwd -P) # as the list of mounts writes it
 export TMPDIR=$temp
 mkdir "$temp/context"
 lend_settings

@@ -75,6 +75,6 @@ def lend(folder: Path, caller: Path) -> None:
 if __name__ == "__main__":
     try:
         lend(*map(Path, sys.argv[1:]))
-    except SystemExit as fault:
+    except (SystemExit, OSError) as fault:
         print(f"error: {fault}", file=sys.stderr)  # noqa: T201
         sys.exit(2)

@@ -277,6 +277,8 @@ def test_what_debootstrap_has_mounted_is_unmounted_and_not_removed(tmp_path: Pat
     )
     variables = machine(tmp_path, buildah='[ "$1" != inspect ]', debootstrap=mounts)
     variables |= {"PATH": f"{variables['PATH']}:{os.environ['PATH']}", "M3H_ENGINE": "buildah"}
+    (tmp_path / "link").symlink_to("temp")
+    variables["TMPDIR"] = f"{tmp_path}/link/"
     sandbox = ("unshare", "--mount", "--propagation", "private")
     assert interrupt(variables, "trainer", "--local-bases", by=signal.SIGTERM, sandbox=sandbox) == 143
     assert kept.exists()
