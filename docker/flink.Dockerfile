@@ -1,8 +1,8 @@
 # Flink with Beam's runner, and Beam's job server beside it (compose.yaml starts either). Build it with docker/build.sh flink,
 # or from the repository's root:
 #   docker build -f docker/flink.Dockerfile -t m3h-flink .
-ARG MAVEN_BASE=maven:3.9.9-eclipse-temurin-17@sha256:f58d59b6273e785ac0a4477f6e9b5ba1d7731c75b906c0f7b34076f1851318cc
-ARG FLINK_BASE=flink:1.19.0-scala_2.12-java17
+ARG MAVEN_BASE=docker.io/library/maven:3.9.9-eclipse-temurin-17@sha256:f58d59b6273e785ac0a4477f6e9b5ba1d7731c75b906c0f7b34076f1851318cc
+ARG FLINK_BASE=docker.io/library/flink:1.19.0-scala_2.12-java17
 # hadolint ignore=DL3006
 FROM ${MAVEN_BASE} AS jars
 COPY docker/flink/pom.xml docker/flink/copy-jars.sh /beam/

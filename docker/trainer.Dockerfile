@@ -1,6 +1,6 @@
 # The trainer alone: torch, and nothing of the pipeline. Build it with docker/build.sh trainer, or from the repository's root:
 #   docker build -f docker/trainer.Dockerfile -t m3h-trainer .
-ARG PYTHON_BASE=python:3.12.11-slim-bookworm@sha256:519591d6871b7bc437060736b9f7456b8731f1499a57e22e6c285135ae657bf7
+ARG PYTHON_BASE=docker.io/library/python:3.12.11-slim-bookworm@sha256:519591d6871b7bc437060736b9f7456b8731f1499a57e22e6c285135ae657bf7
 FROM ${PYTHON_BASE}
 
 # For a GPU: --build-arg TORCH=cuda. See install-torch.sh.
@@ -22,6 +22,8 @@ LABEL org.opencontainers.image.title="m3h trainer" \
       org.opencontainers.image.description="Trains and runs keyphrase models on datasets of m3h" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="Apache-2.0"
+# Torch asks for the user's name, which a user chosen by `docker run --user` does not have.
+ENV USER=m3h
 USER 1000
 WORKDIR /data
 # As Ctrl-C: a command ends so that it can be continued.

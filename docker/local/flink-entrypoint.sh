@@ -5,7 +5,10 @@ set -euo pipefail
 case "${1:-}" in
     jobmanager) class=entrypoint.StandaloneSessionClusterEntrypoint kind=JM ;;
     taskmanager) class=taskexecutor.TaskManagerRunner kind=TM ;;
-    *) exec "$@" ;;
+    *)
+        echo "error: expected the word jobmanager or taskmanager, got ${*:-none}" >&2
+        exit 2
+        ;;
 esac
 conf=/tmp/conf # the rest of the file system may be read-only
 mkdir -p $conf
@@ -33,9 +36,13 @@ opens=()
 for package in lang lang.reflect io net nio text time util util.concurrent util.concurrent.atomic util.concurrent.locks; do
     opens+=("--add-opens=java.base/java.$package=ALL-UNNAMED") # Java 17 lets nobody in unasked
 done
-found=$(java -cp "$FLINK_HOME/bin/*:$FLINK_HOME/lib/*" org.apache.flink.runtime.util.bash.BashJavaUtils \
-    GET_${kind}_RESOURCE_PARAMS --configDir $conf 2>/dev/null | sed -n 's/^.*BASH_JAVA_UTILS_EXEC_RESULT://p')
-{ read -r jvm && read -r dynamic; } <<<"$found"
+if ! printed=$(java -cp "$FLINK_HOME/bin/*:$FLINK_HOME/lib/*" org.apache.flink.runtime.util.bash.BashJavaUtils \
+    "GET_${kind}_RESOURCE_PARAMS" --configDir $conf 2>$conf/faults); then
+    fault=$(sed -n 's/^Exception in thread "main" [^ ]*: //p' $conf/faults)
+    echo "error: Flink refuses its settings: ${fault:-$(cat $conf/faults)}" >&2
+    exit 2
+fi
+{ read -r jvm && read -r dynamic; } < <(echo "$printed" | sed -n 's/^.*BASH_JAVA_UTILS_EXEC_RESULT://p')
 # shellcheck disable=SC2086
 exec java $jvm "${opens[@]}" --add-opens=java.base/sun.nio.ch=ALL-UNNAMED -Dlog4j.configurationFile=$conf/log4j.properties \
     -cp "$FLINK_HOME/lib/*" "org.apache.flink.runtime.$class" --configDir $conf $dynamic

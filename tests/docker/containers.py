@@ -29,14 +29,15 @@ class Image:
         binds: Mapping[Path, str] | None = None,
         variables: Mapping[str, str] | None = None,
         entrypoint: Sequence[str] | None = None,
+        user: int | None = None,
         pod: str,
     ) -> list[str]:
         """The command line that runs it.
 
-        binds: folders of this machine, and where it finds them and may write. pod: the network namespace; "" for this
-        machine's own.
+        binds: folders of this machine, and where it finds them and may write. user: another than the image's own. pod:
+        the network namespace; "" for this machine's own.
         """
-        user = str(self.config["User"])
+        number = str(user or self.config["User"])
         # As from an engine, no signal is ignored, whatever started us: a shell's background jobs ignore SIGINT.
         sandbox = ["env", "--default-signal"]
         sandbox += ["bwrap", "--ro-bind", self.root, "/", "--proc", "/proc", "--dev", "/dev", "--clearenv"]
@@ -46,14 +47,14 @@ class Image:
             sandbox += ["--perms", "1777", "--tmpfs", folder]
         for path, target in (binds or {}).items():
             sandbox += ["--bind", path, target]
-        for name, value in {"HOME": self._home(), **self._environment(), **(variables or {})}.items():
+        for name, value in {"HOME": self._home(number), **self._environment(), **(variables or {})}.items():
             sandbox += ["--setenv", name, value]
         sandbox += ["--chdir", self.config.get("WorkingDir") or "/"]
         becoming = [
             "setpriv",
             "--pdeathsig=KILL",
-            f"--reuid={user}",
-            f"--regid={user}",
+            f"--reuid={number}",
+            f"--regid={number}",
             "--clear-groups",
             "--no-new-privs",
         ]
@@ -67,10 +68,10 @@ class Image:
     def _environment(self) -> dict[str, str]:
         return dict(entry.split("=", 1) for entry in self.config.get("Env") or ())
 
-    def _home(self) -> str:
-        """Of its user, as every engine says it."""
+    def _home(self, user: str) -> str:
+        """As every engine says it; "/" for a user whom the image does not know."""
         users = [line.split(":") for line in (self.root / "etc" / "passwd").read_text().splitlines()]
-        return next(fields[5] for fields in users if fields[2] == str(self.config["User"]))
+        return next((fields[5] for fields in users if fields[2] == user), "/")
 
     def _homes(self) -> list[str]:
         return [f"/home/{path.name}" for path in sorted((self.root / "home").iterdir())]

@@ -46,7 +46,7 @@ def test_all_recipes_are_there_and_every_dependency_is_a_service(services: dict[
 def test_one_version_of_flink_everywhere() -> None:
     """The image, the jars of PyPI, and the version that Beam's runner was made for."""
     recipe, pom = (FOLDER / "flink.Dockerfile").read_text(), (FOLDER / "flink" / "pom.xml").read_text()
-    (image,) = re.findall(r"FLINK_BASE=flink:([\d.]+)", recipe)
+    (image,) = re.findall(r"FLINK_BASE=docker.io/library/flink:([\d.]+)", recipe)
     assert f"apache-flink-libraries=={image}" in (FOLDER / "flink" / "install.py").read_text()
     assert re.findall(r"beam-runners-flink-([\d.]+)<", pom) == [image.rpartition(".")[0]]
 

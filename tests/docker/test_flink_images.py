@@ -116,6 +116,22 @@ def test_two_task_managers_of_images_build_and_refresh_what_we_do(images: Mappin
         check_health_and_end(started)
 
 
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        ("jobmanager", "JobManager memory configuration failed: "),
+        ("taskmanager", "TaskManager memory configuration failed: "),
+    ],
+)
+def test_settings_of_memory_that_flink_refuses_are_one_line(images: Mapping[str, Image], kind: str, fault: str) -> None:
+    variables = {"FLINK_PROPERTIES": f"{kind}.memory.process.size: 100m"}
+    done = images["m3h-flink"].run(kind, variables=variables, pod="")
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: Flink refuses its settings: {fault}")
+    assert "Total Process Memory (100.000mb" in line
+
+
 def check_health_and_end(started: Cluster) -> None:
     """Each container's health check passes, and its image's signal ends it."""
     for name, process in started.running.items():

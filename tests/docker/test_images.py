@@ -11,8 +11,9 @@ from tests.checkout_folder import PACKAGES
 from tests.commands import ROOT
 
 RECIPES = sorted((ROOT / "docker").glob("*.Dockerfile"))
+LOCAL = sorted((ROOT / "docker" / "local").glob("*.Dockerfile"))
 IDS = [path.stem for path in RECIPES]
-NO_DIGEST = ("apache/beam_", "flink:")
+NO_DIGEST = ("docker.io/apache/beam_", "docker.io/library/flink:")
 """Bases whose digest nobody here has seen."""
 
 
@@ -38,12 +39,13 @@ def test_the_linter_passes(recipe: Path) -> None:
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=IDS)
-def test_bases_are_arguments_and_pinned(recipe: Path) -> None:
+def test_bases_are_arguments_and_pinned_and_name_their_registry(recipe: Path) -> None:
+    """Podman and buildah know no registry by default."""
     used = [stage.split()[1] for stage in stages(recipe)]
     assert set(used) == {f"${{{name}}}" for name in bases(recipe)}
     for image in bases(recipe).values():
         digest = "" if image.startswith(NO_DIGEST) else "@sha256:[0-9a-f]{64}"
-        assert re.fullmatch(rf"[\w./]+:[\w.-]*\d[\w.-]*{digest}", image), image
+        assert re.fullmatch(rf"docker\.io/[\w./]+:[\w.-]*\d[\w.-]*{digest}", image), image
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=IDS)
@@ -56,6 +58,14 @@ def test_nobody_runs_as_root_and_every_image_says_what_it_is_and_how_it_is(recip
     assert {"title", "description", "version", "licenses"} == set(re.findall(r"opencontainers\.image\.(\w+)=", last))
     for word in ("STOPSIGNAL", "HEALTHCHECK"):
         assert re.search(rf"(?m)^{word} ", last)
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES, *LOCAL], ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_what_apt_keeps_for_itself_is_removed_in_the_same_layer(recipe: Path) -> None:
+    layers = re.findall(r"(?m)^RUN (?:.*\\\n)*.*$", recipe.read_text())
+    for layer in layers:
+        if "apt-get install" in layer or "install-tesseract" in layer:
+            assert "rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin" in layer
 
 
 def test_one_version_of_beam_and_of_us_everywhere() -> None:
@@ -109,6 +119,14 @@ def test_the_entrypoint_tells_beams_boot_protocol_from_a_command(
     tmp_path: Path, words: list[str], program: str
 ) -> None:
     assert enter(tmp_path, *words, home=tmp_path).split()[1:] == [program, *words]
+
+
+@pytest.mark.parametrize(("words", "got"), [([], "none"), (["bash"], "bash"), (["job-manager", "x"], "job-manager x")])
+def test_flinks_entrypoint_says_what_it_expects(words: list[str], got: str) -> None:
+    line = [ROOT / "docker" / "local" / "flink-entrypoint.sh", *words]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    error = f"error: expected the word jobmanager or taskmanager, got {got}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", error)
 
 
 @pytest.mark.parametrize("writable", [True, False])

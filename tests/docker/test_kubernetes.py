@@ -35,7 +35,8 @@ def test_every_pool_is_in_the_pod_of_its_task_manager() -> None:
 
 def test_flink_is_of_the_version_of_its_image_and_configured_as_in_the_compose_file() -> None:
     spec = resource("FlinkDeployment")["spec"]
-    (version,) = re.findall(r"FLINK_BASE=flink:(\d+\.\d+)", (ROOT / "docker" / "flink.Dockerfile").read_text())
+    recipe = (ROOT / "docker" / "flink.Dockerfile").read_text()
+    (version,) = re.findall(r"FLINK_BASE=docker.io/library/flink:(\d+\.\d+)", recipe)
     assert spec["flinkVersion"] == f"v{version.replace('.', '_')}"
     compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
     composed = yaml.safe_load(compose["services"]["jobmanager"]["environment"]["FLINK_PROPERTIES"])
