@@ -91,4 +91,5 @@ def _state(found: Any) -> Tensor:
 
 def _half_where_fast() -> AbstractContextManager[Any]:
     """bfloat16 on a processor that multiplies it: there training takes a third of the time."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())
+    fast = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()  # earlier versions of torch do not tell
+    return torch.autocast("cpu", torch.bfloat16, enabled=fast)

@@ -80,7 +80,7 @@ def test_only_the_copies_of_the_last_layers_change(bert: BertModel, new: Callabl
 
 
 def test_padding_changes_nothing(new: Callable[[], TunedEncoder], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", bool, raising=False)
     encoder, texts = new().eval(), ["storm", "so rain cloud film star storm"]
     together = scores_of(encoder, posts_of(texts), np.arange(2)).part(slice(0, 2))
     for row in (0, 1):
