@@ -22,7 +22,8 @@ from m3h.model.networks.tuned_encoder import BIAS, TunedEncoder
 from m3h.model.ranking.tuned_scores import IMPOSSIBLE, TunedScores
 
 logger = logging.getLogger(__name__)
-BATCH = 32
+BATCH, JUDGED = 32, 128
+"""Posts of a step, and posts that are judged together."""
 WARM_UP = 0.1
 """The share of steps in which the rate rises; then it falls to zero."""
 LABEL_RATE, HEAD_RATE = 5e-4, 1e-3
@@ -139,7 +140,7 @@ def scores_of(encoder: TunedEncoder, posts: TuningPosts, rows: np.ndarray) -> Tu
     table_nv, bias_n = encoder.table()
     vector_pv = torch.zeros(len(rows), table_nv.size(1))
     bonuses: list[tuple[Tensor, Tensor]] = [(torch.zeros(0, dtype=torch.long), torch.zeros(0))] * len(rows)
-    for places in batches_by_length(posts.pieces.ids.lengths()[rows], BATCH):
+    for places in batches_by_length(posts.pieces.ids.lengths()[rows], JUDGED):
         *batch, span_bk3 = posts.batch(rows[places])
         vector_pv[places], bonus_bk = encoder(*batch, span_bk3)
         for place, label_k, bonus_k in zip(places.tolist(), span_bk3[..., 0], bonus_bk, strict=True):
