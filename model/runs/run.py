@@ -128,8 +128,8 @@ class Run:
         return encoded.with_evidence(self.training_index.evidence(readable, encoded.sources, tuned))
 
     def _tuned_scores(self, posts: Posts, sources: Sequence[Sequence[str]]) -> TunedScores | None:
-        """What the tuned encoder says of posts; None where none is tuned."""
-        if self.tuned is None or self.text_encoder is None:
+        """What the tuned encoder says of posts; None where none is tuned, or where the posts are to be without it."""
+        if self.tuned is None or self.text_encoder is None or (posts.numbers(TEXT_ENCODER) < 0).all():
             return None
         read = tuning_posts(self.text_encoder, posts, sources, labels=self.vocabularies.labels, config=self.config)
         return scores_of(self.tuned, read, np.arange(len(posts)))

@@ -8,7 +8,9 @@ import pytest
 
 from m3h.model.api import load
 from m3h.model.config import Config, stored_config
+from m3h.model.data.altered import alter
 from m3h.model.data.sentences import SentenceEncoder
+from m3h.model.ranking.label_clues import TUNED_CLUES
 from m3h.model.runs.evaluate import open_run
 from m3h.model.runs.experiment import train_run
 from m3h.model.runs.run import Run
@@ -59,6 +61,14 @@ def test_a_tuned_run_predicts_as_when_it_was_trained(trained: Run) -> None:
     lines = (trained.folder / "predictions" / "test.jsonl").read_text().splitlines()
     assert [f'"phrase": "{name}"' in line for name, line in zip(found, lines, strict=True)] == [True] * len(HELD)
     assert found == list(HELD)
+
+
+def test_without_the_encoder_its_tuned_layers_say_nothing(trained: Run) -> None:
+    posts = trained.reader(Dataset(trained.metadata.dataset)).split("test")
+    for some, says in ((posts, True), (alter(posts, {"without": ["text_encoder"]}), False)):
+        evidence = trained.encode(some).evidence
+        assert evidence is not None
+        assert evidence.feature_mf[:, -len(TUNED_CLUES) :].any() == says
 
 
 def test_a_missing_and_a_damaged_tuned_encoder_are_one_line(trained: Run) -> None:
