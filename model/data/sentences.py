@@ -65,6 +65,14 @@ class Pieces(Cells):
 
 
 @dataclass(frozen=True)
+class WordPieces:
+    """Texts as the encoder's word pieces. ids: of each text. words: the token that each is of, -1 where of none."""
+
+    ids: Ragged
+    words: Ragged
+
+
+@dataclass(frozen=True)
 class SentenceEncoder:
     """An encoder's folder on this machine, and the sha256 over its files. Weights are loaded when they are needed."""
 
@@ -123,14 +131,56 @@ class SentenceEncoder:
             pieces = replace(pieces, word_s=self._words(texts, pieces.pieces.lengths()))
         return replace(posts, sentence=rows, sentences=pieces)
 
-    def _words(self, texts: Sequence[str], lengths: np.ndarray) -> np.ndarray:
-        """(s,) the token of each state, counted by the spaces before it."""
+    @property
+    def transformer(self) -> Any:
+        """Its network of the library transformers, whose last layers can be tuned.
+
+        Raises:
+            UsageError: it has another architecture than BERT's.
+        """
+        found = getattr(self._model[0], "auto_model", None)
+        kind = getattr(getattr(found, "config", None), "model_type", "no transformer")
+        if found is None or kind != "bert":
+            raise UsageError(
+                f"text_encoder={self.folder}: only an encoder of the architecture bert can be tuned, and this one is "
+                f"{kind}. Add --set sentence_tuning_epochs=0, or give another encoder."
+            )
+        return found.eval()
+
+    def word_pieces(self, texts: Sequence[Sequence[str]], further: Sequence[Sequence[str]], most: int) -> WordPieces:
+        """The pieces of the tokens of each text, and behind them those of further words, which are of no token.
+
+        Raises UsageError: the encoder cannot say which token a piece is of.
+
+        Args:
+            texts: the tokens of each.
+            further: words that belong to each, such as those of its image.
+            most: pieces of a text.
+        """
+        tokenizer = self._fast_tokenizer("sentence_tuning_epochs")
+        ids: list[list[int]] = []
+        words: list[list[int]] = []
+        for text, others in zip(texts, further, strict=True):
+            parts = [list(part) for part in (text, others) if part] or [[""]]
+            found = tokenizer(*parts, is_split_into_words=True, truncation=True, max_length=most)
+            ids.append(found["input_ids"])
+            own = [part == 0 and bool(text) for part in found.sequence_ids()]
+            pairs = zip(found.word_ids(), own, strict=True)
+            words.append([-1 if word is None or not is_own else word for word, is_own in pairs])
+        return WordPieces(Ragged.from_rows(ids), Ragged.from_rows(words))
+
+    def _fast_tokenizer(self, wanted_by: str) -> Any:
         tokenizer = self._model.tokenizer
         if not getattr(tokenizer, "is_fast", False):
             raise UsageError(
-                f"text_encoder={self.folder} has no tokenizer of the library tokenizers, which word_states and "
-                "label_pointer need. Give another encoder, or leave them out."
+                f"text_encoder={self.folder} has no tokenizer of the library tokenizers, which {wanted_by} need. "
+                "Give another encoder, or leave them out."
             )
+        return tokenizer
+
+    def _words(self, texts: Sequence[str], lengths: np.ndarray) -> np.ndarray:
+        """(s,) the token of each state, counted by the spaces before it."""
+        tokenizer = self._fast_tokenizer("word_states and label_pointer")
         found: list[int] = []
         for text, length in zip(texts, lengths, strict=True):
             spans = tokenizer(text, return_offsets_mapping=True, truncation=True, max_length=int(length))

@@ -112,7 +112,9 @@ def build_model(
 
 
 def _ranker(config: Config) -> Ranker:
-    return Ranker(config.label_feature_width, config.dropout, n_features(config.label_features == "all"))
+    clues = config.label_features == "all"
+    features = n_features(clues, tuned=clues and config.sentence_tuning_epochs > 0)
+    return Ranker(config.label_feature_width, config.dropout, features)
 
 
 def _banks(inputs: Collection[str], sizes: Sizes) -> dict[str, Modality]:

@@ -39,6 +39,15 @@ LABEL_CLUES = (
 )
 """Names of the columns, in order. From "log texts" to "log share before word" they are zero where the label does not
 occur in the text."""
+TUNED_CLUES = (
+    "tuned log probability",  # of the label, by the tuned sentence encoder
+    "tuned probability",
+    "tuned log rank",  # log(1 + rank by it)
+    "tuned meaning",  # its score by what the text means
+    "tuned meaning log probability",  # by this score alone
+    "tuned bonus",  # because it stands in the text, and for the words that stand there
+)
+"""Names of further columns, where the sentence encoder is tuned."""
 IN_TEXT = (LABEL_CLUES.index("log texts"), LABEL_CLUES.index("words in text"))
 MEANING = ("text", "meaning")
 SHORT = 1e-3
@@ -56,7 +65,8 @@ class PostClues:
 
     tokens, ocr: its words, of the text and of the image. score_n, cosines: `KernelRidge`'s scores of all labels, and
     by the names of MEANING their cosines. nearest_n: similarity of the nearest other post with each label. own: what a
-    training post added to the counts; it is left out again.
+    training post added to the counts; it is left out again. tuned: scores of all labels by the tuned encoder, by what
+    the text means and as bonuses of labels in it; None where none is tuned.
     """
 
     tokens: Sequence[str]
@@ -65,6 +75,7 @@ class PostClues:
     cosines: Mapping[str, np.ndarray]
     nearest_n: np.ndarray
     own: Occurrences = field(default_factory=Occurrences)
+    tuned: tuple[np.ndarray, np.ndarray] | None = None
 
 
 class ClueMatcher:
@@ -119,6 +130,23 @@ class ClueMatcher:
             min(shares),
             *(math.log(self.occurrences.share(name, own, prior=0.5, weight=10.0)) for name in neighbours),
         ]
+
+
+def tuned_features(tuned: tuple[np.ndarray, np.ndarray] | None, ids: np.ndarray) -> np.ndarray:
+    """(c, t) TUNED_CLUES of the candidates `ids`; zeros where no encoder is tuned. tuned: of `PostClues`."""
+    if tuned is None:
+        return np.zeros((len(ids), len(TUNED_CLUES)), np.float32)
+    meaning_n, bonus_n = tuned
+    log_p_n = _log_softmax(meaning_n + bonus_n)
+    columns = (log_p_n, np.exp(log_p_n), meaning_n, _log_softmax(meaning_n), bonus_n)
+    log_p_c, p_c, *others = (column_n[ids] for column_n in columns)
+    return np.stack([log_p_c, p_c, _log_rank(log_p_n, ids), *others], 1).astype(np.float32)
+
+
+def _log_softmax(value_n: np.ndarray) -> np.ndarray:
+    shifted_n: np.ndarray = value_n - value_n.max()
+    log_p_n: np.ndarray = shifted_n - np.log(np.exp(shifted_n).sum())
+    return log_p_n
 
 
 class _Known:

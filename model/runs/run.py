@@ -7,6 +7,7 @@ log.jsonl            the content of run.json as a header, then lines of steps an
 checkpoint/          what an unfinished run resumes from
 model.safetensors    the weights of the best epoch
 tfidf.json training_index.safetensors    the training index of a system that ranks labels by the training posts
+tuned_encoder.safetensors   the tuned layers of the sentence encoder and what ranks labels by them, where it is tuned
 occurrences.json     how often words and labels stood in texts of training posts, of a system that reads it
 keyphrases.json      how many training posts have each keyphrase
 predictions/         SPLIT.jsonl, see `scoring.predictions`
@@ -15,11 +16,13 @@ scores.json          written last: a run that has it is finished
 
 import logging
 import platform
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydantic
 import torch
 
@@ -34,9 +37,13 @@ from m3h.model.networks.classifier import label_table
 from m3h.model.networks.encoder import AttributeEncoder, VisionEncoder
 from m3h.model.networks.factory import Sizes, build_model
 from m3h.model.networks.label_names import NameClassifier
+from m3h.model.networks.tuned_encoder import TunedEncoder
 from m3h.model.networks.unified import KeyphraseModel
+from m3h.model.ranking.tuned_scores import TunedScores
 from m3h.model.runs.finished import SCORES
+from m3h.model.runs.tuned import TUNED_FILE, new_tuned, read_tuned, tuning_options, tuning_posts
 from m3h.model.systems import INPUTS, TEXT_ENCODER, Modality, bank_names, feature_name
+from m3h.model.training.tuning import out_of_fold, scores_of
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import IntegrityError, UsageError
 from m3h.schemas.files import publish_json, read_json, sha256_file, validating
@@ -90,6 +97,7 @@ class Run:
     model: KeyphraseModel
     training_index: TrainingIndex | None = None
     text_encoder: SentenceEncoder | None = None
+    tuned: TunedEncoder | None = None
 
     @property
     def device(self) -> str:
@@ -114,7 +122,17 @@ class Run:
         if self.training_index is None:
             return encoded
         readable = drop_unread_ocr(posts, metadata.inputs)
-        return encoded.with_evidence(leave_one_out or self.training_index.evidence(readable, encoded.sources))
+        if leave_one_out is not None:
+            return encoded.with_evidence(leave_one_out)
+        tuned = self._tuned_scores(posts, encoded.sources)
+        return encoded.with_evidence(self.training_index.evidence(readable, encoded.sources, tuned))
+
+    def _tuned_scores(self, posts: Posts, sources: Sequence[Sequence[str]]) -> TunedScores | None:
+        """What the tuned encoder says of posts; None where none is tuned, or where the posts are to be without it."""
+        if self.tuned is None or self.text_encoder is None or (posts.numbers(TEXT_ENCODER) < 0).all():
+            return None
+        read = tuning_posts(self.text_encoder, posts, sources, labels=self.vocabularies.labels, config=self.config)
+        return scores_of(self.tuned, read, np.arange(len(posts)))
 
     def with_sentences(self, posts: Posts, *, keep: bool = False) -> Posts:
         """The posts with the states of the sentence encoder, if the run reads them.
@@ -140,6 +158,8 @@ class Run:
         self.vocabularies.write(self.folder)
         if self.training_index:
             self.training_index.write(self.folder)
+        if self.tuned:
+            save_tensors(self.folder / TUNED_FILE, self.tuned.state_dict())
         publish_json(self.folder / "run.json", asdict(self.metadata))
         save_tensors(self.folder / "model.safetensors", self.model.state_dict())
 
@@ -256,9 +276,15 @@ def with_training_index(run: Run, posts: Posts) -> tuple[Run, Evidence | None]:
     readable = drop_unread_ocr(run.with_sentences(posts), run.metadata.inputs)
     options = _index_options(config, run.metadata)
     names = run.text_encoder.vectors(labels.words) if options.clues and run.text_encoder else None
-    index, evidence = TrainingIndex.build(readable, sources, labels, options=options, name_nv=names)
+    tuned, scores = None, None
+    if options.tuned and run.text_encoder is not None and names is not None:
+        read = tuning_posts(run.text_encoder, posts, sources, labels=labels, config=config)
+        ids = [sorted(set(labels.encode(phrases))) for phrases in posts.keyphrases]
+        new = partial(new_tuned, run.text_encoder, config, names)
+        tuned, scores = out_of_fold(new, read, ids, tuning_options(config, len(posts)))
+    index, evidence = TrainingIndex.build(readable, sources, labels, options=options, name_nv=names, tuned=scores)
     ranker.fit_normalization(evidence.feature_mf)
-    return replace(run, training_index=index), evidence
+    return replace(run, training_index=index, tuned=tuned), evidence
 
 
 def _index_options(config: Config, metadata: RunMetadata) -> IndexOptions:
@@ -267,6 +293,7 @@ def _index_options(config: Config, metadata: RunMetadata) -> IndexOptions:
         labels=metadata.labels,
         weights=compared_weights(config, metadata.channels),
         clues=config.label_features == "all",
+        tuned=config.label_features == "all" and config.sentence_tuning_epochs > 0,
         all_scores=not config.label_feature_width,
         solver=config.ridge_solver,
     )
@@ -336,7 +363,8 @@ def load_run(folder: Path) -> Run:
         return run
     with validating(folder / TFIDF_FILE):
         index = TrainingIndex.read(folder, vocabularies.labels, _index_options(config, metadata))
-    return replace(run, training_index=index)
+    tuned = read_tuned(folder, encoder, config, len(vocabularies.labels)) if encoder and index.options.tuned else None
+    return replace(run, training_index=index, tuned=tuned)
 
 
 def _same_encoder(folder: Path, config: Config, metadata: RunMetadata) -> SentenceEncoder:

@@ -15,8 +15,9 @@ from m3h.model.data.evidence import Evidence, IndexOptions, TrainingIndex
 from m3h.model.data.posts import Posts
 from m3h.model.data.ragged import Ragged
 from m3h.model.networks.ranker import Ranker
-from m3h.model.ranking.label_clues import LABEL_CLUES
+from m3h.model.ranking.label_clues import LABEL_CLUES, TUNED_CLUES
 from m3h.model.ranking.label_features import LABEL_FEATURES, LabelMatcher
+from m3h.model.ranking.tuned_scores import TunedScores
 from m3h.model.runs.evaluate import open_run
 from m3h.model.runs.experiment import train_run
 from m3h.schemas.dataset import Dataset
@@ -172,6 +173,36 @@ WORDS = st.lists(
 GIVEN = st.lists(st.sampled_from(NAMES[1:]), min_size=1, max_size=2, unique=True)
 
 
+def random_scores(posts: int, seed: int) -> TunedScores:
+    """Of two tuned encoders. Every post has a label in its text."""
+    torch.manual_seed(seed)
+    bonuses = [(torch.tensor([1 + row % 4]), torch.randn(1)) for row in range(posts)]
+    fold_p = torch.arange(posts) % 2
+    return TunedScores(
+        torch.randn(posts, 3), torch.randn(2, len(NAMES), 3), torch.randn(2, len(NAMES)), fold_p, bonuses
+    )
+
+
+def test_the_best_labels_of_a_tuned_encoder_are_candidates_but_not_those_that_only_the_post_has() -> None:
+    """`kca` is of post 2 alone: there it is no candidate, and no share of the probability goes to it."""
+    table = torch.zeros(1, len(NAMES), 1)
+    table[0, 3] = 5.0
+    scores = TunedScores(
+        torch.ones(4, 1),
+        table,
+        torch.zeros(1, len(NAMES)),
+        torch.zeros(4).long(),
+        [(torch.tensor([1]), torch.tensor([1.0]))] * 4,
+    )
+    options = IndexOptions(0.3, 1, ["words"], clues=True, tuned=True)
+    _, evidence = TrainingIndex.build(TRAINING, TRAINING.tokens, Vocabulary(NAMES), options=options, tuned=scores)
+    found = [set(evidence.candidates.padded(np.array([row]))[0][0].tolist()) for row in range(4)]
+    assert [3 in ids for ids in found] == [True, True, False, True]
+    first = evidence.feature_mf[evidence.candidates.value_indices(np.array([2]))[0]]
+    chances = 1 / (1 + math.exp(-1))  # of the labels 1 and 2, of which label 1 has a bonus of 1
+    assert first[-len(TUNED_CLUES) + 1] == pytest.approx(chances)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(WORDS, GIVEN), min_size=3, max_size=6),
@@ -186,20 +217,23 @@ def test_a_training_post_s_own_keyphrases_never_reach_its_evidence(
     texts, given = [" ".join(words) for words, _ in rows], [phrases for _, phrases in rows]
     torch.manual_seed(seed)
     name_nv = torch.randn(len(NAMES), 3)
-    options = IndexOptions(0.3, 9, ["words", "bigrams"], clues=True, solver=solver)
+    tuned = random_scores(len(rows), seed)
+    options = IndexOptions(0.3, 9, ["words", "bigrams"], clues=True, tuned=True, solver=solver)
     found = [
         TrainingIndex.build(
             *(posts, posts.tokens, Vocabulary(NAMES)),
             options=options,
             name_nv=name_nv,
+            tuned=tuned,
         )[1].batch(np.array([0]))
         for posts in (posts_of(texts, given), posts_of(texts, [others, *given[1:]]))
     ]
     assert found[0]["candidate_bc"].tolist() == found[1]["candidate_bc"].tolist()
     np.testing.assert_allclose(found[0]["score_bn"], found[1]["score_bn"], atol=1e-4)
-    exact = [i for i, name in enumerate((*LABEL_FEATURES, *LABEL_CLUES)) if "log rank" not in name]
-    features = [one["label_feature_bcf"][..., exact] for one in found]  # ranks of equal scores hang on rounding
-    np.testing.assert_allclose(*features, atol=1e-2)
+    names = (*LABEL_FEATURES, *LABEL_CLUES, *TUNED_CLUES)
+    exact = [i for i, name in enumerate(names) if "log rank" not in name]
+    first, second = (one["label_feature_bcf"][..., exact] for one in found)  # ranks of equal scores hang on rounding
+    np.testing.assert_allclose(first, second, atol=1e-2)
 
 
 def test_an_index_with_clues_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ def make_trial(name: str, place: str, *added: str) -> Trial:
             labels=labels,
             weights=compared_weights(config, vision),
             clues=config.label_features == "all",
+            tuned=config.sentence_tuning_epochs > 0,
         )
         index, leave_one_out = TrainingIndex.build(posts, train.sources, vocabularies.labels, options=options)
         train = train.with_evidence(leave_one_out)
