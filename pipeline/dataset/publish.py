@@ -15,13 +15,13 @@ from m3h.pipeline.config import BuildConfig, as_remembered
 from m3h.pipeline.dataset.built_feature import BuiltFeature
 from m3h.pipeline.dataset.lineage import lineage
 from m3h.pipeline.dataset.suppression_list import FORGOTTEN_FILE
-from m3h.pipeline.dataset.tables import IMAGE_LIST
+from m3h.pipeline.dataset.tables import IMAGE_LIST_PATTERN, LISTS
 from m3h.pipeline.text.hashtags import mapping_table, pairs_of, read_mapping
 from m3h.pipeline.text.segmenter import Segmenter
 from m3h.schemas.errors import M3hError
 from m3h.schemas.feature_versions import FeatureVersions
 from m3h.schemas.files import publish_text
-from m3h.schemas.inside import file_in, files_in, folders_in, has_file, name_of, remove_if_empty
+from m3h.schemas.inside import file_in, files_in, folders_in, name_of, remove_if_empty
 from m3h.schemas.manifest import KEPT_BY_RULE, FileEntry, Manifest
 from m3h.schemas.parquet import read_parquet
 from m3h.schemas.posts import SPLITS
@@ -99,11 +99,14 @@ def stored_images(records: Path) -> list[str]:
     """Hashes of the pictures of kept posts whose bytes are in the store, sorted."""
     parts = files_in(records, "posts/part-*.parquet")
     shown = [pc.unique(read_parquet(part, columns=["image_sha256"])["image_sha256"]) for part in parts]
-    if not shown or not has_file(records, IMAGE_LIST):
+    if not shown:
         return []
-    known = read_parquet(file_in(records, IMAGE_LIST), columns=["image_sha256", "status"])
-    stored = pc.and_(pc.equal(known["status"], "stored"), pc.is_in(known["image_sha256"], pa.chunked_array(shown)))
-    return sorted(known["image_sha256"].filter(stored).to_pylist())
+    found: list[str] = []
+    for listed in files_in(records, IMAGE_LIST_PATTERN):
+        known = read_parquet(listed, columns=["image_sha256", "status"])
+        stored = pc.and_(pc.equal(known["status"], "stored"), pc.is_in(known["image_sha256"], pa.chunked_array(shown)))
+        found += known["image_sha256"].filter(stored).to_pylist()
+    return sorted(found)
 
 
 def _leaks(dataset: Path) -> dict[str, int]:
@@ -192,7 +195,7 @@ def remove_unlisted(dataset: Path, manifest: Manifest) -> None:
         for path in files_in(dataset, pattern):
             if name_of(dataset, path) not in manifest.files:
                 path.unlink()
-    named = {digest for (digest,) in columns(dataset, "images", ("image_sha256",), pattern=Path(IMAGE_LIST).name)}
+    named = {digest for (digest,) in columns(dataset, "images", ("image_sha256",), pattern=LISTS)}
     for picture in files_in(dataset, "images/*/*.jpg"):
         if picture.stem not in named:
             picture.unlink()

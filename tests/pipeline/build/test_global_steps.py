@@ -18,7 +18,7 @@ from tests.conftest import Built
 
 OTHER_RULES = (
     *("clean.rare_hashtags=drop_tag", "clean.min_hashtag_count=5", "clean.drop_near_texts=true"),
-    *("clean.drop_near_images=true", "clean.unique_texts=false", "clean.unique_images=false"),
+    *("clean.drop_near_images=true", "clean.unique_texts=false", "clean.unique_images=false", "shards.posts=7"),
 )
 RECORDS = ("posts/", "dropped/part-", "images/")
 FLINK = ["--runner=PortableRunner", "--job_endpoint=localhost:1"]
