@@ -99,14 +99,12 @@ def stored_images(records: Path) -> list[str]:
     """Hashes of the pictures of kept posts whose bytes are in the store, sorted."""
     parts = files_in(records, "posts/part-*.parquet")
     shown = [pc.unique(read_parquet(part, columns=["image_sha256"])["image_sha256"]) for part in parts]
-    if not shown:
+    lists = [read_parquet(part, columns=["image_sha256", "status"]) for part in files_in(records, IMAGE_LIST_PATTERN)]
+    if not shown or not lists:
         return []
-    found: list[str] = []
-    for listed in files_in(records, IMAGE_LIST_PATTERN):
-        known = read_parquet(listed, columns=["image_sha256", "status"])
-        stored = pc.and_(pc.equal(known["status"], "stored"), pc.is_in(known["image_sha256"], pa.chunked_array(shown)))
-        found += known["image_sha256"].filter(stored).to_pylist()
-    return sorted(found)
+    known = pa.concat_tables(lists)  # compared at once: for each comparison Arrow makes a table of all that are shown
+    stored = pc.and_(pc.equal(known["status"], "stored"), pc.is_in(known["image_sha256"], pa.chunked_array(shown)))
+    return sorted(known["image_sha256"].filter(stored).to_pylist())
 
 
 def _leaks(dataset: Path) -> dict[str, int]:
