@@ -7,15 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from m3h.pipeline.config import BuildConfig, as_remembered
 from m3h.pipeline.dataset.built_feature import BuiltFeature
 from m3h.pipeline.dataset.lineage import lineage
 from m3h.pipeline.dataset.suppression_list import FORGOTTEN_FILE
-from m3h.pipeline.dataset.tables import IMAGE_LIST_PATTERN, LISTS
+from m3h.pipeline.dataset.tables import LISTS
 from m3h.pipeline.text.hashtags import mapping_table, pairs_of, read_mapping
 from m3h.pipeline.text.segmenter import Segmenter
 from m3h.schemas.errors import M3hError
@@ -93,18 +91,6 @@ def columns(
     for part in files_in(dataset, f"{folder}/{pattern}"):
         table = read_parquet(part, columns=list(names))
         yield from zip(*(table[name].to_pylist() for name in names), strict=True)
-
-
-def stored_images(records: Path) -> list[str]:
-    """Hashes of the pictures of kept posts whose bytes are in the store, sorted."""
-    parts = files_in(records, "posts/part-*.parquet")
-    shown = [pc.unique(read_parquet(part, columns=["image_sha256"])["image_sha256"]) for part in parts]
-    lists = [read_parquet(part, columns=["image_sha256", "status"]) for part in files_in(records, IMAGE_LIST_PATTERN)]
-    if not shown or not lists:
-        return []
-    known = pa.concat_tables(lists)  # compared at once: for each comparison Arrow makes a table of all that are shown
-    stored = pc.and_(pc.equal(known["status"], "stored"), pc.is_in(known["image_sha256"], pa.chunked_array(shown)))
-    return sorted(known["image_sha256"].filter(stored).to_pylist())
 
 
 def _leaks(dataset: Path) -> dict[str, int]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from m3h.pipeline.config import config_of, shard_rules_of
-from m3h.pipeline.dataset.publish import stored_images
 from m3h.pipeline.dataset.run_recorder import Run
+from m3h.pipeline.dataset.stored_pictures import stored_images
 from m3h.pipeline.dataset.tables import IMAGES, POSTS
 from m3h.pipeline.dataset.transaction import COMPACT, is_interrupted, transaction
 from m3h.pipeline.dataset.workspace import record_files
@@ -89,7 +89,7 @@ def _shards(known: Manifest, sets: Sequence[str]) -> ShardRules:
 def _stage(rewrite: Rewrite, shards: ShardRules, run: Run) -> int:
     """Write the files that get other bytes. Returns how many files they are."""
     data, manifest = rewrite.data, rewrite.manifest
-    images = stored_images(data.folder)
+    images = list(stored_images(data.folder))
 
     def on_progress(feature: str, done: int, total: int) -> None:
         run.extracts({feature: total})

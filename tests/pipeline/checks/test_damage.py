@@ -318,7 +318,7 @@ WITHOUT_SHARDS = {"rows": 0, "dropped": {}, "shards": [], "slices": [], "parts":
             "current: expected one of its versions",
         ),
         ((), "features", {}, "belongs to no version"),
-        (("files", "images/images-00000-of-00002.parquet"), "rows", 2, "3 rows, the manifest says 2"),
+        (("files", "images/images-00000-of-00002.parquet"), "rows", 2, "4 rows, the manifest says 2"),
         (("files", "images/images-00000-of-00002.parquet"), "bytes", 3, "bytes, the manifest says 3"),
         ((), "files", {"../outside": {"sha256": "", "bytes": 0, "rows": 0}}, "lies outside the dataset"),
         ((), "features", 7, "not what a build writes"),

@@ -8,7 +8,8 @@ import pytest
 
 from m3h.pipeline.checks.repair import repair
 from m3h.pipeline.checks.verify import verify
-from m3h.pipeline.dataset.publish import file_entry, remove_unlisted, stored_images
+from m3h.pipeline.dataset.publish import file_entry, remove_unlisted
+from m3h.pipeline.dataset.stored_pictures import stored_images
 from m3h.pipeline.dataset.tables import IMAGE_LIST, IMAGE_LIST_PATTERN, IMAGES
 from m3h.pipeline.images.store import image_path
 from m3h.pipeline.records.forget import forget
@@ -46,7 +47,7 @@ def test_a_list_in_one_file_is_read_as_one_in_parts(whole: Path, earlier: Path) 
     ours, theirs = Dataset(whole), Dataset(earlier)
     assert ours.images.equals(theirs.images)
     assert ours.images["image_sha256"].to_pylist() == sorted({image_of(i) for i in range(1, POSTS_MADE + 1)})
-    assert stored_images(whole) == stored_images(earlier) == ours.images["image_sha256"].to_pylist()
+    assert list(stored_images(whole)) == list(stored_images(earlier)) == ours.images["image_sha256"].to_pylist()
     assert ours.picture(image_of(2)) == theirs.picture(image_of(2)) == picture_bytes(2)
     assert (verify(whole).breaches, verify(earlier).breaches) == ([], [])
 
@@ -66,7 +67,7 @@ def test_what_forgets_or_divides_anew_writes_parts(earlier: Path, tmp_path: Path
 
 def test_a_picture_listed_in_any_part_stays_and_can_be_restored(dataset: Path) -> None:
     """The first and the last hash of all, which are in the first and in the last part."""
-    images = stored_images(dataset)
+    images = list(stored_images(dataset))
     before = files_of(dataset)
     remove_unlisted(dataset, Manifest.read(dataset))
     assert files_of(dataset) == before
