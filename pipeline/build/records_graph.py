@@ -21,7 +21,6 @@ from m3h.pipeline.images.embedded import Embedded
 from m3h.pipeline.images.store import ImageRow
 from m3h.pipeline.progress.stage import SPLIT, WRITE
 from m3h.pipeline.rules import CleanRules, ExecutionRules
-from m3h.pipeline.runtime.beam_flags import embedded
 from m3h.pipeline.stages.clean import Language, Text
 from m3h.pipeline.stages.crawl import CrawledImages
 from m3h.pipeline.stages.dedup import Dedup
@@ -71,21 +70,19 @@ class RecordsJob:
 
 
 ROUNDS_FROM = 4 << 30
-"""Bytes of dumps from which on `auto` works in rounds on a cluster: some two million tweets as they are, or some twenty
-million compressed, for which one process needs up to 15 GB (docs/scale.md)."""
+"""Bytes of dumps from which on `auto` works in rounds: some two million tweets as they are, or some twenty million
+compressed, for which one process needs up to 15 GB (docs/scale.md). Rounds take a little more processor time."""
 
 
-def works_in_rounds(execution: ExecutionRules, dumps_bytes: int, beam_flags: Sequence[str]) -> bool:
+def works_in_rounds(execution: ExecutionRules, dumps_bytes: int) -> bool:
     """Whether decisions over all posts are made in rounds.
 
     Args:
         execution: what is asked for.
         dumps_bytes: size of the dumps, compressed or not.
-        beam_flags: where the work is done. The embedded runner holds all shuffles in memory, so that rounds, which have
-            more of them, save nothing there.
     """
     if execution.global_steps == "auto":
-        return dumps_bytes >= ROUNDS_FROM and not embedded(beam_flags)
+        return dumps_bytes >= ROUNDS_FROM
     return execution.global_steps == "rounds"
 
 

@@ -9,11 +9,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pyarrow.compute as pc
 
 from m3h.pipeline.dataset.tables import IMAGE_LIST_PATTERN
+from m3h.pipeline.runtime.temporary_folder import temporary_folder
 from m3h.schemas.errors import IntegrityError
 from m3h.schemas.inside import files_in
 from m3h.schemas.parquet import read_parquet
@@ -35,8 +35,8 @@ def stored_images(records: Path) -> Iterator[str]:
     lists = files_in(records, IMAGE_LIST_PATTERN)
     if not lists:
         return
-    with TemporaryDirectory(prefix="m3h-shown-") as folder:
-        shown = _Shown(Path(folder))
+    with temporary_folder("m3h-shown-") as folder:
+        shown = _Shown(folder)
         for part in files_in(records, "posts/part-*.parquet"):
             shown.add(filter(None, pc.unique(read_parquet(part, columns=[KEY])[KEY]).to_pylist()), part)
         before = ""
