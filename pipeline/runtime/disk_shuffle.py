@@ -42,7 +42,7 @@ class _File:
     """A file without a name that grows. It is gone with the last one who reads it."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="m3h-shuffle-")  # noqa: SIM115
+        self._file = tempfile.TemporaryFile(prefix="m3h-shuffle-", buffering=0)  # noqa: SIM115
         weakref.finalize(self, self._file.close)
         self._size = 0
 
@@ -53,8 +53,9 @@ class _File:
             MachineError: The file cannot be written.
         """
         try:
-            self._file.write(data)
-            self._file.flush()
+            left = memoryview(data)
+            while left:
+                left = left[self._file.write(left) :]
         except OSError as error:
             if number := number_of(error):
                 raise MachineError(fault_message(number, f"{tempfile.gettempdir()} ($TMPDIR)")) from error

@@ -1,6 +1,7 @@
 """A shuffle by way of the disk gives what Beam's own gives, however little stays in memory."""
 
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,12 +14,13 @@ from apache_beam.coders.coders import GlobalWindowCoder, WindowedValueCoder
 from apache_beam.runners.portability.fn_api_runner.execution import GroupingBuffer, ListBuffer
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.window import GlobalWindows
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from m3h.pipeline.runtime import disk_shuffle
 from m3h.pipeline.runtime.disk_shuffle import DiskGroups, DiskList
 from m3h.pipeline.runtime.runner import run_pipeline
+from m3h.schemas.errors import MachineError
 from tests.commands import ROOT
 
 RECORDS = TupleCoder((StrUtf8Coder(), BytesCoder()))
@@ -28,7 +30,7 @@ PAIRS = st.lists(st.tuples(st.text(max_size=3), st.binary(max_size=6)), max_size
 WINDOW = GlobalWindows.windowed_value
 
 
-@pytest.fixture(params=[0, 30, disk_shuffle.KEPT], autouse=True)
+@pytest.fixture(params=[0, 30, disk_shuffle.KEPT])
 def kept(request: pytest.FixtureRequest) -> Iterator[int]:
     """Nothing, some and all of what the tests write stays in memory."""
     with pytest.MonkeyPatch.context() as patch:
@@ -57,6 +59,8 @@ def groups(buffer: GroupingBuffer, workers: int) -> list[tuple[str, list[bytes]]
     return sorted((key, sorted(values)) for share in shares for key, values in received(share, GROUPS))
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # the same for each example
+@pytest.mark.usefixtures("kept")
 @given(messages=st.lists(PAIRS, max_size=6), later=st.lists(PAIRS, max_size=2), workers=st.integers(1, 4))
 def test_groups_are_those_that_beam_makes(messages: list[Any], later: list[Any], workers: int) -> None:
     ours, other = (DiskGroups(WRITTEN, GROUPS, Windowing(GlobalWindows())) for _ in range(2))
@@ -74,6 +78,8 @@ def test_groups_are_those_that_beam_makes(messages: list[Any], later: list[Any],
     assert groups(ours, workers) == found  # a second stage may read it, too
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.usefixtures("kept")
 @given(messages=st.lists(PAIRS, max_size=6), workers=st.integers(1, 4))
 def test_a_list_is_what_was_written(messages: list[Any], workers: int) -> None:
     buffer = DiskList(WRITTEN.get_impl())
@@ -118,8 +124,8 @@ def every_way(root: beam.Pipeline, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.usefixtures("importable")
-def test_a_pipeline_gives_what_plain_python_gives(kept: int, workers: int, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("importable", "kept")
+def test_a_pipeline_gives_what_plain_python_gives(workers: int, tmp_path: Path) -> None:
     run_pipeline(lambda root: every_way(root, tmp_path), (), workers)
     lengths: dict[str, list[int]] = {}
     for word in (*(f"w{i}" * (i % 7) for i in range(3000)), *["w1"] * 500):
@@ -140,4 +146,18 @@ def test_a_share_that_cannot_be_read_ends_the_run(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(disk_shuffle._File, "read", lost)
     with pytest.raises(Exception, match="a temporary file lost"):
+        run_pipeline(lambda root: every_way(root, tmp_path), (), 2)
+
+
+@pytest.mark.usefixtures("importable")
+def test_a_full_disk_is_told_by_its_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is made first finds room: Beam waits forever for a worker that it stops before it has begun."""
+    room, real = iter(range(2)), tempfile.TemporaryFile
+
+    def made(**words: Any) -> Any:
+        return real(**words) if next(room, None) is not None else open("/dev/full", "wb", 0)
+
+    monkeypatch.setattr(disk_shuffle, "KEPT", 1000)
+    monkeypatch.setattr(disk_shuffle.tempfile, "TemporaryFile", made)
+    with pytest.raises(MachineError, match=r"\(\$TMPDIR\): No space left on device. Make room there"):
         run_pipeline(lambda root: every_way(root, tmp_path), (), 2)
