@@ -17,6 +17,7 @@ import tempfile
 import threading
 import weakref
 import zlib
+from array import array
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -31,8 +32,8 @@ from m3h.schemas.machine import fault_message, number_of
 KEPT = 8 << 20
 """Bytes of one collection that stay in memory, and that are gathered before they are written to the file."""
 
-_DIVISIONS = 256
-"""Of a GroupByKey's keys: a shuffle of 4 GB is grouped in steps of 16 MB."""
+_DIVISIONS = 1024
+"""Of a GroupByKey's keys: a shuffle of 10 GB is grouped in steps of 10 MB."""
 
 _QUEUED = 16 << 20
 """Bytes that wait between two processes, at either end; 100 MB of Beam's own."""
@@ -46,7 +47,7 @@ class _File:
         weakref.finalize(self, self._file.close)
         self._size = 0
 
-    def write(self, data: bytes | bytearray) -> "_Piece":
+    def write(self, data: bytes) -> "_Piece":
         """Append.
 
         Raises:
@@ -72,17 +73,17 @@ class _File:
 class _Piece:
     """Some bytes of a file."""
 
-    __slots__ = ("_file", "_start", "size")
+    __slots__ = ("_file", "place")
 
     def __init__(self, file: _File, start: int, size: int) -> None:
-        self._file, self._start, self.size = file, start, size
+        self._file, self.place = file, (start, size)
 
     def read(self) -> bytes:
         """All of them."""
         return b"".join(self._read())
 
     def _read(self) -> Iterator[bytes]:  # the system reads at most 2 GB at once
-        start, end = self._start, self._start + self.size
+        start, end = self.place[0], sum(self.place)
         while start < end:
             data = self._file.read(start, end - start)
             if not data:
@@ -166,7 +167,7 @@ class DiskGroups(GroupingBuffer):
         self._in_memory = 0
         self._file: _File | None = None
         self._waiting: list[bytearray] = []
-        self._divisions: list[list[_Piece]] = []
+        self._divisions: list[array[int]] = []  # starts and sizes in the file: there may be a million pieces
 
     def append(self, elements_data: bytes) -> None:
         """Keep what a worker sent, as long as it is little; else divide it."""
@@ -177,7 +178,7 @@ class DiskGroups(GroupingBuffer):
         if self._file is None:
             self._file = _File()
             self._waiting = [bytearray() for _ in range(_DIVISIONS)]
-            self._divisions = [[] for _ in range(_DIVISIONS)]
+            self._divisions = [array("Q") for _ in range(_DIVISIONS)]
         for data in (*self._as_written, elements_data):
             self._divide(data)
         self._as_written.clear()
@@ -195,7 +196,7 @@ class DiskGroups(GroupingBuffer):
         if self._file is None:
             return self._grouped(self._as_written).partition(n)
         self._write_waiting()
-        sizes = [sum(piece.size for piece in pieces) for pieces in self._divisions]
+        sizes = [sum(pieces[1::2]) for pieces in self._divisions]
         shares: list[list[int]] = [[] for _ in range(n)]
         loads = [0] * n
         for division in sorted(range(_DIVISIONS), key=lambda one: -sizes[one]):
@@ -208,8 +209,12 @@ class DiskGroups(GroupingBuffer):
         """The groups of a division, encoded."""
         if not self._divisions[division]:
             return ()
-        (encoded,) = self._grouped(_Pieces(list(self._divisions[division]))).partition(1)
+        (encoded,) = self._grouped(_Pieces(self._pieces_of(division))).partition(1)
         return list(encoded)
+
+    def _pieces_of(self, division: int) -> list[_Piece]:
+        places = self._divisions[division]
+        return [_Piece(self._file, *place) for place in zip(places[::2], places[1::2], strict=True) if self._file]
 
     def _grouped(self, written: Iterable[bytes]) -> Any:
         """Beam's own buffer of some of the data."""
@@ -231,13 +236,13 @@ class DiskGroups(GroupingBuffer):
     def _write_waiting(self) -> None:
         for waiting, division in zip(self._waiting, self._divisions, strict=True):
             if waiting and self._file is not None:
-                division.append(self._file.write(waiting))
+                division.extend(self._file.write(bytes(waiting)).place)
         self._waiting = [bytearray() for _ in range(_DIVISIONS)]
         self._in_memory = 0
 
     def _all_written(self) -> Iterator[bytes]:
-        pieces = itertools.chain.from_iterable(self._divisions)
-        return itertools.chain(self._as_written, map(bytes, self._waiting), _Pieces(list(pieces)))
+        pieces = [piece for division in range(len(self._divisions)) for piece in self._pieces_of(division)]
+        return itertools.chain(self._as_written, map(bytes, self._waiting), _Pieces(pieces))
 
 
 class _Groups:
