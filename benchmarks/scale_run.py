@@ -27,7 +27,7 @@ from benchmarks.stand_in import StandIn
 from m3h.pipeline.build import records_graph
 from m3h.pipeline.build.build import BuildOptions, build
 from m3h.pipeline.config import BuildConfig
-from m3h.pipeline.dataset.publish import stored_images
+from m3h.pipeline.dataset.stored_pictures import stored_images
 from m3h.pipeline.engine.shard_engine import slice_digest
 from m3h.pipeline.runtime.memory import MEASURE, PeakMemory
 from m3h.schemas.config import resolve
@@ -120,7 +120,7 @@ def measured(posts: int, folder: Path, workers: int, global_steps: str = "auto")
     stages.mark("start")
     counts = build(options).manifest.counts
     stages.mark("shard planning")
-    images = stored_images(folder / "dataset")
+    images = list(stored_images(folder / "dataset"))
     planned = [slice_digest(images[shard_slice(i, 64)]) for i in range(shard_count(len(images), 64))]
     stages.mark("end")
     stop.set()

@@ -17,7 +17,7 @@ from m3h.schemas.files import read_json, sha256_file, validating
 from m3h.schemas.inside import file_in, folder_in, picture_file, refuse_strange, require_dataset
 from m3h.schemas.manifest import Manifest
 from m3h.schemas.parquet import read_parquet
-from m3h.schemas.posts import DROPPED_SCHEMA, FOUND_SCHEMA, IMAGE_SCHEMA, POST_SCHEMA
+from m3h.schemas.posts import DROPPED_SCHEMA, FOUND_SCHEMA, IMAGE_LISTS, IMAGE_SCHEMA, POST_SCHEMA
 from m3h.schemas.reading.known_files import is_known, remember
 from m3h.schemas.reading.stacked import StackedArray
 from m3h.schemas.shards import KEY, map_tensor_shard, read_table_shard
@@ -201,7 +201,7 @@ class Dataset:
     @cached_property
     def images(self) -> pa.Table:
         """All images in IMAGE_SCHEMA."""
-        return self._tables("images/images.parquet", IMAGE_SCHEMA)
+        return self._tables(IMAGE_LISTS, IMAGE_SCHEMA)
 
     @cached_property
     def found(self) -> pa.Table:

@@ -176,6 +176,9 @@ IMAGE_SCHEMA = pa.schema(
     ]
 )
 
+IMAGE_LISTS = "images/images"
+"""How the names of the files begin that list a dataset's pictures. In their order, the pictures are sorted by hash."""
+
 FOUND_SCHEMA = pa.schema(
     [
         # One row a record whose picture came from a folder: what the record is known by, and its picture.

@@ -354,7 +354,7 @@ def _records(job: _Job, workspace: Workspace, run: Run) -> None:
         found=FoundPictures.of(dataset, job.known, look_again=job.request is not None and options.images is not None),
         kept_by_rule=None if sources.released else workspace.kept_by_rule.absolute(),
         unread=workspace.unread.absolute(),
-        in_rounds=works_in_rounds(config.execution, sources.bytes, options.beam_flags),
+        in_rounds=works_in_rounds(config.execution, sources.bytes),
     )
     run.reads(STAGES, sources.bytes)
     run.counted(run_pipeline(lambda root: build_records(root, records), options.beam_flags, options.workers))

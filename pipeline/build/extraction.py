@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from m3h.pipeline.dataset.built_feature import BuiltFeature
-from m3h.pipeline.dataset.publish import stored_images
 from m3h.pipeline.dataset.run_recorder import Run
+from m3h.pipeline.dataset.stored_pictures import stored_images
 from m3h.pipeline.dataset.workspace import Workspace
 from m3h.pipeline.engine.extract_job import ExtractJob, grouped
 from m3h.pipeline.engine.image_list import ImageList

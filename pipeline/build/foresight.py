@@ -124,7 +124,7 @@ def _foreseen(dataset: Path, dumps: Sequence[str], reading: Reading, *, look_aga
             raise UsageError(f"{dataset}: fetches its pictures, and plan asks no network; build announces moves.")
         found = FoundPictures.of(dataset.absolute(), known, look_again=look_again)
         forgotten = read_suppression_list(dataset, known)
-        in_rounds = works_in_rounds(config.execution, sources.bytes, reading.beam_flags)
+        in_rounds = works_in_rounds(config.execution, sources.bytes)
         job = RecordsJob(
             sources, scratch, scratch, config, file_in(scratch, "tallies.json"), forgotten, found=found,
             in_rounds=in_rounds,

@@ -15,26 +15,25 @@ from m3h.pipeline.crawl.job import CRAWL, CrawlJob
 from m3h.pipeline.dataset.found_pictures import FOUND_PER_FILE, FoundPictures, found_row, masked_found_row
 from m3h.pipeline.dataset.suppression_list import NOBODY, SuppressionList
 from m3h.pipeline.dataset.tables import DROPPED as DROPPED_ROWS
-from m3h.pipeline.dataset.tables import DROPPED_PER_FILE, FOUND, IMAGE_LIST, IMAGES, POSTS
+from m3h.pipeline.dataset.tables import DROPPED_PER_FILE, FOUND, POSTS
 from m3h.pipeline.dataset.workspace import Workspace
 from m3h.pipeline.images.embedded import Embedded
 from m3h.pipeline.images.store import ImageRow
 from m3h.pipeline.progress.stage import SPLIT, WRITE
 from m3h.pipeline.rules import CleanRules, ExecutionRules
-from m3h.pipeline.runtime.beam_flags import embedded
 from m3h.pipeline.stages.clean import Language, Text
 from m3h.pipeline.stages.crawl import CrawledImages
 from m3h.pipeline.stages.dedup import Dedup
-from m3h.pipeline.stages.images import FirstOfEach, Images, ImagesOut
+from m3h.pipeline.stages.image_list import WriteImageList
+from m3h.pipeline.stages.images import Images, ImagesOut
 from m3h.pipeline.stages.near_duplicates import Pair, PictureLinks, TextLinks
 from m3h.pipeline.stages.progress import Report
 from m3h.pipeline.stages.rare_hashtags import KeptByRule, RareHashtags
 from m3h.pipeline.stages.read import ReadDumps
 from m3h.pipeline.stages.routing import Filter
 from m3h.pipeline.stages.split import Split
-from m3h.pipeline.stages.write import WriteJson, WriteOne, WriteParts
+from m3h.pipeline.stages.write import WriteJson, WriteParts
 from m3h.pipeline.text.pii import masked_dropped, masked_post
-from m3h.schemas.inside import file_in
 from m3h.schemas.posts import Dropped, Post, dropped_row, post_row
 
 
@@ -71,21 +70,19 @@ class RecordsJob:
 
 
 ROUNDS_FROM = 4 << 30
-"""Bytes of dumps from which on `auto` works in rounds on a cluster: some two million tweets as they are, or some twenty
-million compressed, for which one process needs up to 15 GB (docs/scale.md)."""
+"""Bytes of dumps from which on `auto` works in rounds: some two million tweets as they are, or some twenty million
+compressed, for which one process needs up to 15 GB (docs/scale.md). Rounds take a little more processor time."""
 
 
-def works_in_rounds(execution: ExecutionRules, dumps_bytes: int, beam_flags: Sequence[str]) -> bool:
+def works_in_rounds(execution: ExecutionRules, dumps_bytes: int) -> bool:
     """Whether decisions over all posts are made in rounds.
 
     Args:
         execution: what is asked for.
         dumps_bytes: size of the dumps, compressed or not.
-        beam_flags: where the work is done. The embedded runner holds all shuffles in memory, so that rounds, which have
-            more of them, save nothing there.
     """
     if execution.global_steps == "auto":
-        return dumps_bytes >= ROUNDS_FROM and not embedded(beam_flags)
+        return dumps_bytes >= ROUNDS_FROM
     return execution.global_steps == "rounds"
 
 
@@ -151,7 +148,7 @@ def build_records(root: beam.Pipeline, job: RecordsJob) -> None:
     links = near_links(posts, pictures, config.clean, in_rounds=job.in_rounds)
     split = (posts, links) | "split" >> Split(config.split, job.in_rounds)
     known = ready | "url only" >> beam.Map(url_only_row)
-    rows = (images.rows, known) | "all images" >> beam.Flatten() | "one row an image" >> FirstOfEach()
+    rows = (images.rows, known) | "all images" >> beam.Flatten()
     _write(with_report("split", split, []), all_dropped, rows, job=job)
 
 
@@ -206,13 +203,12 @@ def _write(
     if job.config.text.mask:
         kept = kept | "mask posts" >> beam.Map(masked_post)
         dropped = [records | f"mask dropped {i}" >> beam.Map(masked_dropped) for i, records in enumerate(dropped)]
-        images = images | "mask images" >> beam.Map(ImageRow.masked).with_output_types(ImageRow)
     written: Report[int] = Report(WRITE, job.progress, size=int)
     write_posts = WriteParts(job.out, POSTS, job.config.shards.posts, post_row)
     kept | "write posts" >> write_posts | "posts written" >> written
     write_dropped = WriteParts(job.out, DROPPED_ROWS, DROPPED_PER_FILE, dropped_row)
     dropped | "all dropped" >> beam.Flatten() | "write dropped" >> write_dropped | "dropped written" >> written
-    images | "write images" >> WriteOne(file_in(job.out, IMAGE_LIST), IMAGES, ImageRow.as_row)
+    images | "write images" >> WriteImageList(job.out, job.config.shards.posts, job.config.text.mask)
 
 
 def _keypoints(row: ImageRow) -> Item:

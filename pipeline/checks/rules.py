@@ -12,13 +12,11 @@ from m3h.pipeline.cleaning.minhash import TextLikeness, text_name
 from m3h.pipeline.cleaning.splits import split_of
 from m3h.pipeline.cleaning.text_rules import text_reason
 from m3h.pipeline.dataset.publish import columns
-from m3h.pipeline.dataset.tables import IMAGE_LIST
+from m3h.pipeline.dataset.tables import LISTS
 from m3h.pipeline.readers.formats import CMKP
 from m3h.pipeline.rules import CleanRules, SplitRules
 from m3h.schemas.config import resolve
-from m3h.schemas.inside import file_in
 from m3h.schemas.manifest import Manifest
-from m3h.schemas.parquet import read_parquet
 from m3h.schemas.posts import Post, text_key
 
 _COLUMNS = (
@@ -129,8 +127,5 @@ def _example(posts: Sequence[Post]) -> str:
 
 
 def _keypoints(dataset: Path) -> dict[str, str]:
-    path = file_in(dataset, IMAGE_LIST)
-    if not path.is_file():
-        return {}
-    rows: list[dict[str, Any]] = read_parquet(path, columns=["image_sha256", "keypoints"]).to_pylist()
-    return {row["image_sha256"]: row["keypoints"] or "" for row in rows}
+    rows = columns(dataset, "images", ("image_sha256", "keypoints"), pattern=LISTS)
+    return {image: keypoints or "" for image, keypoints in rows}

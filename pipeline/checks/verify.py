@@ -17,7 +17,7 @@ from m3h.pipeline.dataset.publish import Tallied, columns, record_counts
 from m3h.pipeline.dataset.remembered import REMEMBERED
 from m3h.pipeline.dataset.run_history import SUMMARY
 from m3h.pipeline.dataset.suppression_list import FORGOTTEN_FILE, read_suppression_list
-from m3h.pipeline.dataset.tables import IMAGE_LIST
+from m3h.pipeline.dataset.tables import LISTS
 from m3h.pipeline.dataset.timings import SPEEDS
 from m3h.pipeline.dataset.workspace import FOLDER, Workspace
 from m3h.pipeline.images.store import image_path
@@ -28,13 +28,13 @@ from m3h.schemas.files import sha256_file
 from m3h.schemas.inside import file_in, folder_in, has_file, name_of, strange_entries, walk
 from m3h.schemas.manifest import MANIFEST, MANIFEST_HASH, FileEntry, Manifest
 from m3h.schemas.parquet import read_parquet
-from m3h.schemas.posts import DROPPED_SCHEMA, FOUND_SCHEMA, IMAGE_SCHEMA, POST_SCHEMA
+from m3h.schemas.posts import DROPPED_SCHEMA, FOUND_SCHEMA, IMAGE_LISTS, IMAGE_SCHEMA, POST_SCHEMA
 from m3h.schemas.shards import KEY
 
 P = ParamSpec("P")
 
 _SCHEMAS = {
-    "posts/": POST_SCHEMA, "dropped/part-": DROPPED_SCHEMA, IMAGE_LIST: IMAGE_SCHEMA, FOUND_PREFIX: FOUND_SCHEMA,
+    "posts/": POST_SCHEMA, "dropped/part-": DROPPED_SCHEMA, IMAGE_LISTS: IMAGE_SCHEMA, FOUND_PREFIX: FOUND_SCHEMA,
 }  # fmt: skip
 """The schemas of the tables, by how their names begin."""
 
@@ -141,15 +141,17 @@ def _hash_breach(path: Path, stated: str) -> str:
 
 def _check_pictures(dataset: Path, manifest: Manifest, report: Report) -> set[Path] | None:
     """Hash every stored picture. Returns the paths that the store may hold; None if the list of pictures is broken."""
-    if IMAGE_LIST in report.broken:
+    lists = sorted(name for name in manifest.files if name.startswith(IMAGE_LISTS))
+    if not report.broken.isdisjoint(lists):
         return None
-    listed = file_in(dataset, IMAGE_LIST)
-    try:
-        rows = read_parquet(listed).to_pylist() if IMAGE_LIST in manifest.files else []
-        stored = {row[KEY]: image_path(dataset, row[KEY]) for row in rows if row["status"] == "stored"}
-    except (IntegrityError, KeyError) as error:  # its hash agrees, but it is not a list of pictures
-        report.breaches.append(f"{listed}: not a list of pictures ({error!r}).")
-        return None
+    stored: dict[str, Path] = {}
+    for listed in (file_in(dataset, name) for name in lists):
+        try:
+            rows = read_parquet(listed, columns=[KEY, "status"]).to_pylist()
+            stored |= {row[KEY]: image_path(dataset, row[KEY]) for row in rows if row["status"] == "stored"}
+        except IntegrityError as error:  # its hash agrees, but it is not a list of pictures
+            report.breaches.append(f"{listed}: not a list of pictures ({error!r}).")
+            return None
     for image, path in tracked("pictures", stored.items()):
         report.files += 1
         if breach := _hash_breach(path, image):
@@ -198,7 +200,7 @@ def _record_breaches(dataset: Path, manifest: Manifest, broken: set[str]) -> lis
 
 def _unknown_pictures(dataset: Path, manifest: Manifest) -> Iterator[str]:
     """Tables beside the list of pictures that name others: a later build would take these for stored ones."""
-    listed = {image for (image,) in columns(dataset, "images", (KEY,), pattern=Path(IMAGE_LIST).name)}
+    listed = {image for (image,) in columns(dataset, "images", (KEY,), pattern=LISTS)}
     for name in sorted(manifest.files):
         if not name.startswith(("images/part-", "images/crawl-")):
             continue

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from m3h.pipeline.dataset.tables import IMAGE_LIST
+from m3h.pipeline.dataset.tables import IMAGE_LIST_PATTERN
 from m3h.schemas.features import canonical_json
 from m3h.schemas.manifest import Manifest
 from m3h.schemas.posts import DROPPED_SCHEMA, IMAGE_SCHEMA, POST_SCHEMA
@@ -80,7 +80,7 @@ _PICTURES: Fields = (
 _SETS = (
     ("posts", "posts/part-*.parquet", POST_SCHEMA, _POSTS, "The posts that were kept.", "post_id"),
     ("dropped", "dropped/part-*.parquet", DROPPED_SCHEMA, _DROPPED, "The records that were dropped, and why.", ""),
-    ("pictures", IMAGE_LIST, IMAGE_SCHEMA, _PICTURES, "The pictures of the records.", "image_sha256"),
+    ("pictures", IMAGE_LIST_PATTERN, IMAGE_SCHEMA, _PICTURES, "The pictures of the records.", "image_sha256"),
 )
 
 
@@ -116,7 +116,7 @@ def _content(manifest: Manifest) -> str:
 
 
 def _has(manifest: Manifest, pattern: str) -> bool:
-    """Whether the dataset has files of a pattern that ends in `*.parquet`, or this one file."""
+    """Whether the dataset has files of a pattern that ends in `*.parquet`."""
     return any(name.startswith(pattern.partition("*")[0]) and entry.rows for name, entry in manifest.files.items())
 
 

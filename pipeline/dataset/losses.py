@@ -8,11 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from m3h.pipeline.dataset.tables import IMAGE_LIST
+from m3h.pipeline.dataset.tables import IMAGE_LIST_PATTERN
 from m3h.schemas.files import sha256_file
 from m3h.schemas.inside import file_in, files_in
 from m3h.schemas.manifest import Manifest
 from m3h.schemas.parquet import read_parquet
+from m3h.schemas.posts import IMAGE_LISTS
 
 ALWAYS_ALLOWED = 10
 """Posts, and pictures, that may always leave, however small the dataset is."""
@@ -57,8 +58,8 @@ def losses(dataset: Path, known: Manifest, staged: Path) -> Losses:
     """
     after = _column(files_in(staged, "posts/part-*.parquet"), "post_id")
     gone = [_missing(ids, after) for ids in _columns(_whole(dataset, known, "posts/part-"), "post_id")]
-    pictures = _column(files_in(staged, IMAGE_LIST), "image_sha256", "stored")
-    before = list(_columns(_whole(dataset, known, IMAGE_LIST), "image_sha256", "stored"))
+    pictures = _column(files_in(staged, IMAGE_LIST_PATTERN), "image_sha256", "stored")
+    before = list(_columns(_whole(dataset, known, IMAGE_LISTS), "image_sha256", "stored"))
     lost = pa.chunked_array(gone, pa.string())
     return Losses(
         known.counts["kept"],

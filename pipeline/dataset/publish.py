@@ -7,21 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from m3h.pipeline.config import BuildConfig, as_remembered
 from m3h.pipeline.dataset.built_feature import BuiltFeature
 from m3h.pipeline.dataset.lineage import lineage
 from m3h.pipeline.dataset.suppression_list import FORGOTTEN_FILE
-from m3h.pipeline.dataset.tables import IMAGE_LIST
+from m3h.pipeline.dataset.tables import LISTS
 from m3h.pipeline.text.hashtags import mapping_table, pairs_of, read_mapping
 from m3h.pipeline.text.segmenter import Segmenter
 from m3h.schemas.errors import M3hError
 from m3h.schemas.feature_versions import FeatureVersions
 from m3h.schemas.files import publish_text
-from m3h.schemas.inside import file_in, files_in, folders_in, has_file, name_of, remove_if_empty
+from m3h.schemas.inside import file_in, files_in, folders_in, name_of, remove_if_empty
 from m3h.schemas.manifest import KEPT_BY_RULE, FileEntry, Manifest
 from m3h.schemas.parquet import read_parquet
 from m3h.schemas.posts import SPLITS
@@ -93,17 +91,6 @@ def columns(
     for part in files_in(dataset, f"{folder}/{pattern}"):
         table = read_parquet(part, columns=list(names))
         yield from zip(*(table[name].to_pylist() for name in names), strict=True)
-
-
-def stored_images(records: Path) -> list[str]:
-    """Hashes of the pictures of kept posts whose bytes are in the store, sorted."""
-    parts = files_in(records, "posts/part-*.parquet")
-    shown = [pc.unique(read_parquet(part, columns=["image_sha256"])["image_sha256"]) for part in parts]
-    if not shown or not has_file(records, IMAGE_LIST):
-        return []
-    known = read_parquet(file_in(records, IMAGE_LIST), columns=["image_sha256", "status"])
-    stored = pc.and_(pc.equal(known["status"], "stored"), pc.is_in(known["image_sha256"], pa.chunked_array(shown)))
-    return sorted(known["image_sha256"].filter(stored).to_pylist())
 
 
 def _leaks(dataset: Path) -> dict[str, int]:
@@ -192,7 +179,7 @@ def remove_unlisted(dataset: Path, manifest: Manifest) -> None:
         for path in files_in(dataset, pattern):
             if name_of(dataset, path) not in manifest.files:
                 path.unlink()
-    named = {digest for (digest,) in columns(dataset, "images", ("image_sha256",), pattern=Path(IMAGE_LIST).name)}
+    named = {digest for (digest,) in columns(dataset, "images", ("image_sha256",), pattern=LISTS)}
     for picture in files_in(dataset, "images/*/*.jpg"):
         if picture.stem not in named:
             picture.unlink()

@@ -1,6 +1,7 @@
 """Tables of records as Parquet parts, whose bytes depend only on the rows."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from m3h.schemas.errors import IntegrityError
 from m3h.schemas.files import ROW_GROUP, publish_tables
 from m3h.schemas.inside import file_in
-from m3h.schemas.posts import DROPPED_SCHEMA, FOUND_SCHEMA, IMAGE_SCHEMA, POST_SCHEMA
+from m3h.schemas.posts import DROPPED_SCHEMA, FOUND_SCHEMA, IMAGE_LISTS, IMAGE_SCHEMA, POST_SCHEMA
 
 Row = dict[str, Any]
 
@@ -77,8 +79,39 @@ class Layout:
             self.write(file_in(dataset, name), rows_of_part)
 
 
+class ImageListLayout(Layout):
+    """The list of pictures. A part has a range of the hashes, so the parts, one after the other, are sorted.
+
+    Up to `per_part` pictures are one file without a number: most datasets have no other, and earlier versions wrote
+    no other.
+    """
+
+    def part(self, row: Mapping[str, Any], count: int, per_part: int) -> str:
+        """As of any table.
+
+        Raises:
+            IntegrityError: The row does not name its picture by a sha256.
+        """
+        parts = max(1, -(-count // per_part))
+        if parts == 1:
+            return IMAGE_LIST
+        image = str(row["image_sha256"])
+        if not _SHA256.fullmatch(image):
+            raise IntegrityError(f"{IMAGE_LISTS}: a picture is named {image[:80]!r}, expected a sha256. Run verify.")
+        part = int(image[:_LEADING], 16) * parts >> 4 * _LEADING
+        return f"{IMAGE_LISTS}-{part:05d}-of-{parts:05d}.parquet"
+
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LEADING = 16
+"""Hex digits of a hash that decide in which range it is."""
+
 POSTS = Layout("posts", POST_SCHEMA, ("post_id", "source", "position"))
 DROPPED = Layout("dropped", DROPPED_SCHEMA, ("source", "position", "record_id", "stage", "reason", "detail"))
 FOUND = Layout("images", FOUND_SCHEMA, ("post_id", "source", "path", "url"))
-IMAGES = Layout("images", IMAGE_SCHEMA, ("image_sha256",))
-IMAGE_LIST = "images/images.parquet"
+IMAGES = ImageListLayout("images", IMAGE_SCHEMA, ("image_sha256",))
+IMAGE_LIST = f"{IMAGE_LISTS}.parquet"
+"""The list of pictures where it is one file. All its readers look for `IMAGE_LISTS`."""
+IMAGE_LIST_PATTERN = f"{IMAGE_LISTS}*.parquet"
+LISTS = IMAGE_LIST_PATTERN.partition("/")[2]
+"""The pattern inside the folder `images`."""

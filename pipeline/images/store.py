@@ -1,6 +1,5 @@
 """The content-addressed store of a dataset: a picture's bytes under their hash."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -61,11 +60,6 @@ class ImageRow:
     def as_row(self) -> dict[str, Any]:
         """By the names of the columns."""
         return dict(vars(self))
-
-
-def first_row(rows: Iterable[ImageRow]) -> ImageRow:
-    """Of the rows of one picture that several files hold: the one with the smallest path and URL."""
-    return min(rows, key=lambda row: (row.path, row.url))
 
 
 def image_path(dataset: Path, image_sha256: str) -> Path:

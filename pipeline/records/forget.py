@@ -15,7 +15,7 @@ from m3h.pipeline.crawl.ledger import STABLE_SCHEMA, read_table, write_table
 from m3h.pipeline.dataset.found_pictures import FOUND_PER_FILE
 from m3h.pipeline.dataset.publish import MAPPING, Tallied, notes_of, record_counts
 from m3h.pipeline.dataset.suppression_list import MASKED, SuppressionList, read_suppression_list, with_versions
-from m3h.pipeline.dataset.tables import DROPPED, DROPPED_PER_FILE, FOUND, IMAGE_LIST, IMAGES, POSTS
+from m3h.pipeline.dataset.tables import DROPPED, DROPPED_PER_FILE, FOUND, IMAGES, POSTS
 from m3h.pipeline.dataset.transaction import FORGET, Change, is_interrupted, transaction
 from m3h.pipeline.progress.monitor import watched
 from m3h.pipeline.records.trace_scan import Names, Sought, traces
@@ -137,13 +137,12 @@ class _Records:
         named = [*((row["post_id"], row) for row in self.posts), *((row["record_id"], row) for row in self.dropped)]
         return [(record_id, *row["versions"]) for record_id, row in named if row["versions"]]
 
-    def write(self, out: Path, posts_per_part: int) -> None:
+    def write(self, out: Path, per_part: int) -> None:
         """Write the tables below `out` as a build would."""
-        POSTS.write_parts(out, self.posts, posts_per_part)
+        POSTS.write_parts(out, self.posts, per_part)
         DROPPED.write_parts(out, self.dropped, DROPPED_PER_FILE)
         FOUND.write_parts(out, self.found, FOUND_PER_FILE)
-        if self.images:
-            IMAGES.write(file_in(out, IMAGE_LIST), self.images)
+        IMAGES.write_parts(out, self.images, per_part)
 
     def all(self, column: str) -> set[str]:
         """The values of a column of the pictures, and of what records were found to show, without empty ones."""

@@ -20,6 +20,7 @@ from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from m3h.pipeline.progress.stage import NAMESPACE
 from m3h.pipeline.runtime.beam_flags import beam_options, embedded
+from m3h.pipeline.runtime.disk_shuffle import install, shorten_queues
 from m3h.pipeline.runtime.interruption import DEAF, KILLED_BY_INTERRUPT, Interruption
 from m3h.pipeline.runtime.memory import limit_arenas
 from m3h.schemas.console import FAILED, show
@@ -49,6 +50,8 @@ def run_pipeline(wire: Callable[[beam.Pipeline], None], beam_flags: Sequence[str
     if not embedded(beam_flags):
         return _counters(_run_elsewhere(wire, options))
     worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = _NEVER
+    shorten_queues()
+    install()
     environment = _worker_environment(options, workers) if workers > 1 else None
 
     def run() -> Any:

@@ -16,9 +16,11 @@ if __name__ == "__main__":
     from apache_beam.runners.worker import sdk_worker
     from apache_beam.runners.worker.sdk_worker_main import main
 
+    from m3h.pipeline.runtime.disk_shuffle import shorten_queues
     from m3h.pipeline.runtime.runner_errors import silence_repetitions
 
     silence_repetitions()
+    shorten_queues()
     # It prints tracebacks, which the process that serves us gets and reports anyway.
     vars(sdk_worker)["print"] = lambda *_, **__: None
 

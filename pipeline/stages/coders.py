@@ -7,7 +7,8 @@ These facts about Beam 2.77 decide how much memory is used:
 
 * The embedded runner keeps all elements of a shuffle in encoded form. It splits what a coder that it knows (for tuples,
   text, lists) has written, and holds the parts as Python objects. What any other coder has written, it holds as one
-  piece of bytes. That is why records have their own coders here, and why a trait is left to FastPrimitivesCoder.
+  piece of bytes. That is why records have their own coders here, and why a trait is left to FastPrimitivesCoder. Large
+  shuffles lie in files, and are grouped a small division at a time (`pipeline/runtime/disk_shuffle.py`).
 * The values of one key are decoded together, before the first of them is used. The same is true of a side input. So a
   group that holds a whole table, and a side input that every worker holds, consist of bytes: see `pack`.
 * `CoGroupByKey` puts a tag on every value, and a tagged value has the type Any. For Posts `JoinPosts` is used instead.

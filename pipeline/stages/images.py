@@ -19,7 +19,7 @@ from m3h.pipeline.dataset.found_pictures import FoundPictures, read_found, recor
 from m3h.pipeline.dataset.workspace import Workspace
 from m3h.pipeline.images.admission import admit_embedded, admit_picture, admit_stored
 from m3h.pipeline.images.embedded import Embedded
-from m3h.pipeline.images.store import ImageRow, StoredImage, first_row
+from m3h.pipeline.images.store import ImageRow, StoredImage
 from m3h.pipeline.rules import ImageRules
 from m3h.pipeline.stages.routing import DROPPED, KEEP, DroppedOutput, Joined, JoinPosts, route
 from m3h.schemas.errors import ImageFault
@@ -158,22 +158,3 @@ def _workspace(dataset: Path) -> Workspace:
 
 def _by_record(post: Post) -> tuple[str, Post]:
     return record_name(post), post
-
-
-class FirstOfEach(beam.PTransform[PCollection[ImageRow], PCollection[ImageRow]]):
-    """Rows -> one row for each picture, because several files can hold the same picture."""
-
-    def expand(self, rows: PCollection[ImageRow]) -> PCollection[ImageRow]:
-        """The row with the smallest path and URL is kept."""
-        first: PCollection[ImageRow] = (
-            rows | "by hash" >> beam.Map(_by_hash) | beam.GroupByKey() | "first" >> beam.Map(_first)
-        )
-        return first
-
-
-def _by_hash(row: ImageRow) -> tuple[str, ImageRow]:
-    return row.image_sha256, row
-
-
-def _first(group: tuple[str, Iterable[ImageRow]]) -> ImageRow:
-    return first_row(group[1])

@@ -51,30 +51,6 @@ class WriteParts(beam.PTransform[PCollection[T], PCollection[int]]):
         return numbers
 
 
-@dataclass
-class WriteOne(beam.PTransform[PCollection[T], PCollection[int]]):
-    """Records -> one Parquet file, gathered on one worker; for small rows only. row: makes the row of a record."""
-
-    path: Path
-    layout: Layout
-    row: Callable[[T], Row]
-
-    def expand(self, records: PCollection[T]) -> PCollection[int]:
-        """Without records no file is written."""
-        path, layout, row_of = self.path, self.layout, self.row
-
-        def together(record: T) -> Iterator[tuple[int, bytes]]:
-            yield 0, packed_row(row_of(record), layout)
-
-        def written(group: tuple[int, Iterable[bytes]]) -> Iterator[int]:
-            yield layout.write(path, group[1], lambda data: unpacked_row(data, layout))
-
-        number: PCollection[int] = (
-            records | "row" >> beam.FlatMap(together) | beam.GroupByKey() | "write" >> beam.FlatMap(written)
-        )
-        return number
-
-
 def packed_row(row: Row, layout: Layout) -> bytes:
     """Pack the values of a row. All rows of a file are in memory until it is written, so they are kept small."""
     return pack([row[name] for name in layout.schema.names])

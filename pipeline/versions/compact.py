@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from m3h.pipeline.config import config_of, shard_rules_of
-from m3h.pipeline.dataset.publish import stored_images
 from m3h.pipeline.dataset.run_recorder import Run
-from m3h.pipeline.dataset.tables import POSTS
+from m3h.pipeline.dataset.stored_pictures import stored_images
+from m3h.pipeline.dataset.tables import IMAGES, POSTS
 from m3h.pipeline.dataset.transaction import COMPACT, is_interrupted, transaction
 from m3h.pipeline.dataset.workspace import record_files
 from m3h.pipeline.progress.monitor import AUTO
@@ -25,6 +25,7 @@ from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import UsageError
 from m3h.schemas.inside import copy_in, name_of
 from m3h.schemas.manifest import Manifest
+from m3h.schemas.posts import IMAGE_LISTS
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _shards(known: Manifest, sets: Sequence[str]) -> ShardRules:
 def _stage(rewrite: Rewrite, shards: ShardRules, run: Run) -> int:
     """Write the files that get other bytes. Returns how many files they are."""
     data, manifest = rewrite.data, rewrite.manifest
-    images = stored_images(data.folder)
+    images = list(stored_images(data.folder))
 
     def on_progress(feature: str, done: int, total: int) -> None:
         run.extracts({feature: total})
@@ -98,17 +99,22 @@ def _stage(rewrite: Rewrite, shards: ShardRules, run: Run) -> int:
         run.extracted(built.name, built.receipts, [])
     if shards.posts != shard_rules_of(data.manifest).posts:
         _stage_records(data, shards.posts, rewrite.out)
-        rewrite.replaced |= {name for name in manifest.files if name.startswith("posts/")}
+        rewrite.replaced |= {name for name in manifest.files if name.startswith(_DIVIDED)}
     manifest.config = {**manifest.config, "shards": as_plain(shards)}
     return rewrite.collect()
 
 
-def _stage_records(data: Dataset, posts_per_part: int, out: Path) -> None:
+_DIVIDED = ("posts/", IMAGE_LISTS)
+"""How the names of the files begin that have `shards.posts` rows each."""
+
+
+def _stage_records(data: Dataset, per_part: int, out: Path) -> None:
     """Write the tables of all records: installing new ones removes all old ones first."""
-    POSTS.write_parts(out, data.posts.to_pylist(), posts_per_part)
+    POSTS.write_parts(out, data.posts.to_pylist(), per_part)
+    IMAGES.write_parts(out, data.images.to_pylist(), per_part)
     for path in record_files(data.folder):
         name = name_of(data.folder, path)
-        if not name.startswith("posts/"):
+        if not name.startswith(_DIVIDED):
             copy_in(data.checked(name), out, name)
 
 

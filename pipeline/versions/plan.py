@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from m3h.pipeline.config import BuildConfig, config_of, configured_extractor, with_engines
-from m3h.pipeline.dataset.publish import stored_images
 from m3h.pipeline.dataset.remembered import fields_of, refuse_unnamed_files
+from m3h.pipeline.dataset.stored_pictures import stored_images
 from m3h.pipeline.dataset.timings import read_timings, seconds_for
 from m3h.pipeline.engine.known_rows import KnownRows, read_known_rows
 from m3h.pipeline.extractors import extractor_class, known_extractors
@@ -139,7 +139,7 @@ def plan(dataset: Path, names: Sequence[str] = (), config: Path | None = None, *
     settings = with_engines(_settings(dataset, known, config, sets=sets), chosen, known)
     given = fields_of(sets, read_yaml(config) if config else {})
     refuse_unnamed_files(dataset, known.config, as_plain(settings), features=chosen, named=given)
-    images = stored_images(dataset)
+    images = list(stored_images(dataset))
     shown = tracked("features", chosen, alike=False)  # to name a version, libraries and weights are looked at
     steps = tuple(_step(data, name, settings, images=images) for name in shown)
     return Plan(known, settings, steps, tuple(_notes(known)))

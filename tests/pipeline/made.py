@@ -12,7 +12,7 @@ from m3h.pipeline.config import BuildConfig
 from m3h.pipeline.dataset.built_feature import BuiltFeature
 from m3h.pipeline.dataset.derived import write_derived
 from m3h.pipeline.dataset.publish import Tallied, describe_dataset, record_counts
-from m3h.pipeline.dataset.tables import DROPPED, DROPPED_PER_FILE, IMAGE_LIST, IMAGES, POSTS
+from m3h.pipeline.dataset.tables import DROPPED, DROPPED_PER_FILE, IMAGES, POSTS
 from m3h.pipeline.engine.shard_engine import UNEXPECTED, Receipt, ShardTask, slice_digest
 from m3h.pipeline.images.store import image_path
 from m3h.pipeline.rules import CleanRules, ShardRules
@@ -87,7 +87,7 @@ def make(
         row |= {"image_sha256": image, "status": "stored", "path": "", "url": f"http://host/{image[:12]}.jpg"}
     POSTS.write_parts(dataset, [post_row(post_of(i, kept)) for i in kept], config.shards.posts)
     DROPPED.write_parts(dataset, [dropped_row(row) for row in dropped], DROPPED_PER_FILE)
-    IMAGES.write(dataset / IMAGE_LIST, rows)
+    IMAGES.write_parts(dataset, rows, config.shards.posts)
     per_shard = config.shards.images
     features = [_feature(dataset, *version, images, per_shard, row_of or _row) for version in versions]
     inputs = [{"name": "d.jsonl", "format": "v1", "sha256": "ab"}]

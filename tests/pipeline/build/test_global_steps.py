@@ -18,10 +18,9 @@ from tests.conftest import Built
 
 OTHER_RULES = (
     *("clean.rare_hashtags=drop_tag", "clean.min_hashtag_count=5", "clean.drop_near_texts=true"),
-    *("clean.drop_near_images=true", "clean.unique_texts=false", "clean.unique_images=false"),
+    *("clean.drop_near_images=true", "clean.unique_texts=false", "clean.unique_images=false", "shards.posts=7"),
 )
 RECORDS = ("posts/", "dropped/part-", "images/")
-FLINK = ["--runner=PortableRunner", "--job_endpoint=localhost:1"]
 
 
 def built(dataset: Path, steps: str, rules: Sequence[str] = ()) -> Done:
@@ -54,6 +53,7 @@ def test_the_sample_has_the_same_bytes_by_both_forms(rules: Sequence[str], tmp_p
         assert done.code == 0, done.err
     files = files_of(tmp_path / "rounds")
     assert files == files_of(tmp_path / "one_worker")
+    assert ("images/images.parquet" in files) is ("shards.posts=7" not in rules)  # a list in parts, and one that is not
 
     again = built(tmp_path / "rounds", "one_worker", rules)
     assert (again.code, "other rules" in again.err) == (0, False)
@@ -93,17 +93,13 @@ def test_a_form_that_does_not_exist_is_wrong_use(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "dumps_bytes", "beam_flags", "expected"),
+    ("steps", "dumps_bytes", "expected"),
     [
-        ("auto", ROUNDS_FROM - 1, FLINK, False),
-        ("auto", ROUNDS_FROM, FLINK, True),
-        ("auto", 100 * ROUNDS_FROM, [], False),  # the embedded runner holds every shuffle in memory anyway
-        ("one_worker", 100 * ROUNDS_FROM, FLINK, False),
-        ("rounds", 0, [], True),
+        ("auto", ROUNDS_FROM - 1, False),
+        ("auto", ROUNDS_FROM, True),
+        ("one_worker", 100 * ROUNDS_FROM, False),
+        ("rounds", 0, True),
     ],
 )
-def test_rounds_begin_with_large_dumps_on_a_cluster(
-    steps: str, dumps_bytes: int, beam_flags: list[str], expected: bool
-) -> None:
-    rules = ExecutionRules.model_validate({"global_steps": steps})
-    assert works_in_rounds(rules, dumps_bytes, beam_flags) is expected
+def test_rounds_begin_with_large_dumps(steps: str, dumps_bytes: int, expected: bool) -> None:
+    assert works_in_rounds(ExecutionRules.model_validate({"global_steps": steps}), dumps_bytes) is expected

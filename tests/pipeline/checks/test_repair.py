@@ -10,7 +10,7 @@ from m3h.pipeline.checks.repair import repair
 from m3h.pipeline.checks.verify import verify
 from m3h.pipeline.dataset.remembered import remember
 from m3h.pipeline.dataset.suppression_list import FORGOTTEN_FILE, read_suppression_list
-from m3h.pipeline.dataset.tables import IMAGE_LIST
+from m3h.pipeline.dataset.tables import IMAGE_LIST_PATTERN
 from m3h.pipeline.dataset.workspace import Workspace
 from m3h.pipeline.images.store import image_path
 from m3h.pipeline.records.forget import forget
@@ -77,7 +77,7 @@ def test_pictures_come_back_from_the_folder_if_their_bytes_are_the_same(dataset:
 
 
 def test_records_need_the_dumps_and_the_command_is_told(dataset: Path) -> None:
-    for pattern in ("posts/part-*", "dropped/part-*", "images/images.parquet"):
+    for pattern in ("posts/part-*", "dropped/part-*", IMAGE_LIST_PATTERN):
         path = spoil(dataset, pattern)
         after = files_of(dataset)
         (left,) = [line for line in repair(dataset).left if str(path) in line]
@@ -115,9 +115,10 @@ def test_a_forgotten_post_that_came_back_breaks_a_law(dataset: Path) -> None:
 
 
 def test_a_table_that_lacks_a_column_is_named_and_nothing_else_is_made_of_it(dataset: Path) -> None:
-    path, manifest = dataset / IMAGE_LIST, Manifest.read(dataset)
+    path, *_ = sorted(dataset.glob(IMAGE_LIST_PATTERN))
+    name, manifest = path.relative_to(dataset).as_posix(), Manifest.read(dataset)
     publish_table(path, pq.read_table(path).drop_columns(["keypoints", "phash"]))
-    manifest.files[IMAGE_LIST] = FileEntry.of(path, manifest.files[IMAGE_LIST].rows)
+    manifest.files[name] = FileEntry.of(path, manifest.files[name].rows)
     manifest.write(dataset)
     assert verify(dataset).breaches == [
         f"{path}: its columns are those of another version of m3h (keypoints, phash). Build the dataset again."

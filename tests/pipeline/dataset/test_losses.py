@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from m3h.pipeline.dataset.losses import NOT_READ, Losses, losses
-from m3h.pipeline.dataset.tables import DROPPED, IMAGE_LIST, POSTS
+from m3h.pipeline.dataset.tables import DROPPED, IMAGE_LIST_PATTERN, POSTS
 from m3h.pipeline.dataset.transaction import BUILD, COMPACT, FORGET, GC, REFRESH, REPAIR, USE, Command, transaction
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import M3hError
@@ -21,10 +21,8 @@ from tests.pipeline.made import POSTS_MADE, make, post_id
 def stage(folder: Path, kept: Collection[int], dropped: Collection[Dropped] = ()) -> Path:
     """The records of these posts, and their list of pictures."""
     whole = make(folder / "other", kept, dropped)
-    for name in ("posts", "dropped"):
-        shutil.copytree(whole / name, folder / "next" / name)
-    (folder / "next" / "images").mkdir()
-    shutil.copyfile(whole / IMAGE_LIST, folder / "next" / IMAGE_LIST)
+    for name in ("posts", "dropped", "images"):
+        shutil.copytree(whole / name, folder / "next" / name, ignore=shutil.ignore_patterns("*.jpg"))
     return folder / "next"
 
 
@@ -98,6 +96,6 @@ def test_a_share_of_one_allows_all_of_it_and_forgetting_is_what_was_asked_for(da
 def test_a_damaged_table_does_not_count_and_does_not_stop_its_being_made_again(dataset: Path, tmp_path: Path) -> None:
     staged = stage(tmp_path / "s", range(1, POSTS_MADE + 1))
     known = Manifest.read(dataset)
-    for part in [*dataset.glob("posts/part-*"), dataset / IMAGE_LIST]:
+    for part in [*dataset.glob("posts/part-*"), *dataset.glob(IMAGE_LIST_PATTERN)]:
         part.write_bytes(b"no table")
     assert losses(dataset, known, staged) == Losses(kept=20)

@@ -8,20 +8,21 @@ from typing import Any
 import pytest
 
 from m3h.pipeline.checks.verify import verify
+from m3h.pipeline.dataset.publish import file_entry
 from m3h.pipeline.dataset.suppression_list import FORGOTTEN_FILE, NOBODY, read_suppression_list
-from m3h.pipeline.dataset.tables import IMAGE_LIST, IMAGES
+from m3h.pipeline.dataset.tables import IMAGE_LIST_PATTERN, IMAGES
 from m3h.pipeline.dataset.transaction import BUILD, transaction
 from m3h.pipeline.dataset.workspace import Workspace
 from m3h.pipeline.records.forget import Forgetting, forget
 from m3h.pipeline.records.trace_scan import Names, Sought, traces
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import IntegrityError, UsageError
-from m3h.schemas.manifest import FileEntry, Manifest
+from m3h.schemas.manifest import Manifest
 from m3h.schemas.posts import Dropped, Post
 from tests.commands import files_of, run
 from tests.pipeline import made
 from tests.pipeline.cases import all_wanted
-from tests.pipeline.made import DROPPED_MADE, POSTS_MADE, image_of, make, post_id, text_of
+from tests.pipeline.made import CONFIG, DROPPED_MADE, POSTS_MADE, image_of, make, post_id, text_of
 
 ALL = range(1, POSTS_MADE + 1)
 
@@ -100,9 +101,10 @@ def test_ids_that_are_no_words_are_found_and_masked_too() -> None:
 def test_a_picture_that_stays_forgets_the_file_named_after_a_post(dataset: Path) -> None:
     before = Dataset(dataset).images.to_pylist()
     named = [{**row, "path": f"sub/{post_id(3)}.jpg"} if row["image_sha256"] == image_of(3) else row for row in before]
-    IMAGES.write(dataset / IMAGE_LIST, named)
+    IMAGES.write_parts(dataset, named, CONFIG.shards.posts)
     manifest = Manifest.read(dataset)
-    manifest.files[IMAGE_LIST] = FileEntry.of(dataset / IMAGE_LIST, len(named))
+    for path in dataset.glob(IMAGE_LIST_PATTERN):
+        manifest.files[path.relative_to(dataset).as_posix()] = file_entry(path)
     manifest.write(dataset)
     assert forget(dataset, [post_id(3)]).traces == ()
     (row,) = [row for row in Dataset(dataset).images.to_pylist() if row["image_sha256"] == image_of(3)]

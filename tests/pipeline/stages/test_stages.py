@@ -3,18 +3,21 @@
 import os
 
 import apache_beam as beam
+import pyarrow.parquet as pq
 import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from m3h.pipeline.cleaning.groups import age
+from m3h.pipeline.dataset.tables import IMAGE_LIST
 from m3h.pipeline.images.embedded import Embedded
 from m3h.pipeline.readers.dumps import DumpFile
 from m3h.pipeline.rules import CleanRules, ImageRules, ReadRules, SplitRules, TextRules
 from m3h.pipeline.stages.clean import Language, Text
 from m3h.pipeline.stages.dedup import Dedup
-from m3h.pipeline.stages.images import FirstOfEach, Images
+from m3h.pipeline.stages.image_list import WriteImageList
+from m3h.pipeline.stages.images import Images
 from m3h.pipeline.stages.rare_hashtags import RareHashtags
 from m3h.pipeline.stages.read import ReadDumps
 from m3h.pipeline.stages.routing import Filter, GlobalFilter, GroupFilter
@@ -122,8 +125,10 @@ def test_odd_things_in_the_folder_leave_in_the_image_stage_each_for_its_reason(t
         )  # fmt: skip
         details = dropped | "all" >> beam.Flatten() | "details" >> beam.Map(lambda d: d.detail.partition(":")[0])
         assert_that(details, equal_to([f"{names[i]}.jpg" for i in (1, 3, 4, 5, 6)]), "each names its file")
-        one = rows | "one row" >> FirstOfEach() | "its path" >> beam.Map(lambda row: row.path)
-        assert_that(one, equal_to(["a.jpg"]), "the first of two names")
+        numbers = rows | "list" >> WriteImageList(tmp_path / "list", 10, False)
+        assert_that(numbers, equal_to([1]), "one row a picture")
+    (listed,) = pq.read_table(tmp_path / "list" / IMAGE_LIST).to_pylist()
+    assert (listed["path"], listed["status"]) == ("a.jpg", "stored")  # the first of two names
 
 
 def duplicated():

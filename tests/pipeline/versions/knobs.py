@@ -12,8 +12,9 @@ import torch
 
 from m3h.pipeline.config import BuildConfig
 from m3h.pipeline.dataset.built_feature import BuiltFeature
-from m3h.pipeline.dataset.publish import describe_features, stored_images
+from m3h.pipeline.dataset.publish import describe_features
 from m3h.pipeline.dataset.remembered import remember
+from m3h.pipeline.dataset.stored_pictures import stored_images
 from m3h.pipeline.engine.shard_engine import Receipt, ShardTask, slice_digest
 from m3h.pipeline.extractors import extractor_class, imagenet, tesseract
 from m3h.pipeline.extractors.attribute_head import Head, vocabulary_path
@@ -183,7 +184,7 @@ def dataset_with_all(folder: Path) -> World:
     sets.append(f"features.attributes.head={folder / 'head.safetensors'}")
     config = resolve(BuildConfig, as_plain(CONFIG), sets)
     dataset = make(folder / "dataset", range(1, 7), versions=())
-    images = stored_images(dataset)
+    images = list(stored_images(dataset))
     features = [_zeros(dataset, extractor_class(name)(getattr(config.features, name)), images) for name in FEATURES]
     describe_features(dataset, config, features, known=Manifest.read(dataset)).write(dataset)
     remember(dataset, as_plain(config), FEATURES)

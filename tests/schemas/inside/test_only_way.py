@@ -58,6 +58,8 @@ OTHERS = {
     "pipeline/crawl/crawler.py: _alone": "makes the folder that is crawled into",
     "pipeline/crawl/crawler.py: _remove_temp_files": "removes what `walk` lists",
     "pipeline/dataset/remembered.py: _key": "the user's key, in the user's own folder",
+    "pipeline/dataset/stored_pictures.py: _Shown.__contains__": "a file of its own temporary folder",
+    "pipeline/dataset/stored_pictures.py: _Shown._write": "a file of its own temporary folder, named by hex digits",
     "pipeline/engine/known_rows.py: _file": "a dataclass of that name",
     "pipeline/images/source_folder.py: archived_by_any_post": "names in folders that the user named",
     "pipeline/images/source_folder.py: _rooms": "folders in folders that the user named",
