@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from apache_beam.coders import coder_impl as coders
-from apache_beam.runners.portability.fn_api_runner import execution, fn_runner
+from apache_beam.runners.portability.fn_api_runner import execution, fn_runner, worker_handlers
 from apache_beam.runners.portability.fn_api_runner.execution import GroupingBuffer, ListBuffer
 from apache_beam.runners.worker import data_plane
 
@@ -304,6 +304,19 @@ def process_bundle(manager: Any, *args: Any, **kwargs: Any) -> Any:
     return result
 
 
+_close = worker_handlers.ControlConnection.close
+
+
+def close_control(connection: Any) -> None:
+    """In the place of `ControlConnection.close`: a worker that connects only now is told to end, too.
+
+    Beam tells only those that have connected, and then waits for all: forever, where a full disk ends a run early.
+    """
+    if connection._state == worker_handlers.BeamFnControlServicer.UNSTARTED_STATE:
+        connection.push(worker_handlers.BeamFnControlServicer._DONE_MARKER)
+    _close(connection)
+
+
 def shorten_queues() -> None:
     """In every process that sends or receives records, before it opens a channel."""
     data_plane._DEFAULT_SEND_QUEUE_MAX_BYTES = _QUEUED
@@ -316,6 +329,7 @@ def install() -> None:
         *((execution, "ListBuffer", DiskList), (fn_runner, "ListBuffer", DiskList)),
         *((execution, "GroupingBuffer", DiskGroups), (fn_runner.BundleManager, "process_bundle", process_bundle)),
         (fn_runner.BundleManager, "_send_input_to_worker", send_input),
+        (worker_handlers.ControlConnection, "close", close_control),
     )
     for place, name, ours in replaced:
         setattr(place, name, ours)

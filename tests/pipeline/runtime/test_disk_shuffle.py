@@ -1,7 +1,6 @@
 """A shuffle by way of the disk gives what Beam's own gives, however little stays in memory."""
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -150,14 +149,14 @@ def test_a_share_that_cannot_be_read_ends_the_run(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.usefixtures("importable")
-def test_a_full_disk_is_told_by_its_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What is made first finds room: Beam waits forever for a worker that it stops before it has begun."""
-    room, real = iter(range(2)), tempfile.TemporaryFile
+@pytest.mark.parametrize("kept", [0, 1000])
+def test_a_full_disk_is_told_by_its_place(kept: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Before any worker has begun, and after the first one has."""
 
-    def made(**words: Any) -> Any:
-        return real(**words) if next(room, None) is not None else open("/dev/full", "wb", 0)
+    def made(**_: Any) -> Any:
+        return open("/dev/full", "wb", 0)
 
-    monkeypatch.setattr(disk_shuffle, "KEPT", 1000)
+    monkeypatch.setattr(disk_shuffle, "KEPT", kept)
     monkeypatch.setattr(disk_shuffle.tempfile, "TemporaryFile", made)
     with pytest.raises(MachineError, match=r"\(\$TMPDIR\): No space left on device. Make room there"):
         run_pipeline(lambda root: every_way(root, tmp_path), (), 2)
