@@ -24,7 +24,7 @@ class StoredImage:
 
 @dataclass(frozen=True)
 class ImageRow:
-    """A row of images.parquet (IMAGE_SCHEMA). What is not known of a picture without bytes is None."""
+    """A row of the list of pictures (IMAGE_SCHEMA). What is not known of a picture without bytes is None."""
 
     image_sha256: str
     status: str

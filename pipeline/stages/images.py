@@ -28,7 +28,7 @@ from m3h.schemas.posts import Dropped, ImageRef, Post
 IMAGE_ROWS: Final = "image_rows"
 
 ImageRowOutput = TaggedOutput[Literal["image_rows"], ImageRow]
-"""A row of images.parquet for the output `image_rows`."""
+"""A row of the list of pictures for the output `image_rows`."""
 
 
 Reference = tuple[str, str, str, str, str]
@@ -37,7 +37,7 @@ a folder with pictures, or ""; and the hash of what path and URL led to in an ea
 
 
 class ImagesOut(NamedTuple):
-    """Posts with the hash of their picture, rows of images.parquet, and collections of Dropped.
+    """Posts with the hash of their picture, rows of the list of pictures, and collections of Dropped.
 
     found: the kept posts whose pictures did not come by their URLs.
     """

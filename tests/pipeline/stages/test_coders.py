@@ -88,7 +88,7 @@ def test_no_record_of_a_build_waits_in_another_form_than_that_of_its_coder(tmp_p
         for name, kind in found.items()
         if name.endswith(("GroupByKey.None", "gather.None", "by part.None"))
     }
-    assert {Post, ImageRow, bytes} <= set(shuffled.values())
+    assert {Post, bytes} <= set(shuffled.values())
     assert len(shuffled) > 30
     # Traits, counts, keypoints and the (small) tallies and names of dump files: no records.
     small = ("gather", "CoGroupByKeyImpl/GroupByKey", "CombinePerKey(CountCombineFn)/GroupByKey")
