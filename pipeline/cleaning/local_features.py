@@ -1,6 +1,6 @@
 """What a picture shows at its keypoints, so that crops and pictures with something pasted over are found.
 
-A hash of the whole picture (the list of pictures' `phash`) changes with every crop; keypoints that are still in the picture
+A hash of the whole picture (`phash`) changes with every crop; keypoints that are still in the picture
 look as before. Places: `m3h.pipeline.cleaning.scale_space`. What is there: the signs of the lowest frequencies of the
 patch around, as pHash has it for the whole.
 """
