@@ -107,5 +107,5 @@ def _measured(feature: str, settings: ComputeSettings, names: list[str]) -> dict
     if done.returncode:
         said = done.stderr.strip().rpartition("\n")[2] or f"exit code {done.returncode}"
         raise UsageError(f"features.{feature}.engine=auto: measuring failed ({said}). Set engine={TORCH}.")
-    seconds: dict[str, float] = json.loads(done.stdout.rpartition("\n")[2])
+    seconds: dict[str, float] = json.loads(done.stdout.strip().rpartition("\n")[2])
     return seconds

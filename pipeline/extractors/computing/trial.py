@@ -7,6 +7,7 @@ from typing import Any
 
 from m3h.pipeline.extractors import extractor_class, make_extractor
 from m3h.pipeline.extractors.network import NetworkExtractor
+from m3h.schemas.console import show
 from m3h.schemas.errors import UsageError
 
 ROUNDS = 4
@@ -14,9 +15,9 @@ ROUNDS = 4
 
 
 def main(asked: dict[str, Any]) -> None:
-    """Write the seconds by engine to stdout, as JSON in the last line; where none can compute, why to stderr."""
+    """The seconds by engine on stdout, as JSON in the last line; where none can compute, why on stderr."""
     try:
-        sys.stdout.write(f"\n{json.dumps(seconds_of(**asked))}")
+        show(json.dumps(seconds_of(**asked)))
     except UsageError as error:
         sys.exit(f"{error}")
 
