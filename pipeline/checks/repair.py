@@ -15,6 +15,7 @@ from m3h.pipeline.dataset.publish import MAPPING, describe_dataset
 from m3h.pipeline.dataset.remembered import refuse_unnamed_files
 from m3h.pipeline.dataset.run_recorder import Run
 from m3h.pipeline.dataset.suppression_list import FORGOTTEN_FILE
+from m3h.pipeline.dataset.tables import image_lists
 from m3h.pipeline.dataset.timings import remember_timings
 from m3h.pipeline.dataset.transaction import REPAIR, Change, has_begun, transaction
 from m3h.pipeline.extractors import known_extractors
@@ -29,7 +30,7 @@ from m3h.schemas.files import publish_bytes, sha256_file
 from m3h.schemas.inside import file_in
 from m3h.schemas.manifest import MANIFEST, Manifest
 from m3h.schemas.parquet import read_parquet
-from m3h.schemas.posts import IMAGE_LISTS, ImageRef
+from m3h.schemas.posts import ImageRef
 from m3h.schemas.shards import KEY
 
 _PLACEHOLDER = re.compile("<(?:email|mention|phone|url)>")
@@ -74,7 +75,7 @@ def repair(dataset: Path, workers: int = 1, beam_flags: Sequence[str] = ()) -> R
     except IntegrityError as error:
         repaired.left.append(f"{error} Without a manifest it is not known which files are whole; build it again.")
         return repaired
-    work = {"repair": " ".join(known.files[name].sha256 for name in _image_lists(known))}
+    work = {"repair": " ".join(known.files[name].sha256 for name in image_lists(known))}
     with (
         transaction(dataset, REPAIR, known, work=work) as change,
         Run("verify --repair", change.workspace, workers=workers, beam_flags=beam_flags) as run,
@@ -85,10 +86,6 @@ def repair(dataset: Path, workers: int = 1, beam_flags: Sequence[str] = ()) -> R
             _redo(change, known, report, repaired=repaired, run=run)
         repaired.left += _not_repairable(dataset, known, report)
     return repaired
-
-
-def _image_lists(known: Manifest) -> list[str]:
-    return sorted(name for name in known.files if name.startswith(IMAGE_LISTS))
 
 
 def _remove_foreign(report: Report, repaired: Repaired) -> None:
@@ -104,7 +101,7 @@ def _restore_pictures(dataset: Path, known: Manifest, report: Report, *, repaire
     sources = remembered_sources(dataset)
     folders = (*sources.images, *sources.homes.values())
     limit = config_of(known.config).image.max_bytes
-    lists = (read_parquet(file_in(dataset, name)).to_pylist() for name in _image_lists(known))
+    lists = (read_parquet(file_in(dataset, name)).to_pylist() for name in image_lists(known))
     rows = [row for listed in lists for row in listed if row[KEY] in report.pictures]
     left = {row[KEY]: row["path"] or row["url"] for row in rows}
     in_folders = ((row[KEY], data) for row in rows if (data := _bytes_of(row, folders, limit)) is not None)

@@ -17,7 +17,7 @@ from m3h.pipeline.dataset.publish import Tallied, columns, record_counts
 from m3h.pipeline.dataset.remembered import REMEMBERED
 from m3h.pipeline.dataset.run_history import SUMMARY
 from m3h.pipeline.dataset.suppression_list import FORGOTTEN_FILE, read_suppression_list
-from m3h.pipeline.dataset.tables import LISTS
+from m3h.pipeline.dataset.tables import LISTS, image_lists
 from m3h.pipeline.dataset.timings import SPEEDS
 from m3h.pipeline.dataset.workspace import FOLDER, Workspace
 from m3h.pipeline.images.store import image_path
@@ -141,7 +141,7 @@ def _hash_breach(path: Path, stated: str) -> str:
 
 def _check_pictures(dataset: Path, manifest: Manifest, report: Report) -> set[Path] | None:
     """Hash every stored picture. Returns the paths that the store may hold; None if the list of pictures is broken."""
-    lists = sorted(name for name in manifest.files if name.startswith(IMAGE_LISTS))
+    lists = image_lists(manifest)
     if not report.broken.isdisjoint(lists):
         return None
     stored: dict[str, Path] = {}

@@ -5,21 +5,19 @@ hashes that posts show are first divided by their first digits, in temporary fil
 one of its files, one division is in memory.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow.compute as pc
 
-from m3h.pipeline.dataset.tables import IMAGE_LIST_PATTERN
+from m3h.pipeline.dataset.tables import IMAGE_LIST_PATTERN, checked_hash
 from m3h.pipeline.runtime.temporary_folder import temporary_folder
 from m3h.schemas.errors import IntegrityError
 from m3h.schemas.inside import files_in
 from m3h.schemas.parquet import read_parquet
 from m3h.schemas.shards import KEY
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGITS = 2
 _HASH_BYTES = 32
 _GATHERED = 1 << 17
@@ -43,17 +41,11 @@ def stored_images(records: Path) -> Iterator[str]:
         for part in lists:
             rows = read_parquet(part, columns=[KEY, "status"])
             for image in rows[KEY].filter(pc.equal(rows["status"], "stored")).to_pylist():
-                if _checked(image, part) <= before:
+                if checked_hash(image, part) <= before:
                     raise IntegrityError(f"{part}: expected the pictures in the order of their hashes. Run verify.")
                 before = image
                 if image in shown:
                     yield image
-
-
-def _checked(image: object, part: Path) -> str:
-    if not isinstance(image, str) or not _SHA256.fullmatch(image):
-        raise IntegrityError(f"{part}: a picture is named {str(image)[:80]!r}, expected a sha256. Run verify.")
-    return image
 
 
 class _Shown:
@@ -69,7 +61,7 @@ class _Shown:
     def add(self, images: Iterable[str], part: Path) -> None:
         """Those of a file of posts."""
         for image in images:
-            self._waiting[_checked(image, part)[:_DIGITS]] += bytes.fromhex(image)
+            self._waiting[checked_hash(image, part)[:_DIGITS]] += bytes.fromhex(image)
             self._number += 1
         if self._number > _GATHERED:
             self._write()

@@ -12,6 +12,7 @@ import pyarrow as pa
 from m3h.schemas.errors import IntegrityError
 from m3h.schemas.files import ROW_GROUP, publish_tables
 from m3h.schemas.inside import file_in
+from m3h.schemas.manifest import Manifest
 from m3h.schemas.posts import DROPPED_SCHEMA, FOUND_SCHEMA, IMAGE_LISTS, IMAGE_SCHEMA, POST_SCHEMA
 
 Row = dict[str, Any]
@@ -95,11 +96,23 @@ class ImageListLayout(Layout):
         parts = max(1, -(-count // per_part))
         if parts == 1:
             return IMAGE_LIST
-        image = str(row["image_sha256"])
-        if not _SHA256.fullmatch(image):
-            raise IntegrityError(f"{IMAGE_LISTS}: a picture is named {image[:80]!r}, expected a sha256. Run verify.")
-        part = int(image[:_LEADING], 16) * parts >> 4 * _LEADING
+        part = int(checked_hash(row["image_sha256"], IMAGE_LISTS)[:_LEADING], 16) * parts >> 4 * _LEADING
         return f"{IMAGE_LISTS}-{part:05d}-of-{parts:05d}.parquet"
+
+
+def checked_hash(image: object, place: object) -> str:
+    """The name of a picture, which must be a sha256.
+
+    place: the file that names it, for the IntegrityError where it is something else.
+    """
+    if not isinstance(image, str) or not _SHA256.fullmatch(image):
+        raise IntegrityError(f"{place}: a picture is named {str(image)[:80]!r}, expected a sha256. Run verify.")
+    return image
+
+
+def image_lists(manifest: Manifest) -> list[str]:
+    """The names of the files that list a dataset's pictures, in their order."""
+    return sorted(name for name in manifest.files if name.startswith(IMAGE_LISTS))
 
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
