@@ -9,9 +9,14 @@ from tests.docker.images_folder import IMAGES, build, obstacle
 
 
 @pytest.fixture(scope="session")
-def images() -> Iterator[Mapping[str, Image]]:
-    """All of them, built and mounted once."""
+def can_build() -> None:
+    """Images can be built here; where not, the test is skipped, and says why."""
     if why := obstacle():
         pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def images(can_build: None) -> Iterator[Mapping[str, Image]]:
+    """All of them, built and mounted once."""
     with mounted(build(), *IMAGES.values()) as found:
         yield found

@@ -13,7 +13,6 @@ import psutil
 import pytest
 
 from tests.commands import ROOT
-from tests.docker.images_folder import obstacle
 from tests.pipeline.helpers import gone, wait_for
 
 SCRIPT = ROOT / "docker" / "build.sh"
@@ -263,10 +262,9 @@ def test_a_signal_ends_what_runs_and_leaves_no_file(tmp_path: Path, by: signal.S
 
 @pytest.mark.slow
 @pytest.mark.images
+@pytest.mark.usefixtures("can_build")
 def test_what_debootstrap_has_mounted_is_unmounted_and_not_removed(tmp_path: Path) -> None:
     """In a space of mounts of its own, so that none stays should it fail. This debootstrap has to be killed."""
-    if why := obstacle():
-        pytest.skip(why)
     kept = tmp_path / "kept" / "file"
     kept.parent.mkdir()
     kept.touch()
