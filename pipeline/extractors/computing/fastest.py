@@ -17,7 +17,7 @@ from m3h.pipeline.extractors import make_extractor
 from m3h.pipeline.extractors.compute import ComputeSettings
 from m3h.pipeline.extractors.computing.catalog import ENGINES, engine
 from m3h.pipeline.runtime.processor import processor_name
-from m3h.schemas.errors import UsageError
+from m3h.schemas.errors import MachineError, UsageError
 from m3h.schemas.features import canonical_json
 from m3h.schemas.files import publish_json, read_json_if_whole, user_cache
 from m3h.schemas.own_module import module_command
@@ -40,8 +40,8 @@ def fastest_engine(feature: str, settings: ComputeSettings) -> str:
     Raises:
         UsageError: torch cannot compute it either, for the same reason as with `engine=torch`.
     """
-    able = {name: _identity(feature, settings, name) for name in ENGINES}
-    able = {name: parts for name, parts in able.items() if parts is not None}
+    found_here = ((name, _identity(feature, settings, name)) for name in ENGINES)
+    able = {name: parts for name, parts in found_here if parts is not None}
     if able.keys() <= {TORCH}:
         log.info("features.%s.engine=auto: torch, as no other engine here can compute it", feature)
         return TORCH
@@ -79,15 +79,19 @@ def _identity(feature: str, settings: ComputeSettings, name: str) -> Mapping[str
         return None
 
 
-def _digest(able: Mapping[str, Mapping[str, object] | None]) -> str:
+def _digest(able: Mapping[str, Mapping[str, object]]) -> str:
     """Of the engines and what they compute, on this processor."""
     about = {"engines": dict(able), "processor": processor_name(), "system": platform.platform()}
     return sha256(canonical_json(about).encode()).hexdigest()[:32]
 
 
 def _remembered(file: Path, able: Mapping[str, object]) -> dict[str, float]:
-    """Empty where nothing, or something else, was kept."""
-    kept = read_json_if_whole(file)
+    """Empty where nothing, or something else, was kept, or where it cannot be read."""
+    try:
+        kept = read_json_if_whole(file)
+    except OSError as error:
+        log.debug("%s", error)  # `_remember` says it, once the engines are measured
+        return {}
     whole = isinstance(kept, dict) and kept.keys() <= able.keys()
     return kept if whole and all(isinstance(value, float) and value > 0 for value in kept.values()) else {}
 
@@ -95,8 +99,8 @@ def _remembered(file: Path, able: Mapping[str, object]) -> dict[str, float]:
 def _remember(file: Path, seconds: Mapping[str, float]) -> None:
     try:
         publish_json(file, dict(seconds))
-    except OSError as error:  # a user without a home measures again
-        log.warning("note: %s cannot be written (%s), so engines are measured again next time.", file, error.strerror)
+    except (OSError, MachineError) as error:  # the cache only saves time
+        log.warning("note: %s Engines are measured again next time (XDG_CACHE_HOME).", error)
 
 
 def _measured(feature: str, settings: ComputeSettings, names: list[str]) -> dict[str, float]:

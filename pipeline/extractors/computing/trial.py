@@ -33,7 +33,8 @@ def seconds_of(feature: str, settings: dict[str, Any], engines: list[str]) -> di
     for name in engines:
         extractor: Any = make_extractor(feature, extractor_class(feature).Settings(**{**settings, "engine": name}))
         try:
-            extractor.fetch()
+            if not loaded:  # all have the same weights
+                extractor.fetch()
             extractor.load()
         except UsageError:
             if name == "torch":

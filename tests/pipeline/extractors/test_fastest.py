@@ -78,6 +78,19 @@ def test_engines_are_measured_once_and_again_where_what_was_kept_is_spoiled(
         assert json.loads(file.read_text()) == {"torch": 1.0}
 
 
+def test_where_nothing_can_be_kept_the_choice_is_made_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "cache").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    measured = SimpleNamespace(returncode=0, stdout='{"torch": 3.0, "openvino": 1.0}\n')
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: measured)
+    assert fastest_engine("backbone", settings("backbone", network="small")) == "openvino"
+    (note,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert str(tmp_path / "cache") in note
+    assert note.endswith("Engines are measured again next time (XDG_CACHE_HOME).")
+
+
 @pytest.mark.parametrize("fields", [{"precision": "bf16"}, {"device": "cuda"}])
 def test_where_torch_alone_can_compute_nothing_is_measured(
     fields: dict[str, str], cache: Path, nothing_is_measured: None
