@@ -203,6 +203,11 @@ class Config(Settings):
     def _preset(cls, values: Any) -> Any:
         return {**PRESETS.get(str(values.get("system")), {}), **values} if isinstance(values, dict) else values
 
+    @property
+    def tunes_sentences(self) -> bool:
+        """Whether candidates have the features of a tuned sentence encoder."""
+        return self.label_features == "all" and self.sentence_tuning_epochs > 0
+
 
 def stored_config(file: Path) -> dict[str, Any]:
     """The values of a run's config.json, and for fields that are younger than the run what the run did.

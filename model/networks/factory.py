@@ -112,8 +112,7 @@ def build_model(
 
 
 def _ranker(config: Config) -> Ranker:
-    clues = config.label_features == "all"
-    features = n_features(clues, tuned=clues and config.sentence_tuning_epochs > 0)
+    features = n_features(config.label_features == "all", config.tunes_sentences)
     return Ranker(config.label_feature_width, config.dropout, features)
 
 

@@ -293,7 +293,7 @@ def _index_options(config: Config, metadata: RunMetadata) -> IndexOptions:
         labels=metadata.labels,
         weights=compared_weights(config, metadata.channels),
         clues=config.label_features == "all",
-        tuned=config.label_features == "all" and config.sentence_tuning_epochs > 0,
+        tuned=config.tunes_sentences,
         all_scores=not config.label_feature_width,
         solver=config.ridge_solver,
     )
