@@ -54,6 +54,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "text_encoder": "minilm",
         "sentence_weight": 0.8,
         "sentence_tuning_epochs": 3,
+        "text_phrases": 5,
         "label_features": "all",
         "label_feature_width": 48,
         "dropout": 0.4,
@@ -71,7 +72,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """System -> fields with another default. A file and the command line override them."""
 BEFORE: dict[str, dict[str, Any]] = {
-    "m3h-best": {"sentence_tuning_epochs": 0},
+    "m3h-best": {"sentence_tuning_epochs": 0, "text_phrases": 0},
     "gen-cls-m3h+krr": {"standardize_vision": False, "picture_weight": 0.0},
     "gen-cls-m3h+distilled": {"standardize_vision": False},
     "gen-cls-m3h+distilled+rescored": {"standardize_vision": False},
@@ -153,6 +154,7 @@ class Config(Settings):
     sentence_tuning_rate: PositiveFloat = 2e-4
     sentence_tuning_folds: int = Field(default=4, ge=2)  # a training post is judged by an encoder without its fold
     sentence_tuning_pieces: PositiveInt = 64  # word pieces of text and OCR words that it reads
+    text_phrases: NonNegativeInt = 0  # of a tuned encoder: so many phrases of a text that are no label are candidates
     label_feature_width: NonNegativeInt = 32  # hidden units over label features; 0 ranks by the scores alone
 
     # training
@@ -207,6 +209,11 @@ class Config(Settings):
     def tunes_sentences(self) -> bool:
         """Whether candidates have the features of a tuned sentence encoder."""
         return self.label_features == "all" and self.sentence_tuning_epochs > 0
+
+    @property
+    def phrase_candidates(self) -> int:
+        """How many phrases of a text that are no label are candidates at most."""
+        return self.text_phrases if self.tunes_sentences else 0
 
 
 def stored_config(file: Path) -> dict[str, Any]:

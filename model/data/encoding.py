@@ -35,8 +35,9 @@ class Encoded:
     further features, in this order. lengths_p: for each post the words of each part. cells, labels_of: bank -> what it
     is made of, see `systems.bank_names`; cells of pictures, or ids of their labels. oov: for each post the words
     outside the vocabulary that can still be copied, in order of first appearance. pair_post, labels, targets: one entry
-    a post-keyphrase pair. With soft labels, `targets` continues with one entry a soft label. distillation_weight: the
-    share of soft labels in what is learned, 0 to 1.
+    a post-keyphrase pair; ids of labels from their number on are phrases of the text, see `Evidence`. With soft labels,
+    `targets` continues with one entry a soft label. distillation_weight: the share of soft labels in what is learned, 0
+    to 1.
     """
 
     posts: Posts
@@ -59,7 +60,9 @@ class Encoded:
 
     def with_evidence(self, evidence: Evidence) -> "Encoded":
         """The same posts with their evidence. A label that is no candidate of its post becomes an unknown one."""
-        return replace(self, evidence=evidence, labels=evidence.mask_missing_labels(self.pair_post, self.labels))
+        keyphrases = [phrase for of_post in self.posts.keyphrases for phrase in of_post]
+        labels = evidence.target_ids(self.pair_post, keyphrases, self.labels)
+        return replace(self, evidence=evidence, labels=labels)
 
     def with_label_spans(self, labels: Vocabulary) -> "Encoded":
         """The same posts, where it is known which of the labels stand in their texts."""

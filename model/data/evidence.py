@@ -34,10 +34,11 @@ from m3h.model.ranking.label_clues import (
 )
 from m3h.model.ranking.label_features import LABEL_FEATURES, LabelMatcher, top_ids
 from m3h.model.ranking.occurrences import Occurrences, total
+from m3h.model.ranking.phrase_clues import PHRASE_CLUES, phrase_columns, unlabelled, unlabelled_features
 from m3h.model.ranking.tfidf import TfidfVectorizer
 from m3h.model.ranking.tuned_scores import IMPOSSIBLE, TunedScores
 from m3h.model.systems import TEXT_ENCODER
-from m3h.model.text.stemming import stem, stem_phrase
+from m3h.model.text.stemming import Phrase, stem, stem_phrase
 from m3h.schemas.files import publish_json, read_json
 from m3h.schemas.vocab import Vocabulary
 
@@ -53,15 +54,39 @@ class Evidence:
 
     n_labels: how many labels there are. candidates: label ids of each post that have features. feature_mf: the
     features, one row a candidate; the first one is its score by `KernelRidge`. score_pn: the scores of all labels, or
-    None where those of candidates are enough: of 43,000 posts and 4,262 labels they take 0.7 GB.
+    None where those of candidates are enough: of 43,000 posts and 4,262 labels they take 0.7 GB. phrases: of each post
+    the candidates that are no label, with ids from n_labels on; none of them where empty. most_phrases: of a post.
     """
 
     n_labels: int
     candidates: Ragged
     feature_mf: np.ndarray
     score_pn: np.ndarray | None = None
+    phrases: Sequence[Sequence[str]] = ()
+    most_phrases: int = 0
 
-    def mask_missing_labels(self, pair_post: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    def phrase(self, row: int, i: int) -> str | None:
+        """The phrase of a post's id from n_labels on; None where the post has no such phrase."""
+        own = self.phrases[row] if self.phrases else ()
+        return own[i - self.n_labels] if i - self.n_labels < len(own) else None
+
+    def target_ids(self, pair_post: np.ndarray, keyphrases: Sequence[str], labels: np.ndarray) -> np.ndarray:
+        """The ids of post-keyphrase pairs as candidates of their posts, 0 for a keyphrase that is none.
+
+        Args:
+            pair_post: (m,) the post of each pair.
+            keyphrases: of each pair.
+            labels: (m,) the label of each, 0 for an unknown one.
+        """
+        found = self._mask_missing_labels(pair_post, labels)
+        if any(self.phrases):
+            for place in np.flatnonzero(found == 0).tolist():
+                own = [stem_phrase(phrase) for phrase in self.phrases[pair_post[place]]]
+                wanted = stem_phrase(keyphrases[place])
+                found[place] = self.n_labels + own.index(wanted) if wanted in own else 0
+        return found
+
+    def _mask_missing_labels(self, pair_post: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """The labels of post-keyphrase pairs, with 0 for a label that is no candidate of its post."""
         indices, counts = self.candidates.value_indices(pair_post), self.candidates.lengths()[pair_post]
         hits = self.candidates.values[indices] == np.repeat(labels, counts)
@@ -75,7 +100,7 @@ class Evidence:
         feature_bcf = np.zeros((*candidate_bc.shape, self.feature_mf.shape[1]), np.float32)
         feature_bcf[mask_bc] = self.feature_mf[self.candidates.value_indices(rows_b)]
         if self.score_pn is None:
-            score_bn = np.zeros((len(rows_b), self.n_labels), np.float32)
+            score_bn = np.zeros((len(rows_b), self.n_labels + self.most_phrases), np.float32)
             score_bn[np.nonzero(mask_bc)[0], candidate_bc[mask_bc]] = feature_bcf[mask_bc, SCORE]
         else:
             score_bn = self.score_pn[rows_b]
@@ -94,8 +119,9 @@ class IndexOptions:
     penalty: the ridge penalty. top: how many labels are candidates by score alone. kinds: kinds of terms, see
     `TfidfVectorizer`. labels: inputs whose labels are terms too. weights: inputs whose vectors are compared -> the
     weight of each beside texts. clues: whether candidates have LABEL_CLUES too; then they are labels of other
-    posts alone, and the best by each cosine of names are among them. tuned: with these, TUNED_CLUES too. all_scores:
-    whether evidence has the scores of all labels, not of candidates alone. solver: of `KernelRidge`.
+    posts alone, and the best by each cosine of names are among them. tuned: with these, TUNED_CLUES too. phrases: with
+    these, so many phrases of a text that are no label at most, and PHRASE_CLUES. all_scores: whether evidence has the
+    scores of all labels, not of candidates alone. solver: of `KernelRidge`.
     """
 
     penalty: float
@@ -105,6 +131,7 @@ class IndexOptions:
     weights: Mapping[str, float] = field(default_factory=dict)
     clues: bool = False
     tuned: bool = False
+    phrases: int = 0
     all_scores: bool = False
     solver: str = "auto"
 
@@ -238,7 +265,8 @@ class TrainingIndex:
         vector_pv, text_pv = self.pictures.transform(pooled, len(posts)), self._text_vectors(pooled, len(posts))
         candidates: list[list[int]] = []
         score_pn = np.zeros((len(posts), n), np.float32) if self.options.all_scores else None
-        features = [np.zeros((0, n_features(self.options.clues, self.options.tuned)), np.float32)]
+        features = [np.zeros((0, self._n_features), np.float32)]
+        phrases: list[list[str]] = []
         for start in range(0, len(posts), BLOCK):
             part = slice(start, start + BLOCK)
             if leave_one_out is None:
@@ -261,14 +289,24 @@ class TrainingIndex:
                     nearest_n=self._nearest_n(similarity_bp[number].numpy(), row if own else None),
                     own=own.occurrences(row) if own else Occurrences(),
                     tuned=None if by_tuned is None else (by_tuned[0][number], by_tuned[1][number]),
+                    phrases=tuned.phrases[row] if tuned is not None and tuned.phrases else None,
                 )
-                ids, feature_cf = self._candidates(post, own.labels[row] if own else ())
+                ids, feature_cf, further = self._candidates(post, own.labels[row] if own else ())
                 candidates.append(ids.tolist())
                 features.append(feature_cf)
-        return Evidence(n, Ragged.from_rows(candidates), np.concatenate(features), score_pn)
+                phrases.append(further)
+        found = Ragged.from_rows(candidates), np.concatenate(features)
+        return Evidence(n, *found, score_pn, phrases=phrases, most_phrases=self.options.phrases)
 
-    def _candidates(self, post: PostClues, own_labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """(c,) ids and (c, f) features of a post's candidates. own_labels: labels that it has in `count_n`."""
+    @property
+    def _n_features(self) -> int:
+        return n_features(self.options.clues, self.options.tuned, phrases=self.options.phrases > 0)
+
+    def _candidates(self, post: PostClues, own_labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """(c,) ids and (c, f) features of a post's candidates, and those among them that are no label.
+
+        own_labels: labels that the post has in `count_n`.
+        """
         count_n, top = self.count_n.copy(), self.options.top
         count_n[list(own_labels)] -= 1
         best = list(post.cosines.values())
@@ -283,9 +321,32 @@ class TrainingIndex:
             known=self.clues is not None,
         )
         if self.clues is None:
-            return ids, feature_cf
+            return ids, feature_cf, []
         parts = [feature_cf, self.clue_matcher.features(post, ids)]
-        return ids, np.concatenate([*parts, *([tuned_features(tuned, ids)] if self.options.tuned else [])], 1)
+        feature_cf = np.concatenate([*parts, *([tuned_features(tuned, ids)] if self.options.tuned else [])], 1)
+        return self._with_phrases(post, ids, feature_cf, count_n=count_n)
+
+    def _with_phrases(
+        self, post: PostClues, ids: np.ndarray, feature_cf: np.ndarray, *, count_n: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """The candidates of `_candidates` with PHRASE_CLUES, and behind them phrases of the text that are no label.
+
+        count_n: how many other training posts have each label.
+        """
+        if not self.options.phrases:
+            return ids, feature_cf, []
+        if post.phrases is None:  # the text encoder is left out
+            return ids, np.pad(feature_cf, ((0, 0), (0, len(PHRASE_CLUES)))), []
+        known = {phrase for phrase in post.phrases.stems(post.tokens) if self._is_known(phrase, count_n)}
+        further = unlabelled(post.phrases, post.tokens, known, self.options.phrases)
+        stems = [*(self.clue_matcher.phrases[i] for i in ids.tolist()), *map(stem_phrase, further)]
+        own_jf = unlabelled_features(self.clue_matcher, post, further)
+        column_cf = phrase_columns(post.phrases, post.tokens, stems, len(ids))
+        feature_cf = np.concatenate([np.concatenate([feature_cf, own_jf]), column_cf], 1)
+        return np.append(ids, len(self.count_n) + np.arange(len(further))), feature_cf, further
+
+    def _is_known(self, phrase: Phrase, count_n: np.ndarray) -> bool:
+        return any(count_n[i] > 0 for i in self.matcher.by_stems.get(phrase, ()))
 
     def _nearest_n(self, similarity_p: np.ndarray, but: int | None) -> np.ndarray:
         return self.clues.nearest.similarities(similarity_p, but) if self.clues else np.zeros(0, np.float32)
@@ -338,9 +399,10 @@ class TrainingIndex:
         return cls(ridge, labels, counts_n, options=options, pictures=pictures, clues=clues)
 
 
-def n_features(clues: bool, tuned: bool = False) -> int:
-    """How many features a candidate has. clues: LABEL_CLUES too. tuned: TUNED_CLUES too."""
-    return len(LABEL_FEATURES) + (len(LABEL_CLUES) if clues else 0) + (len(TUNED_CLUES) if tuned else 0)
+def n_features(clues: bool, tuned: bool = False, *, phrases: bool = False) -> int:
+    """How many features a candidate has. clues, tuned, phrases: LABEL_CLUES, TUNED_CLUES, PHRASE_CLUES too."""
+    further = ((LABEL_CLUES, clues), (TUNED_CLUES, tuned), (PHRASE_CLUES, phrases))
+    return len(LABEL_FEATURES) + sum(len(names) for names, has in further if has)
 
 
 def _occurrences(posts: Posts, labels: Vocabulary) -> Callable[[int], Occurrences]:

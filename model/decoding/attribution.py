@@ -10,6 +10,7 @@ Axes: B phrases (each with its post), T target, L source, P parts of a source, S
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -89,7 +90,11 @@ def attributions(
         return [["text"] * len(post) for post in ranked]
     ranking = resolve_ranking(system, config)
     if ranking == "classifier":
-        return [[CLASSIFIER] * len(post) for post in ranked]
+        of_texts = encoded.evidence.phrases if encoded.evidence is not None else ()
+        return [
+            ["text" if phrase.phrase in own else CLASSIFIER for phrase in post]
+            for post, own in zip_longest(ranked, of_texts, fillvalue=())
+        ]
     sources = (GENERATED, *encoded.parts, CLASSIFIER)
     rows = np.repeat(np.arange(len(ranked)), [len(post) for post in ranked])
     posts = zip(ranked, encoded.oov, strict=True)

@@ -91,10 +91,10 @@ def _ranked(
     if ranking == "generator":
         return _generated(model, batch, encoded, vocabularies=vocabularies, config=config)
     if ranking == "classifier":
-        return _classified(model, batch, vocabularies, n_best=n)
+        return _classified(model, batch, encoded, vocabularies=vocabularies, n_best=n)
     lists = zip(
         _generated(model, batch, encoded, vocabularies=vocabularies, config=config),
-        _classified(model, batch, vocabularies, n_best=n),
+        _classified(model, batch, encoded, vocabularies=vocabularies, n_best=n),
         strict=True,
     )
     if ranking == "rescored":
@@ -114,16 +114,20 @@ def _finished(candidates: Iterable[Candidate]) -> dict[str, float]:
 
 @torch.inference_mode()
 def _classified(
-    model: KeyphraseModel, batch: Batch, vocabularies: Vocabularies, *, n_best: int
+    model: KeyphraseModel, batch: Batch, encoded: Encoded, *, vocabularies: Vocabularies, n_best: int
 ) -> Iterator[Iterable[Candidate]]:
     logit_bn = model(batch).logit_bn
     best_bk = best_labels(logit_bn, 2 * n_best)[1]  # twice as many, because some are equal after stemming
     p_bk = logit_bn.softmax(-1).gather(1, best_bk)
+    for row, ids, ps in zip(batch.rows_b, best_bk.tolist(), p_bk.tolist(), strict=True):
+        pairs = [(_name(i, row, encoded, vocabularies), p) for i, p in zip(ids, ps, strict=True)]
+        yield [(name, p) for name, p in pairs if name is not None]
+
+
+def _name(i: int, row: int, encoded: Encoded, vocabularies: Vocabularies) -> str | None:
+    """The label of this id, or the phrase of the post's text; None where the post has no such phrase."""
     words = vocabularies.labels.words
-    return (
-        [(words[i], p) for i, p in zip(ids, ps, strict=True)]
-        for ids, ps in zip(best_bk.tolist(), p_bk.tolist(), strict=True)
-    )
+    return words[i] if i < len(words) or encoded.evidence is None else encoded.evidence.phrase(row, i)
 
 
 def _generated(

@@ -112,7 +112,8 @@ def build_model(
 
 
 def _ranker(config: Config) -> Ranker:
-    features = n_features(config.label_features == "all", config.tunes_sentences)
+    phrases = config.phrase_candidates > 0
+    features = n_features(config.label_features == "all", config.tunes_sentences, phrases=phrases)
     return Ranker(config.label_feature_width, config.dropout, features)
 
 

@@ -28,7 +28,7 @@ PAPER_PARAMETERS: dict[str, tuple[int, int]] = {
     "released": (26_500_205, 14_541_408),
     "cls-krr": (1, 0),
     "cls-krr+features": (660, 0),
-    "m3h-best": (2_156, 0),
+    "m3h-best": (2_401, 0),
     "gen-cls-m3h+krr": (29_540_667, 29_540_667),
     "gen-cls-m3h+distilled": (30_913_169, 30_913_169),
     "gen-cls-m3h+distilled+rescored": (30_913_169, 0),

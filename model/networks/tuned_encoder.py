@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from m3h.model.networks.encoder import Bank
 from m3h.model.networks.label_names import LabelPointer
+from m3h.model.networks.phrase_scorer import PhraseScorer
 
 SCALE = 15.0
 """The factor S of a cosine."""
@@ -31,10 +32,13 @@ class TunedEncoder(nn.Module):
     """A copy of the last `layers` layers, and vectors of labels. The layers below are shared and never change.
 
     transformer: of the architecture BERT, as the library transformers builds it. name_nv: (n, v) vectors of the labels'
-    names, centred. dropout: of the text's vector, and of the states that the pointer reads.
+    names, centred. dropout: of the text's vector, and of the states that pointer and phrase scorer read. phrases:
+    whether there is a phrase scorer.
     """
 
-    def __init__(self, transformer: Any, layers: int, name_nv: Tensor, *, dropout: float) -> None:
+    def __init__(
+        self, transformer: Any, layers: int, name_nv: Tensor, *, dropout: float, phrases: bool = False
+    ) -> None:
         super().__init__()
         own = transformer.encoder.layer
         kept = max(0, len(own) - layers)
@@ -44,10 +48,13 @@ class TunedEncoder(nn.Module):
         self.bias_n = nn.Parameter(torch.zeros(len(name_nv)))
         self.mean_v = nn.Parameter(torch.zeros(name_nv.size(1)))
         self.pointer = LabelPointer(name_nv.size(1), dropout=dropout)
+        self.phrase_scorer = PhraseScorer(name_nv.size(1), dropout=dropout) if phrases else None
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, piece_bl: Tensor, mask_bl: Tensor, word_bl: Tensor, span_bk3: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, v) vectors of the texts, of length one, and (B, K) bonuses.
+    def forward(
+        self, piece_bl: Tensor, mask_bl: Tensor, word_bl: Tensor, span_bk3: Tensor
+    ) -> tuple[Tensor, Tensor, Bank]:
+        """(B, v) vectors of the texts, of length one, (B, K) bonuses, and the states of the last layer.
 
         Args:
             piece_bl: (B, L) ids of word pieces.
@@ -57,7 +64,7 @@ class TunedEncoder(nn.Module):
         """
         bank = self.states(piece_bl, mask_bl)
         vector_bv = F.normalize(bank.pooled("avg") - self.mean_v, dim=-1)
-        return vector_bv, self.pointer(bank, word_bl, span_bk3)
+        return vector_bv, self.pointer(bank, word_bl, span_bk3), bank
 
     def states(self, piece_bl: Tensor, mask_bl: Tensor) -> Bank:
         """The states of the last layer, float32."""

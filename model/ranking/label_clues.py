@@ -6,7 +6,7 @@ Axes: p posts, n labels, c candidate labels of a post, v numbers of a name's vec
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from m3h.model.ranking.occurrences import Occurrences, key, neighbours_of
+from m3h.model.ranking.tuned_scores import FoundPhrases
 from m3h.model.text.stemming import Phrase, stem, stem_phrase
 
 LABEL_CLUES = (
@@ -66,7 +67,7 @@ class PostClues:
     tokens, ocr: its words, of the text and of the image. score_n, cosines: `KernelRidge`'s scores of all labels, and
     by the names of MEANING their cosines. nearest_n: similarity of the nearest other post with each label. own: what a
     training post added to the counts; it is left out again. tuned: scores of all labels by the tuned encoder, by what
-    the text means and as bonuses of labels in it; None where none is tuned.
+    the text means and as bonuses of labels in it; None where none is tuned. phrases: of the text, where it scores them.
     """
 
     tokens: Sequence[str]
@@ -76,29 +77,32 @@ class PostClues:
     nearest_n: np.ndarray
     own: Occurrences = field(default_factory=Occurrences)
     tuned: tuple[np.ndarray, np.ndarray] | None = None
+    phrases: FoundPhrases | None = None
 
 
 class ClueMatcher:
     """Computes LABEL_CLUES of labels. idf: gives the idf of a word. occurrences: of the training posts."""
 
     def __init__(self, labels: Sequence[str], idf: Callable[[str], float], occurrences: Occurrences) -> None:
-        self.occurrences = occurrences
+        self.idf, self.occurrences = idf, occurrences
         self.phrases = [stem_phrase(label) for label in labels]
         self.words = [label.split(" ") for label in labels]
         self.idfs = [[idf(word) for word in words] for words in self.words]
 
     def features(self, post: PostClues, ids: np.ndarray) -> np.ndarray:
         """(c, g) features of the candidates `ids`."""
-        known = _Known(post)
-        rows = [self._words(known, i) for i in ids.tolist()]
         columns = [_log_rank(post.score_n, ids)]
         for name in MEANING:
             cosine_n = post.cosines.get(name)
             zeros = np.zeros(len(ids))
             columns += [zeros, zeros] if cosine_n is None else [cosine_n[ids], _log_rank(cosine_n, ids)]
         columns.append(post.nearest_n[ids])
-        word_cg = np.array(rows, np.float64).reshape(len(ids), len(LABEL_CLUES) - len(columns))
-        return np.concatenate([np.stack(columns, 1), word_cg], 1).astype(np.float32)
+        return np.concatenate([np.stack(columns, 1), self.word_features(post, ids.tolist())], 1).astype(np.float32)
+
+    def word_features(self, post: PostClues, ids: Iterable[int]) -> np.ndarray:
+        """(c, g) the features from "log texts" on, which need nothing but the words of post and label."""
+        known = _Known(post)
+        return np.array([self._words(known, i) for i in ids], np.float64).reshape(-1, len(LABEL_CLUES) - IN_TEXT[0])
 
     def _words(self, known: "_Known", i: int) -> list[float]:
         """Label i's features from "log texts" on."""

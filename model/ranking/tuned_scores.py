@@ -9,8 +9,29 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from m3h.model.text.stemming import Phrase, stem
+
 IMPOSSIBLE = -1e4
 """The score of a label that cannot be known. It is finite, so that a feature of it is a number."""
+KEPT = 12
+"""Phrases of a text that are remembered, the likeliest ones."""
+
+
+@dataclass(frozen=True)
+class FoundPhrases:
+    """The KEPT likeliest phrases of a text, best first.
+
+    none: log P that no phrase of the text is a keyphrase. spans: first word, and the word after the last. log_p: of
+    each.
+    """
+
+    none: float
+    spans: Sequence[tuple[int, int]]
+    log_p: Sequence[float]
+
+    def stems(self, tokens: Sequence[str]) -> list[Phrase]:
+        """The stems of the phrases. tokens: of the text."""
+        return [tuple(stem(token) for token in tokens[start:end]) for start, end in self.spans]
 
 
 @dataclass(frozen=True)
@@ -18,7 +39,8 @@ class TunedScores:
     """What `networks.tuned_encoder` says of posts. A training post is judged by an encoder that has not seen it.
 
     vector_pv: of the texts. table_knv, bias_kn: vectors and biases of the labels, of each encoder. fold_p: the encoder
-    of each post. bonuses: of each post, labels that stand in its text, and the bonus of each.
+    of each post. bonuses: of each post, labels that stand in its text, and the bonus of each. phrases: of each post,
+    where the encoder scores them.
     """
 
     vector_pv: Tensor
@@ -26,6 +48,7 @@ class TunedScores:
     bias_kn: Tensor
     fold_p: Tensor
     bonuses: Sequence[tuple[Tensor, Tensor]]
+    phrases: Sequence[FoundPhrases] = ()
 
     def part(self, part: slice) -> tuple[Tensor, Tensor]:
         """(b, n) scores by meaning, and (b, n) bonuses of labels in the text, of some posts."""

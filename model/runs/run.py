@@ -278,7 +278,7 @@ def with_training_index(run: Run, posts: Posts) -> tuple[Run, Evidence | None]:
     names = run.text_encoder.vectors(labels.words) if options.clues and run.text_encoder else None
     tuned, scores = None, None
     if options.tuned and run.text_encoder is not None and names is not None:
-        read = tuning_posts(run.text_encoder, posts, sources, labels=labels, config=config)
+        read = tuning_posts(run.text_encoder, posts, sources, labels=labels, config=config, training=True)
         ids = [sorted(set(labels.encode(phrases))) for phrases in posts.keyphrases]
         new = partial(new_tuned, run.text_encoder, config, names)
         tuned, scores = out_of_fold(new, read, ids, tuning_options(config, len(posts)))
@@ -294,6 +294,7 @@ def _index_options(config: Config, metadata: RunMetadata) -> IndexOptions:
         weights=compared_weights(config, metadata.channels),
         clues=config.label_features == "all",
         tuned=config.tunes_sentences,
+        phrases=config.phrase_candidates,
         all_scores=not config.label_feature_width,
         solver=config.ridge_solver,
     )

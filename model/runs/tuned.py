@@ -1,6 +1,7 @@
 """The tuned sentence encoder of a run: how it is made, read again, and what it reads of posts."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor
 from m3h.model.config import Config
 from m3h.model.data.label_spans import LabelSpans
 from m3h.model.data.posts import Posts
-from m3h.model.data.sentences import SentenceEncoder
+from m3h.model.data.sentences import SentenceEncoder, WordPieces
 from m3h.model.data.tensor_files import load_tensors
+from m3h.model.data.text_phrases import TextPhrases
 from m3h.model.networks.tuned_encoder import TunedEncoder
 from m3h.model.ranking.label_clues import centred
 from m3h.model.training.tuning import TuningOptions, TuningPosts
@@ -21,7 +23,13 @@ TUNED_FILE = "tuned_encoder.safetensors"
 
 
 def tuning_posts(
-    encoder: SentenceEncoder, posts: Posts, sources: Sequence[Sequence[str]], *, labels: Vocabulary, config: Config
+    encoder: SentenceEncoder,
+    posts: Posts,
+    sources: Sequence[Sequence[str]],
+    *,
+    labels: Vocabulary,
+    config: Config,
+    training: bool = False,
 ) -> TuningPosts:
     """Posts as the tuned encoder reads them: the text, and behind it the other words of the source.
 
@@ -33,11 +41,22 @@ def tuning_posts(
         sources: the words of each post as the model reads them.
         labels: that may stand in the texts.
         config: of the run.
+        training: whether they are training posts, whose keyphrases are learned.
     """
     pairs = zip(posts.tokens, sources, strict=True)
     further = [[word for word in source[len(tokens) :] if word != SEP] for tokens, source in pairs]
     pieces = encoder.word_pieces(posts.tokens, further, config.sentence_tuning_pieces)
-    return TuningPosts(pieces, LabelSpans.find(posts.tokens, labels))
+    spans = LabelSpans.find(posts.tokens, labels)
+    if not config.text_phrases:
+        return TuningPosts(pieces, spans)
+    phrases = TextPhrases.find(posts.tokens, _words_read(pieces))
+    return TuningPosts(pieces, spans, phrases, phrases.right(posts.keyphrases) if training else ())
+
+
+def _words_read(pieces: WordPieces) -> list[int]:
+    """How many tokens of each text have a piece."""
+    offsets, words = pieces.words.offsets, pieces.words.values
+    return [int(words[start:end].max(initial=-1)) + 1 for start, end in pairwise(offsets)]
 
 
 def tuning_options(config: Config, posts: int) -> TuningOptions:
@@ -55,7 +74,8 @@ def new_tuned(encoder: SentenceEncoder, config: Config, name_nv: Tensor) -> Tune
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         dropout, layers = config.dropout / 2, config.sentence_tuning_layers
-        return TunedEncoder(encoder.transformer, layers, centred(name_nv), dropout=dropout)
+        phrases = config.text_phrases > 0
+        return TunedEncoder(encoder.transformer, layers, centred(name_nv), dropout=dropout, phrases=phrases)
 
 
 def read_tuned(folder: Path, encoder: SentenceEncoder, config: Config, n_labels: int) -> TunedEncoder:

@@ -18,8 +18,10 @@ from torch import Tensor, nn
 from m3h.model.data.encoding import batches_by_length, shuffled_batches
 from m3h.model.data.label_spans import LabelSpans
 from m3h.model.data.sentences import WordPieces
+from m3h.model.data.text_phrases import TextPhrases
+from m3h.model.networks.encoder import Bank
 from m3h.model.networks.tuned_encoder import BIAS, TunedEncoder
-from m3h.model.ranking.tuned_scores import IMPOSSIBLE, TunedScores
+from m3h.model.ranking.tuned_scores import IMPOSSIBLE, KEPT, FoundPhrases, TunedScores
 
 logger = logging.getLogger(__name__)
 BATCH, JUDGED = 32, 128
@@ -27,7 +29,9 @@ BATCH, JUDGED = 32, 128
 WARM_UP = 0.1
 """The share of steps in which the rate rises; then it falls to zero."""
 LABEL_RATE, HEAD_RATE = 5e-4, 1e-3
-"""The learning rates of the vectors of labels, and of biases and pointer."""
+"""The learning rates of the vectors of labels, and of biases, pointer and phrase scorer."""
+PHRASE_WEIGHT = 0.5
+"""What the loss of phrases counts beside that of labels."""
 CLIP = 1.0
 """The norm of the gradient of a step."""
 MEAN_OF = 512
@@ -36,10 +40,16 @@ MEAN_OF = 512
 
 @dataclass(frozen=True)
 class TuningPosts:
-    """Posts as the tuned encoder reads them. pieces: of their words. spans: the labels that stand in their texts."""
+    """Posts as the tuned encoder reads them.
+
+    pieces: of their words. spans: the labels that stand in their texts. phrases: of their texts, None where they are
+    not scored. right: of training posts, which of the phrases are keyphrases.
+    """
 
     pieces: WordPieces
     spans: LabelSpans
+    phrases: TextPhrases | None = None
+    right: Sequence[np.ndarray] = ()
 
     def batch(self, rows_b: np.ndarray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The arguments of `TunedEncoder.forward`."""
@@ -48,6 +58,14 @@ class TuningPosts:
         arrays = (piece_bl, mask_bl, word_bl, self.spans.batch(rows_b))
         piece, mask, word, span = (torch.from_numpy(array) for array in arrays)
         return piece, mask, word, span
+
+    def phrase_shares(self, rows_b: np.ndarray, phrases: int) -> Tensor:
+        """(B, 1 + phrases) the keyphrases among the phrases of each text, alike; the first where there is none."""
+        share_bk = torch.zeros(len(rows_b), 1 + phrases)
+        for place, row in enumerate(rows_b):
+            right = 1 + np.flatnonzero(self.right[row])
+            share_bk[place, right if len(right) else 0] = 1 / max(1, len(right))
+        return share_bk
 
 
 @dataclass(frozen=True)
@@ -78,18 +96,23 @@ def out_of_fold(
         rows = np.flatnonzero(fold_p == k)
         judged.append((rows, scores_of(encoder, posts, rows)))
         logger.info(f"the sentence encoder is tuned: {k + 1} of {options.folds + 1}")
-    vector_pv = torch.zeros(len(labels), judged[0][1].vector_pv.size(1))
-    bonuses: list[tuple[Tensor, Tensor]] = [(torch.zeros(0, dtype=torch.long), torch.zeros(0))] * len(labels)
-    for rows, scores in judged:
-        vector_pv[rows] = scores.vector_pv
-        for row, bonus in zip(rows.tolist(), scores.bonuses, strict=True):
-            bonuses[row] = bonus
-    tables = (
+    whole = tune(new(), posts, labels, rows=np.arange(len(labels)), options=options)
+    return whole, _in_order(judged, torch.from_numpy(fold_p))
+
+
+def _in_order(judged: Sequence[tuple[np.ndarray, TunedScores]], fold_p: Tensor) -> TunedScores:
+    """The scores of all posts, from the rows of each fold and what its encoder says of them."""
+    order = np.argsort(np.concatenate([rows for rows, _ in judged]))
+    bonuses = [bonus for _, scores in judged for bonus in scores.bonuses]
+    phrases = [found for _, scores in judged for found in scores.phrases]
+    return TunedScores(
+        torch.cat([scores.vector_pv for _, scores in judged])[torch.from_numpy(order)],
         torch.cat([scores.table_knv for _, scores in judged]),
         torch.cat([scores.bias_kn for _, scores in judged]),
+        fold_p,
+        [bonuses[place] for place in order],
+        [phrases[place] for place in order] if phrases else (),
     )
-    whole = tune(new(), posts, labels, rows=np.arange(len(labels)), options=options)
-    return whole, TunedScores(vector_pv, *tables, torch.from_numpy(fold_p), bonuses)
 
 
 def tune(
@@ -122,15 +145,38 @@ def tune(
             share = min(1.0, (number + 1) / (WARM_UP * len(steps))) * (1 - number / len(steps))
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = share * rate
-            *batch, span_bk3 = posts.batch(rows_b)
-            vector_bv, bonus_bk = encoder(*batch, span_bk3)
-            logit_bn = encoder.logits(vector_bv, bonus_bk, span_bk3).masked_fill(unknown_n, IMPOSSIBLE)
-            loss = -(logit_bn.log_softmax(-1) * _shares([known[row] for row in rows_b], len(unknown_n))).sum(-1).mean()
+            share_bn = _shares([known[row] for row in rows_b], len(unknown_n))
+            loss = _loss(encoder, posts, rows_b, share_bn=share_bn, unknown_n=unknown_n)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(encoder.parameters(), CLIP)
             optimizer.step()
     return encoder.eval()
+
+
+def _loss(
+    encoder: TunedEncoder, posts: TuningPosts, rows_b: np.ndarray, *, share_bn: Tensor, unknown_n: Tensor
+) -> Tensor:
+    """The cross entropy of labels, and of phrases where they are scored."""
+    *batch, word_bl, span_bk3 = posts.batch(rows_b)
+    vector_bv, bonus_bk, states = encoder(*batch, word_bl, span_bk3)
+    logit_bn = encoder.logits(vector_bv, bonus_bk, span_bk3).masked_fill(unknown_n, IMPOSSIBLE)
+    loss = -(logit_bn.log_softmax(-1) * share_bn).sum(-1).mean()
+    log_p_bk = _phrase_log_p(encoder, posts, rows_b, states=states, word_bl=word_bl)
+    if log_p_bk is None:
+        return loss
+    share_bk = posts.phrase_shares(rows_b, log_p_bk.size(1) - 1)
+    return loss - PHRASE_WEIGHT * (log_p_bk * share_bk).sum(-1).mean()
+
+
+def _phrase_log_p(
+    encoder: TunedEncoder, posts: TuningPosts, rows_b: np.ndarray, *, states: Bank, word_bl: Tensor
+) -> Tensor | None:
+    """(B, 1 + K) log P of none and of each phrase, or None where they are not scored."""
+    if encoder.phrase_scorer is None or posts.phrases is None:
+        return None
+    log_p_bk: Tensor = encoder.phrase_scorer(states, word_bl, *map(torch.from_numpy, posts.phrases.batch(rows_b)))
+    return log_p_bk
 
 
 @torch.no_grad()
@@ -140,12 +186,27 @@ def scores_of(encoder: TunedEncoder, posts: TuningPosts, rows: np.ndarray) -> Tu
     table_nv, bias_n = encoder.table()
     vector_pv = torch.zeros(len(rows), table_nv.size(1))
     bonuses: list[tuple[Tensor, Tensor]] = [(torch.zeros(0, dtype=torch.long), torch.zeros(0))] * len(rows)
+    phrases: dict[int, FoundPhrases] = {}
     for places in batches_by_length(posts.pieces.ids.lengths()[rows], JUDGED):
-        *batch, span_bk3 = posts.batch(rows[places])
-        vector_pv[places], bonus_bk = encoder(*batch, span_bk3)
+        *batch, word_bl, span_bk3 = posts.batch(rows[places])
+        vector_pv[places], bonus_bk, states = encoder(*batch, word_bl, span_bk3)
         for place, label_k, bonus_k in zip(places.tolist(), span_bk3[..., 0], bonus_bk, strict=True):
             bonuses[place] = (label_k[label_k > 0], bonus_k[label_k > 0])
-    return TunedScores(vector_pv, table_nv[None], bias_n[None], torch.zeros(len(rows), dtype=torch.long), bonuses)
+        log_p_bk = _phrase_log_p(encoder, posts, rows[places], states=states, word_bl=word_bl)
+        if log_p_bk is not None and posts.phrases is not None:
+            for place, log_p_k in zip(places.tolist(), log_p_bk.numpy(), strict=True):
+                phrases[place] = _likeliest(posts.phrases.spans[rows[place]], log_p_k)
+    found = [phrases[place] for place in range(len(rows))] if phrases else ()
+    encoder_p = torch.zeros(len(rows), dtype=torch.long)
+    return TunedScores(vector_pv, table_nv[None], bias_n[None], encoder_p, bonuses, found)
+
+
+def _likeliest(span_k2: np.ndarray, log_p_k: np.ndarray) -> FoundPhrases:
+    """The KEPT likeliest phrases. log_p_k: that of none, those of the phrases, and padding."""
+    none, own_k = log_p_k[0], log_p_k[1 : 1 + len(span_k2)]
+    best = np.argsort(-own_k, kind="stable")[:KEPT]
+    spans = [(int(start), int(end)) for start, end in span_k2[best]]
+    return FoundPhrases(float(none), spans, own_k[best].astype(float).tolist())
 
 
 @torch.no_grad()
@@ -161,7 +222,8 @@ def _take_mean(encoder: TunedEncoder, posts: TuningPosts, rows: np.ndarray) -> N
 
 
 def _optimizer(encoder: TunedEncoder, rate: float) -> torch.optim.Optimizer:
-    head = [encoder.bias_n, *encoder.pointer.parameters()]
+    phrases = encoder.phrase_scorer.parameters() if encoder.phrase_scorer is not None else ()
+    head = [encoder.bias_n, *encoder.pointer.parameters(), *phrases]
     groups = (
         ([*encoder.layers.parameters(), encoder.mean_v], rate),
         ([encoder.label_nv], LABEL_RATE),

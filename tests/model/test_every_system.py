@@ -56,7 +56,7 @@ def random_posts(seed: int = 1, clues: bool = False) -> Batch:
         torch.randn(posts, LABELS),
         torch.stack([torch.randperm(LABELS - 1)[:3] + 1 for _ in range(posts)]),
         torch.arange(3) < torch.tensor([3, 1, 2, 3, 3])[:, None],
-        torch.randn(posts, 3, n_features(clues, tuned=clues)),
+        torch.randn(posts, 3, n_features(clues, tuned=clues, phrases=clues)),
     )
 
 

@@ -1,6 +1,7 @@
 """Evidence for labels: scores of the training index and label features."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from m3h.model.data.ragged import Ragged
 from m3h.model.networks.ranker import Ranker
 from m3h.model.ranking.label_clues import LABEL_CLUES, TUNED_CLUES
 from m3h.model.ranking.label_features import LABEL_FEATURES, LabelMatcher
-from m3h.model.ranking.tuned_scores import TunedScores
+from m3h.model.ranking.phrase_clues import PHRASE_CLUES
+from m3h.model.ranking.tuned_scores import FoundPhrases, TunedScores
 from m3h.model.runs.evaluate import open_run
 from m3h.model.runs.experiment import train_run
 from m3h.schemas.dataset import Dataset
@@ -133,8 +135,22 @@ def test_scores_of_candidates_are_those_of_all_labels() -> None:
 def test_pairs_whose_label_is_no_candidate_become_unknown() -> None:
     candidates = Ragged.from_rows([[1, 4], [2], []])
     evidence = Evidence(5, candidates, np.zeros((3, len(LABEL_FEATURES)), np.float32))
-    masked = evidence.mask_missing_labels(np.array([0, 0, 0, 1, 2]), np.array([4, 2, 1, 2, 3]))
-    assert masked.tolist() == [4, 0, 1, 2, 0]
+    found = evidence.target_ids(np.array([0, 0, 0, 1, 2]), list("abcde"), np.array([4, 2, 1, 2, 3]))
+    assert found.tolist() == [4, 0, 1, 2, 0]
+
+
+def test_pairs_whose_keyphrase_is_a_phrase_of_the_text_have_its_id() -> None:
+    candidates = Ragged.from_rows([[1, 5, 6], [2, 5]])
+    features = np.zeros((5, len(LABEL_FEATURES)), np.float32)
+    phrases = [["big storms", "kca"], ["sea"]]
+    evidence = Evidence(5, candidates, features, phrases=phrases, most_phrases=2)
+    keyphrases = ["big storm", "not here", "x", "kca", "kca"]
+    found = evidence.target_ids(np.array([0, 0, 0, 0, 1]), keyphrases, np.array([0, 0, 1, 4, 0]))
+    assert found.tolist() == [5, 0, 1, 6, 0]
+    assert [evidence.phrase(1, i) for i in (5, 6)] == ["sea", None]
+    batch = evidence.batch(np.array([1, 0]))
+    assert batch["score_bn"].shape == (2, 7)
+    assert batch["candidate_bc"].tolist() == [[2, 5, 0], [1, 5, 6]]
 
 
 def test_a_candidate_s_logit_by_hand_and_minus_infinity_for_the_rest() -> None:
@@ -173,14 +189,17 @@ WORDS = st.lists(
 GIVEN = st.lists(st.sampled_from(NAMES[1:]), min_size=1, max_size=2, unique=True)
 
 
-def random_scores(posts: int, seed: int) -> TunedScores:
-    """Of two tuned encoders. Every post has a label in its text."""
+def random_scores(posts: int, seed: int, words: Sequence[int] = ()) -> TunedScores:
+    """Of two tuned encoders. Every post has a label in its text. words: of each text, whose phrases are scored."""
     torch.manual_seed(seed)
     bonuses = [(torch.tensor([1 + row % 4]), torch.randn(1)) for row in range(posts)]
     fold_p = torch.arange(posts) % 2
-    return TunedScores(
-        torch.randn(posts, 3), torch.randn(2, len(NAMES), 3), torch.randn(2, len(NAMES)), fold_p, bonuses
-    )
+    tables = torch.randn(posts, 3), torch.randn(2, len(NAMES), 3), torch.randn(2, len(NAMES))
+    phrases = []
+    for count in words:
+        spans = [(0, count), *((place, place + 1) for place in range(count))][: count + (count > 1)]
+        phrases.append(FoundPhrases(-1.0, spans, torch.randn(len(spans)).sort(descending=True).values.tolist()))
+    return TunedScores(*tables, fold_p, bonuses, phrases)
 
 
 def test_the_best_labels_of_a_tuned_encoder_are_candidates_but_not_those_that_only_the_post_has() -> None:
@@ -217,8 +236,8 @@ def test_a_training_post_s_own_keyphrases_never_reach_its_evidence(
     texts, given = [" ".join(words) for words, _ in rows], [phrases for _, phrases in rows]
     torch.manual_seed(seed)
     name_nv = torch.randn(len(NAMES), 3)
-    tuned = random_scores(len(rows), seed)
-    options = IndexOptions(0.3, 9, ["words", "bigrams"], clues=True, tuned=True, solver=solver)
+    tuned = random_scores(len(rows), seed, [len(words) for words, _ in rows])
+    options = IndexOptions(0.3, 9, ["words", "bigrams"], clues=True, tuned=True, phrases=3, solver=solver)
     found = [
         TrainingIndex.build(
             *(posts, posts.tokens, Vocabulary(NAMES)),
@@ -230,7 +249,7 @@ def test_a_training_post_s_own_keyphrases_never_reach_its_evidence(
     ]
     assert found[0]["candidate_bc"].tolist() == found[1]["candidate_bc"].tolist()
     np.testing.assert_allclose(found[0]["score_bn"], found[1]["score_bn"], atol=1e-4)
-    names = (*LABEL_FEATURES, *LABEL_CLUES, *TUNED_CLUES)
+    names = (*LABEL_FEATURES, *LABEL_CLUES, *TUNED_CLUES, *PHRASE_CLUES)
     exact = [i for i, name in enumerate(names) if "log rank" not in name]
     first, second = (one["label_feature_bcf"][..., exact] for one in found)  # ranks of equal scores hang on rounding
     np.testing.assert_allclose(first, second, atol=1e-2)

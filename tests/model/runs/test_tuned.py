@@ -11,6 +11,7 @@ from m3h.model.config import Config, stored_config
 from m3h.model.data.altered import alter
 from m3h.model.data.sentences import SentenceEncoder
 from m3h.model.ranking.label_clues import TUNED_CLUES
+from m3h.model.ranking.phrase_clues import PHRASE_CLUES
 from m3h.model.runs.evaluate import open_run
 from m3h.model.runs.experiment import train_run
 from m3h.model.runs.run import Run
@@ -22,10 +23,10 @@ from tests.model.fakes import fake_post, write_dataset
 
 TEXTS = {
     "pets": ("my dog barks at the mailman", "a kitten sleeps on her sofa", "our hamster runs in its wheel"),
-    "heavy rain": ("heavy rain floods every street", "thunderstorm with hail tonight", "snow falls over this city"),
+    "heavy rain": ("heavy rain floods every street", "heavy rain with hail tonight", "snow falls over this city"),
     "music": ("she sings along with the radio", "that band plays guitar live", "listening to his new album"),
 }
-HELD = {"pets": "puppies wagging tails", "heavy rain": "so heavy rain , and tornadoes", "music": "violin concert"}
+HELD = {"pets": "puppies wagging tails", "heavy rain": "so heavy rain and tornadoes", "music": "violin concert"}
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +64,29 @@ def test_a_tuned_run_predicts_as_when_it_was_trained(trained: Run) -> None:
     assert found == list(HELD)
 
 
+def test_phrases_of_a_text_that_are_no_label_are_given_and_said_to_be_of_the_text(trained: Run) -> None:
+    labels = trained.vocabularies.labels.words
+    for text, ranked in zip(HELD.values(), load(trained.folder).predict(list(HELD.values())), strict=True):
+        sources = {phrase.phrase: phrase.attribution for phrase in ranked}
+        of_text = {phrase for phrase in sources if phrase not in labels}
+        assert of_text
+        assert all(f" {phrase} " in f" {text} " for phrase in of_text)
+        assert {name for name, source in sources.items() if source == "text"} == of_text
+
+
+def test_a_post_with_fewer_phrases_than_another_has_no_names_of_others(trained: Run) -> None:
+    found = load(trained.folder).predict(["puppies", *HELD.values()])
+    labels = set(trained.vocabularies.labels.words[1:])
+    assert {phrase.phrase for phrase in found[0]} <= {*labels, "puppies"}
+
+
 def test_without_the_encoder_its_tuned_layers_say_nothing(trained: Run) -> None:
     posts = trained.reader(Dataset(trained.metadata.dataset)).split("test")
     for some, says in ((posts, True), (alter(posts, {"without": ["text_encoder"]}), False)):
         evidence = trained.encode(some).evidence
         assert evidence is not None
-        assert evidence.feature_mf[:, -len(TUNED_CLUES) :].any() == says
+        assert evidence.feature_mf[:, -len(TUNED_CLUES) - len(PHRASE_CLUES) :].any() == says
+        assert any(evidence.phrases) == says
 
 
 def test_a_missing_and_a_damaged_tuned_encoder_are_one_line(trained: Run) -> None:
@@ -99,7 +117,11 @@ def test_a_tuned_encoder_of_other_sizes_is_one_line(trained: Run) -> None:
 
 def test_a_run_of_before_the_encoder_was_tuned_keeps_it_frozen(tmp_path: Path) -> None:
     publish_json(tmp_path / "config.json", {"system": "m3h-best"})
-    assert stored_config(tmp_path / "config.json")["sentence_tuning_epochs"] == 0
+    stored = stored_config(tmp_path / "config.json")
+    assert (stored["sentence_tuning_epochs"], stored["text_phrases"]) == (0, 0)
+    publish_json(tmp_path / "config.json", {"system": "m3h-best", "sentence_tuning_epochs": 3})
+    stored = stored_config(tmp_path / "config.json")
+    assert (stored["sentence_tuning_epochs"], stored["text_phrases"]) == (3, 0)
     assert Config(system="m3h-best").sentence_tuning_epochs > 0 == Config(system="cls-krr").sentence_tuning_epochs
 
 

@@ -108,7 +108,8 @@ def make_trial(name: str, place: str, *added: str) -> Trial:
             labels=labels,
             weights=compared_weights(config, vision),
             clues=config.label_features == "all",
-            tuned=config.sentence_tuning_epochs > 0,
+            tuned=config.tunes_sentences,
+            phrases=config.phrase_candidates,
         )
         index, leave_one_out = TrainingIndex.build(posts, train.sources, vocabularies.labels, options=options)
         train = train.with_evidence(leave_one_out)

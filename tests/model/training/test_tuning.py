@@ -10,6 +10,7 @@ from transformers import BertConfig, BertModel
 from m3h.model.data.label_spans import LabelSpans
 from m3h.model.data.ragged import Ragged
 from m3h.model.data.sentences import WordPieces
+from m3h.model.data.text_phrases import TextPhrases
 from m3h.model.networks.tuned_encoder import TunedEncoder
 from m3h.model.training.tuning import TuningOptions, TuningPosts, out_of_fold, scores_of, tune
 from m3h.schemas.vocab import Vocabulary
@@ -23,12 +24,16 @@ GIVEN = [[WEATHER] if {"rain", "cloud"} & set(text.split()) else [CINEMA] for te
 OPTIONS = TuningOptions(epochs=30, rate=0.01, folds=4, seed=23)
 
 
-def posts_of(texts: Sequence[str]) -> TuningPosts:
-    """A piece a word, between two pieces that are of none."""
+def posts_of(texts: Sequence[str], keyphrases: Sequence[Sequence[str]] = ()) -> TuningPosts:
+    """A piece a word, between two pieces that are of none. keyphrases: of training posts whose phrases are learned."""
     rows = [[9, *(WORDS.index(word) for word in text.split()), 9] for text in texts]
     words = [[-1, *range(len(row) - 2), -1] for row in rows]
     pieces = WordPieces(Ragged.from_rows(rows), Ragged.from_rows(words))
-    return TuningPosts(pieces, LabelSpans.find([text.split() for text in texts], LABELS))
+    tokens = [text.split() for text in texts]
+    phrases = TextPhrases.find(tokens, list(map(len, tokens)))
+    return TuningPosts(
+        pieces, LabelSpans.find(tokens, LABELS), phrases, phrases.right(keyphrases) if keyphrases else ()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +48,15 @@ def new(bert: BertModel) -> Callable[[], TunedEncoder]:
     def make() -> TunedEncoder:
         torch.manual_seed(1)
         return TunedEncoder(bert, 2, torch.nn.functional.normalize(torch.randn(len(LABELS), V), dim=-1), dropout=0.1)
+
+    return make
+
+
+@pytest.fixture
+def new_with_phrases(bert: BertModel) -> Callable[[], TunedEncoder]:
+    def make() -> TunedEncoder:
+        torch.manual_seed(1)
+        return TunedEncoder(bert, 2, torch.randn(len(LABELS), V), dropout=0.1, phrases=True)
 
     return make
 
@@ -104,3 +118,41 @@ def test_posts_that_know_no_label_tune_nothing(new: Callable[[], TunedEncoder]) 
     encoder, scores = out_of_fold(new, posts_of(TEXTS[:2]), [[0], []], TuningOptions(2, 0.01, folds=2, seed=1))
     assert torch.equal(encoder.label_nv, new().label_nv)
     assert torch.isfinite(torch.cat(scores.part(slice(0, 2)))).all()
+
+
+AFTER_SO = [f"{first} so {word}" for first in ("film", "rain", "star") for word in ("wet", "stage", "cloud", "film")]
+NOTHING = ["film rain", "wet cloud star", "stage film", "cloud rain wet"]
+
+
+def likeliest(encoder: TunedEncoder, texts: Sequence[str]) -> list[str]:
+    """The likeliest phrase of each text, or none."""
+    found = scores_of(encoder, posts_of(texts), np.arange(len(texts))).phrases
+    words = [text.split() for text in texts]
+    return [
+        " ".join(text[slice(*one.spans[0])]) if one.log_p[0] > one.none else "none"
+        for text, one in zip(words, found, strict=True)
+    ]
+
+
+def test_where_keyphrases_stand_is_learned_and_holds_for_words_that_never_were_one(
+    new_with_phrases: Callable[[], TunedEncoder],
+) -> None:
+    texts = AFTER_SO + NOTHING
+    keyphrases = [[text.split()[-1]] for text in AFTER_SO] + [["weather"]] * len(NOTHING)
+    posts, labels = posts_of(texts, keyphrases), [[WEATHER]] * len(texts)
+    encoder = tune(new_with_phrases(), posts, labels, rows=np.arange(len(texts)), options=OPTIONS)
+    assert likeliest(encoder, ["wet so storm", "cloud so storm", "star rain"]) == ["storm", "storm", "none"]
+
+
+def test_phrases_are_in_the_order_of_the_posts_and_sum_to_one_with_none(
+    new_with_phrases: Callable[[], TunedEncoder],
+) -> None:
+    texts = ["rain", "so film wet", "cloud", "star star", "so so storm"]
+    keyphrases, labels = [["rain"], ["wet"], ["x"], ["star"], ["storm"]], [[WEATHER]] * 5
+    options = TuningOptions(epochs=1, rate=0.01, folds=3, seed=2)
+    whole, scores = out_of_fold(new_with_phrases, posts_of(texts, keyphrases), labels, options)
+    for found in (scores.phrases, scores_of(whole, posts_of(texts), np.arange(5)).phrases):
+        assert [max(end for _, end in one.spans) for one in found] == [len(text.split()) for text in texts]
+        for one in found:
+            assert np.exp([one.none, *one.log_p]).sum() == pytest.approx(1.0, abs=1e-5)
+            assert list(one.log_p) == sorted(one.log_p, reverse=True)
