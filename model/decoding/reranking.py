@@ -72,7 +72,7 @@ class Reranker:
         """That of a run folder; None where the run has none.
 
         Raises:
-            IntegrityError: the file is damaged, or has other features.
+            IntegrityError: the file is damaged, has other features, or a weight is no finite number.
         """
         if not (folder / RERANKER_FILE).exists():
             return None
@@ -80,10 +80,8 @@ class Reranker:
             stored = read_json(path)
             weights = {str(name): float(weight) for name, weight in stored["weights"].items()}
             seen, marked = (Counter({str(k): int(n) for k, n in stored[name].items()}) for name in ("seen", "marked"))
-            if set(weights) != set(FEATURES):
-                raise IntegrityError(
-                    f"{path}: expected the weights of {FEATURES}, found {tuple(weights)}. Train again."
-                )
+            if set(weights) != set(FEATURES) or not all(map(math.isfinite, weights.values())):
+                raise IntegrityError(f"{path}: expected finite weights of {FEATURES}, found {weights}. Train again.")
         return cls(weights, Occurrences(seen, marked))
 
 

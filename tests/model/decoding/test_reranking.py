@@ -72,7 +72,14 @@ def test_what_is_stored_ranks_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"weights": {**NONE, "more": 1.0}}, {"weights": {"label": 1.0}}, {"weights": []}, {"seen": {"a": "b"}}]
+    "change",
+    [
+        {"weights": {**NONE, "more": 1.0}},
+        {"weights": {"label": 1.0}},
+        {"weights": []},
+        {"weights": {**NONE, "label": math.nan}},
+        {"seen": {"a": "b"}},
+    ],
 )
 def test_a_damaged_file_is_named(change: dict[str, object], tmp_path: Path) -> None:
     Reranker(NONE, OCCURRENCES).write(tmp_path)
