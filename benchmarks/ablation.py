@@ -5,9 +5,9 @@
 
 Each row is `gen-cls-m3h` with some fields changed and the same seed, scored on the selection posts (definition cmkp);
 test is not read. Besides the system's own list, which is the generator's, there is F1@1 of the classifier's list, and
-of the list in which both parts score every phrase (`ranking=rescored`). Differences are to the row `base`, paired over
-posts. --row adds a row: 'GloVe: embeddings=FILE word_width=25'. Lines are added to OUT/results.jsonl. Rows that have
-one are skipped, a stopped one goes on; --show prints the table.
+of two lists in which both parts score every phrase: `ranking=rescored`, and `reranked` by folds. Differences are to the
+row `base`, paired over posts. --row adds a row: 'GloVe: embeddings=FILE word_width=25'. Lines are added to
+OUT/results.jsonl. Rows that have one are skipped, a stopped one goes on; --show prints the table.
 """
 
 import argparse
@@ -56,6 +56,8 @@ ROWS: dict[str, tuple[str, ...]] = {
 SCORES = (("f1@1", "F1@1"), ("f1@3", "F1@3"), ("map@5", "MAP@5"), ("absent", "absent F1@1"))
 LISTS = ("classifier", "rescored")
 """Other lists of the same weights: values of `ranking`."""
+RERANKED = "reranked"
+"""`ranking=reranked`, by folds of the selection posts, on which its weights are fitted."""
 
 
 def named_rows(chosen: Sequence[str], added: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -89,6 +91,7 @@ def result(row: str, config: Config, dataset: Dataset, folder: Path) -> dict[str
     select = summary["select"]
     scores = {**{key: select["all"][key] for key, _ in SCORES[:3]}, "absent": select["absent"]["f1@1"]}
     line = {"row": row, "seed": config.seed, "best_epoch": summary["best_epoch"], **scores}
+    line[RERANKED] = summary["reranked_f1@1"]
     return {**line, **other_lists(folder, dataset), **seconds}
 
 
@@ -124,8 +127,9 @@ def table(out: Path, lines: Sequence[dict[str, Any]]) -> Iterator[str]:
     """In Markdown, percent, in the order of training: scores, and the difference of F1@1 to `base` with its p."""
     base = next((read_records(_selected(folder_of(out, BASE))) for line in lines if line["row"] == BASE), None)
     names = " | ".join(name for _, name in SCORES)
-    yield f"| row | {names} | to `base` | classifier F1@1 | rescored F1@1 | best epoch | CPU seconds |"
-    yield "|---" * (len(SCORES) + 6) + "|"
+    lists = " | ".join(f"{name} F1@1" for name in (*LISTS, RERANKED))
+    yield f"| row | {names} | to `base` | {lists} | best epoch | CPU seconds |"
+    yield "|---" * (len(SCORES) + 7) + "|"
     for line in lines:
         difference = ""
         if base is not None and line["row"] != BASE:
@@ -133,7 +137,7 @@ def table(out: Path, lines: Sequence[dict[str, Any]]) -> Iterator[str]:
             points, p = paired_difference(records, base, ("f1", 1), definition=DEFINITION)
             difference = f"{100 * points:+.1f}" + ("" if p is None else f", p {p:.2g}")
         cells = [f"{100 * line[key]:.1f}" for key, _ in SCORES] + [difference]
-        cells += [f"{100 * line[name]:.1f}" for name in LISTS]
+        cells += [f"{100 * line[name]:.1f}" if name in line else "" for name in (*LISTS, RERANKED)]  # some are older
         yield f"| {line['row']} | {' | '.join(cells)} | {line['best_epoch']} | {line['cpu']} |"
 
 

@@ -154,7 +154,9 @@ class Predictor:
     def _predict(self, posts: Posts, progress: Progress) -> list[list[Keyphrase]]:
         run = self.run
         encoded = run.encode(posts)
-        ranked = predict(run.model, encoded, run.vocabularies, config=run.config, progress=progress)
+        ranked = predict(
+            run.model, encoded, run.vocabularies, config=run.config, reranker=run.reranker, progress=progress
+        )
         return attributed(run.model, encoded, run.vocabularies, config=run.config, ranked=ranked, progress=progress)
 
     def posts_of_texts(

@@ -25,7 +25,9 @@ Pair = Literal["vision_to_text", "attributes_to_text", "text_to_vision", "text_t
 TermKind = Literal["words", "bigrams", "stems", "char_ngrams"]
 Style = Literal["paper", "released"]
 """As in the paper, or as in the code that its authors released."""
-Ranking = Literal["system", "classifier", "generator", "rescored", "interpolated", "interleaved", "reciprocal_rank"]
+Ranking = Literal[
+    "system", "classifier", "generator", "rescored", "reranked", "interpolated", "interleaved", "reciprocal_rank"
+]
 Share = float
 """A number from 0 to 1."""
 
@@ -179,7 +181,7 @@ class Config(Settings):
     max_steps: PositiveInt = 6  # words and <eos> together (open)
     length_power: NonNegativeFloat = 1.0  # a score is the sum of log P over length^this: 1 the mean, 0 the sum
     search: Literal["per-post", "released"] = "per-post"  # released: see `decoding.beam_search`
-    ranking: Ranking = "system"  # whose list is given, or how both are combined: `decoding.rescoring`, `rank_fusion`
+    ranking: Ranking = "system"  # whose list is given, or how both are combined; see docs/systems.md
     generator_weight: Share = Field(default=0.5, ge=0, le=1)  # when both are combined; the classifier has the rest
     drop_duplicates: bool = True  # drop phrases that equal a better one after stemming
     search_batch: PositiveInt = 32  # posts searched together; does not change the results

@@ -341,6 +341,7 @@ TABLE = [
         ("tensors over one another", OVER, NO_WEIGHTS),
         ("a shape larger than its bytes", LARGER, NO_WEIGHTS),
     ),
+    *of("run, reranker.json", "run/reranker.json", PREDICT, 1, ("a list", text("[1, 2]"), NO_RUN)),
     *of("run, keyphrases.json", "run/keyphrases.json", EVALUATE, 1, ("a list", text("[1, 2]"), NO_RUN)),
     *of(
         *("run, checkpoint", "run/checkpoint/state.json", RESUME, 1),

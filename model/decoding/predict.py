@@ -13,7 +13,8 @@ from m3h.model.data.encoding import Encoded, batches_by_length
 from m3h.model.data.posts import Posts, Vocabularies
 from m3h.model.decoding.beam_search import SearchOptions, beam_search
 from m3h.model.decoding.rank_fusion import Candidate, fuse_rankings
-from m3h.model.decoding.rescoring import Proposals, rescore
+from m3h.model.decoding.reranking import Reranker
+from m3h.model.decoding.rescoring import Probabilities, Proposals, rescore, score_phrases
 from m3h.model.networks.classifier import best_labels
 from m3h.model.networks.unified import KeyphraseModel
 from m3h.model.systems import get_system, resolve_ranking
@@ -46,6 +47,7 @@ def predict(
     vocabularies: Vocabularies,
     *,
     config: Config,
+    reranker: Reranker | None = None,
     progress: Progress = in_silence,
 ) -> list[list[RankedPhrase]]:
     """Up to `n_best` phrases a post, best first, in the order of the posts. Puts the model into evaluation mode.
@@ -55,6 +57,7 @@ def predict(
         encoded: the posts.
         vocabularies: of the training posts.
         config: how to search and rank.
+        reranker: of the run, which `ranking=reranked` needs.
         progress: shows how far it is.
     """
     if not get_system(config.system).trainable:
@@ -63,7 +66,8 @@ def predict(
     ranked: list[list[RankedPhrase]] = [[] for _ in encoded.sources]
     batches = list(batches_by_length(encoded.source.lengths(), config.search_batch))
     for rows in progress(batches, "predicting"):
-        lists = _ranked(model, encoded.posts_batch(rows), encoded, vocabularies=vocabularies, config=config)
+        batch = encoded.posts_batch(rows)
+        lists = _ranked(model, batch, encoded, vocabularies=vocabularies, config=config, reranker=reranker)
         for row, candidates in zip(rows, lists, strict=True):
             ranked[row] = _top_phrases(candidates, config)
     return ranked
@@ -83,8 +87,43 @@ def extraction_oracle(posts: Posts) -> list[list[RankedPhrase]]:
     ]
 
 
-def _ranked(
+def scored_phrases(
+    model: KeyphraseModel,
+    encoded: Encoded,
+    vocabularies: Vocabularies,
+    *,
+    config: Config,
+    progress: Progress = in_silence,
+) -> list[dict[str, Probabilities]]:
+    """Of each post, what both parts say of every phrase that either proposes; arguments as in `predict`."""
+    model.eval()
+    scored: list[dict[str, Probabilities]] = [{} for _ in encoded.sources]
+    batches = list(batches_by_length(encoded.source.lengths(), config.search_batch))
+    for rows in progress(batches, "scoring phrases"):
+        found = _scored(model, encoded.posts_batch(rows), encoded, vocabularies=vocabularies, config=config)
+        for row, of_post in zip(rows, found, strict=True):
+            scored[row] = of_post
+    return scored
+
+
+def _scored(
     model: KeyphraseModel, batch: Batch, encoded: Encoded, *, vocabularies: Vocabularies, config: Config
+) -> list[dict[str, Probabilities]]:
+    n = config.n_best
+    generated = _generated(model, batch, encoded, vocabularies=vocabularies, config=config)
+    labels = _classified(model, batch, encoded, vocabularies=vocabularies, n_best=n)
+    proposals = Proposals([_finished(islice(post, 2 * n)) for post in generated], [dict(post) for post in labels])
+    return score_phrases(model, batch, proposals, encoded=encoded, vocabularies=vocabularies)
+
+
+def _ranked(
+    model: KeyphraseModel,
+    batch: Batch,
+    encoded: Encoded,
+    *,
+    vocabularies: Vocabularies,
+    config: Config,
+    reranker: Reranker | None,
 ) -> Iterator[Iterable[Candidate]]:
     """The phrases of each post, best first, by the part that ranks, or by both."""
     ranking, n, weight = resolve_ranking(get_system(config.system), config), config.n_best, config.generator_weight
@@ -92,15 +131,19 @@ def _ranked(
         return _generated(model, batch, encoded, vocabularies=vocabularies, config=config)
     if ranking == "classifier":
         return _classified(model, batch, encoded, vocabularies=vocabularies, n_best=n)
+    if ranking == "rescored":
+        scored = _scored(model, batch, encoded, vocabularies=vocabularies, config=config)
+        return (rescore(of_post, weight) for of_post in scored)
+    if ranking == "reranked":
+        if reranker is None:
+            raise TypeError("ranking=reranked needs a reranker.")
+        scored, tokens = _scored(model, batch, encoded, vocabularies=vocabularies, config=config), encoded.posts.tokens
+        return (reranker.rank(of_post, tokens[row]) for row, of_post in zip(batch.rows_b, scored, strict=True))
     lists = zip(
         _generated(model, batch, encoded, vocabularies=vocabularies, config=config),
         _classified(model, batch, encoded, vocabularies=vocabularies, n_best=n),
         strict=True,
     )
-    if ranking == "rescored":
-        pairs = [(_finished(islice(generated, 2 * n)), dict(labels)) for generated, labels in lists]
-        proposals = Proposals([generated for generated, _ in pairs], [labels for _, labels in pairs])
-        return iter(rescore(model, batch, proposals, encoded=encoded, vocabularies=vocabularies, weight=weight))
     return (fuse_rankings(list(generated), list(labels), ranking, weight=weight) for generated, labels in lists)
 
 

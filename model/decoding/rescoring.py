@@ -27,6 +27,8 @@ PHRASE_BATCH = 128
 """Phrases that the generator scores together."""
 MIN_PROBABILITY = 1e-7
 """Lower bound of both probabilities, also for a phrase that is no label: a large but finite cost."""
+Probabilities = tuple[float, float]
+"""P of a phrase by the generator, `<eos>` included, and P of the label; 0 for a phrase that is no label."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,10 @@ class Proposals:
 
 
 @torch.inference_mode()
-def rescore(
-    model: KeyphraseModel,
-    batch: Batch,
-    proposals: Proposals,
-    *,
-    encoded: Encoded,
-    vocabularies: Vocabularies,
-    weight: float,
-) -> list[list[Candidate]]:
-    """The proposed phrases of each post with their scores, best first.
+def score_phrases(
+    model: KeyphraseModel, batch: Batch, proposals: Proposals, *, encoded: Encoded, vocabularies: Vocabularies
+) -> list[dict[str, Probabilities]]:
+    """What both parts say of the proposed phrases of each post; first those that the generator proposed.
 
     Args:
         model: with a classifier and a generator, in evaluation mode.
@@ -58,7 +54,6 @@ def rescore(
         proposals: of the same posts.
         encoded: what the batch was taken from.
         vocabularies: of the training posts.
-        weight: w, the generator's share, 0 to 1.
     """
     encoding = model(batch)
     not_generated = [
@@ -68,18 +63,28 @@ def rescore(
     generator_p = _phrase_probabilities(
         model, batch, encoding, phrases=not_generated, encoded=encoded, words=vocabularies.words
     )
-    label_vocabulary = vocabularies.labels
-    ranked: list[list[Candidate]] = []
-    for generated, scored, p_n in zip(
-        proposals.generated, generator_p, encoding.label_logits().softmax(-1).tolist(), strict=True
-    ):
-        scores = {}
-        for phrase, p in {**generated, **scored}.items():
-            label = label_vocabulary.index.get(phrase, label_vocabulary.unk)
-            label_p = p_n[label] if label != label_vocabulary.unk else 0.0
-            scores[phrase] = max(p, MIN_PROBABILITY) ** weight * max(label_p, MIN_PROBABILITY) ** (1 - weight)
-        ranked.append(sorted(scores.items(), key=lambda item: -item[1]))
-    return ranked
+    labels, p_bn = vocabularies.labels, encoding.label_logits().softmax(-1).tolist()
+    return [
+        {
+            phrase: (p, p_n[labels.index[phrase]] if labels.index.get(phrase, labels.unk) != labels.unk else 0.0)
+            for phrase, p in {**generated, **scored}.items()
+        }
+        for generated, scored, p_n in zip(proposals.generated, generator_p, p_bn, strict=True)
+    ]
+
+
+def rescore(scored: Mapping[str, Probabilities], weight: float) -> list[Candidate]:
+    """The phrases of a post with their scores, best first.
+
+    Args:
+        scored: what both parts say of each phrase.
+        weight: w, the generator's share, 0 to 1.
+    """
+    scores = {
+        phrase: max(p, MIN_PROBABILITY) ** weight * max(label_p, MIN_PROBABILITY) ** (1 - weight)
+        for phrase, (p, label_p) in scored.items()
+    }
+    return sorted(scores.items(), key=lambda item: -item[1])
 
 
 def _phrase_probabilities(

@@ -13,6 +13,7 @@ from m3h.model.data.altered import alter
 from m3h.model.data.posts import Posts
 from m3h.model.decoding.attribution import attributed
 from m3h.model.decoding.predict import Progress, RankedPhrase, in_silence, predict
+from m3h.model.decoding.reranking import RERANKER_FILE
 from m3h.model.runs.chances import chooser, counts_of, learned_from
 from m3h.model.runs.finished import is_finished, require_finished
 from m3h.model.runs.run import Run, dataset_for, is_own_dataset, load_run, predictions_file, read_description
@@ -173,7 +174,8 @@ def predict_altered(run: Run, posts: Posts, ways: Ways, *, progress: Progress = 
         raise UsageError(f"the input {twice} is named twice; one thing can be done to it at a time.")
     readable = run.with_sentences(posts) if TEXT_ENCODER in every else posts
     encoded = run.encode(alter(readable, named) if every else posts)
-    return make_records(posts, predict(run.model, encoded, run.vocabularies, config=run.config, progress=progress))
+    ranked = predict(run.model, encoded, run.vocabularies, config=run.config, reranker=run.reranker, progress=progress)
+    return make_records(posts, ranked)
 
 
 def named_inputs(run: Run, name: str) -> list[str]:
@@ -194,12 +196,17 @@ def open_run(folder: Path, sets: Sequence[str] = ()) -> Run:
     """A finished run, ready to predict. sets: FIELD=VALUE of its search.
 
     Raises:
-        UsageError: there is no finished run, or a field cannot be changed.
+        UsageError: there is no finished run, a field cannot be changed, or the run has no reranker for its ranking.
     """
     require_finished(folder)
     config = changed_search(folder / "config.json", sets)
-    resolve_ranking(get_system(config.system), config)
+    ranking = resolve_ranking(get_system(config.system), config)
     run = replace(load_run(folder), config=config)
+    if ranking == "reranked" and run.reranker is None:
+        raise UsageError(
+            f"ranking=reranked: {folder} has no {RERANKER_FILE}. Runs of before there was such a ranking have none: "
+            "choose another one, or train again."
+        )
     configure_cpu(config)
     return run
 
@@ -232,7 +239,7 @@ def predict_records(
     encoded = run.encode(posts)
     ranked: Sequence[Sequence[RankedPhrase]] = [
         [RankedPhrase(one.phrase, one.score or 0.0) for one in record.predictions] for record in known or ()
-    ] or predict(run.model, encoded, run.vocabularies, config=run.config, progress=progress)
+    ] or predict(run.model, encoded, run.vocabularies, config=run.config, reranker=run.reranker, progress=progress)
     found = attributed(run.model, encoded, run.vocabularies, config=run.config, ranked=ranked, progress=progress)
     records = make_records(posts, found)
     return [with_scores(*pair) for pair in zip(records, known, strict=True)] if known else records

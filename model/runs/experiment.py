@@ -16,7 +16,8 @@ import torch
 from m3h.model.config import Config, stored_config
 from m3h.model.data.inputs import available_inputs, further_modalities
 from m3h.model.data.posts import ALWAYS_READ, Posts, Reader
-from m3h.model.decoding.predict import Progress
+from m3h.model.decoding.predict import Progress, scored_phrases
+from m3h.model.decoding.reranking import phrase_occurrences
 from m3h.model.runs.chances import selection_name
 from m3h.model.runs.distillation import distil
 from m3h.model.runs.evaluate import configure_cpu, predict_split, score_records
@@ -36,6 +37,7 @@ from m3h.model.scoring.definitions import DEFINITION
 from m3h.model.systems import FEATURES, get_system, resolve_inputs
 from m3h.model.training.checkpoint import Checkpoints
 from m3h.model.training.distributed import SINGLE_PROCESS, World, init_world
+from m3h.model.training.reranker import fit_reranker, held_out_f1
 from m3h.model.training.run_log import RunLog
 from m3h.model.training.state import Epoch
 from m3h.model.training.trainer import Trainer, TrainingData
@@ -116,7 +118,7 @@ def _open_log(run: Run) -> RunLog:
 def _finish(
     run: Run, best: Epoch | None, train: Posts, *, selection: Posts, reader: Reader | None, progress: Progress
 ) -> None:
-    """Store the weights, and score them on the selection posts and on test.
+    """Store the weights and the reranker, and score them on the selection posts and on test.
 
     best: the epoch of the weights; None for a system without training. reader: of the test split; None leaves it
     unread.
@@ -124,6 +126,7 @@ def _finish(
     config = run.config
     run.model.aggregate = best is not None and best.aggregate
     run = replace(run, metadata=replace(run.metadata, aggregate=run.model.aggregate))
+    run, reranked = with_reranker(run, train, selection=selection, progress=progress)
     run.save()
     publish_json(run.folder / "keyphrases.json", Counter(phrase for post in train.keyphrases for phrase in set(post)))
     splits = {"select": (selection_name(config), selection)}
@@ -136,7 +139,28 @@ def _finish(
         "best_epoch": best.epoch if best else 0,
         "definition": DEFINITION,
     }
-    write_scores(run.folder, {**summary, **scores})
+    write_scores(run.folder, {**summary, **reranked, **scores})
+
+
+def with_reranker(run: Run, train: Posts, *, selection: Posts, progress: Progress) -> tuple[Run, dict[str, float]]:
+    """The run with a reranker fitted on the selection posts, and `reranked_f1@1` of `held_out_f1`.
+
+    A system that lacks a classifier or a generator has neither.
+
+    Args:
+        run: with trained weights.
+        train: the training posts.
+        selection: the selection posts.
+        progress: shows how far it is.
+    """
+    system = get_system(run.config.system)
+    if not (system.classifies and system.generates):
+        return run, {}
+    scored = scored_phrases(run.model, run.encode(selection), run.vocabularies, config=run.config, progress=progress)
+    occurrences = phrase_occurrences(train, run.vocabularies.labels)
+    f1 = held_out_f1(scored, selection, occurrences)
+    logger.info(f"ranking=reranked: F1@1 {100 * f1:.1f} on the selection posts, by folds")
+    return replace(run, reranker=fit_reranker(scored, selection, occurrences)), {"reranked_f1@1": f1}
 
 
 def finished_run(folder: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ model.safetensors    the weights of the best epoch
 tfidf.json training_index.safetensors    the training index of a system that ranks labels by the training posts
 tuned_encoder.safetensors   the tuned layers of the sentence encoder and what ranks labels by them, where it is tuned
 occurrences.json     how often words and labels stood in texts of training posts, of a system that reads it
+reranker.json        weights and counts for `ranking=reranked`, of a system with a classifier and a generator
 keyphrases.json      how many training posts have each keyphrase
 predictions/         SPLIT.jsonl, see `scoring.predictions`
 scores.json          written last: a run that has it is finished
@@ -33,6 +34,7 @@ from m3h.model.data.posts import ALWAYS_READ, Posts, Reader, Vocabularies
 from m3h.model.data.sentences import MANY, SentenceEncoder
 from m3h.model.data.tensor_files import load_tensors, save_tensors
 from m3h.model.data.word_vectors import coverage, fill_embedding, read_vectors
+from m3h.model.decoding.reranking import Reranker
 from m3h.model.networks.classifier import label_table
 from m3h.model.networks.encoder import AttributeEncoder, VisionEncoder
 from m3h.model.networks.factory import Sizes, build_model
@@ -42,7 +44,7 @@ from m3h.model.networks.unified import KeyphraseModel
 from m3h.model.ranking.tuned_scores import TunedScores
 from m3h.model.runs.finished import SCORES
 from m3h.model.runs.tuned import TUNED_FILE, new_tuned, read_tuned, tuning_options, tuning_posts
-from m3h.model.systems import INPUTS, TEXT_ENCODER, Modality, bank_names, feature_name
+from m3h.model.systems import INPUTS, TEXT_ENCODER, Modality, bank_names, feature_name, get_system
 from m3h.model.training.tuning import out_of_fold, scores_of
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import IntegrityError, UsageError
@@ -98,6 +100,7 @@ class Run:
     training_index: TrainingIndex | None = None
     text_encoder: SentenceEncoder | None = None
     tuned: TunedEncoder | None = None
+    reranker: Reranker | None = None
 
     @property
     def device(self) -> str:
@@ -154,12 +157,14 @@ class Run:
         return {name: encoders[bank] for name, bank in banks.items() if bank in encoders}
 
     def save(self) -> None:
-        """Write the vocabularies, run.json, the training index and the weights."""
+        """Write the vocabularies, run.json, the training index, the reranker and the weights."""
         self.vocabularies.write(self.folder)
         if self.training_index:
             self.training_index.write(self.folder)
         if self.tuned:
             save_tensors(self.folder / TUNED_FILE, self.tuned.state_dict())
+        if self.reranker:
+            self.reranker.write(self.folder)
         publish_json(self.folder / "run.json", asdict(self.metadata))
         save_tensors(self.folder / "model.safetensors", self.model.state_dict())
 
@@ -359,7 +364,9 @@ def load_run(folder: Path) -> Run:
     model.load_state_dict(tensors)
     model.aggregate = metadata.aggregate
     encoder = _same_encoder(folder, config, metadata) if metadata.text_encoder else None
-    run = Run(folder, config, metadata, vocabularies, model.eval(), text_encoder=encoder)
+    system = get_system(config.system)
+    reranker = Reranker.read(folder) if system.classifies and system.generates else None
+    run = Run(folder, config, metadata, vocabularies, model.eval(), text_encoder=encoder, reranker=reranker)
     if model.ranker is None:
         return run
     with validating(folder / TFIDF_FILE):

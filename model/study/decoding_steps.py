@@ -52,7 +52,7 @@ def phrase_steps(run: Run, encoded: Encoded) -> list[PhraseSteps]:
         run: a trained run.
         encoded: the only post.
     """
-    (ranked,) = predict(run.model, encoded, run.vocabularies, config=run.config)
+    (ranked,) = predict(run.model, encoded, run.vocabularies, config=run.config, reranker=run.reranker)
     (found,) = attributions(run.model, encoded, run.vocabularies, config=run.config, ranked=[ranked])
     steps = _steps(run, encoded, ranked) if run.model.decoder is not None and ranked else [[] for _ in ranked]
     return [

@@ -273,11 +273,15 @@ def step_seed(*position: int) -> int:
 def selection_f1(model: KeyphraseModel, encoded: Encoded, vocabularies: Vocabularies, *, config: Config) -> float:
     """F1@1 (definition cmkp) of the model's predictions.
 
+    A reranker is fitted after training: with `ranking=reranked` epochs are chosen by the system's own list.
+
     Args:
         model: is put into evaluation mode.
         encoded: the selection posts.
         vocabularies: of the training posts.
         config: how to search and rank.
     """
+    if config.ranking == "reranked":
+        config = config.model_copy(update={"ranking": "system"})
     predicted = phrases(predict(model, encoded, vocabularies, config=config))
     return score([post or [""] for post in predicted], encoded.posts.keyphrases)["all"]["f1@1"]

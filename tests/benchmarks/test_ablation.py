@@ -59,7 +59,7 @@ def test_rows_are_trained_once_without_test_and_compared_with_the_base(
     scores = json.loads((runs[0] / "scores.json").read_text())
     assert lines[0]["f1@1"] == scores["select"]["all"]["f1@1"]
     assert float(base[1]) == pytest.approx(100 * scores["select"]["all"]["f1@1"], abs=0.05)
-    assert lines[0].keys() >= {"classifier", "rescored", "absent", "cpu", "best_epoch"}
+    assert lines[0].keys() >= {"classifier", "rescored", "reranked", "absent", "cpu", "best_epoch"}
     predicted = load_or_predict(runs[0], None, "valid")
     assert [record.phrases for record in predicted] == [record.phrases for record in theirs]
 

@@ -62,6 +62,7 @@ def test_a_run_folder_holds_all_that_is_needed_to_repeat_it(finished: Path, tiny
         "log.jsonl",
         "scores.json",
         "keyphrases.json",
+        "reranker.json",
         "predictions/valid.jsonl",
         "predictions/test.jsonl",
     }
@@ -274,6 +275,7 @@ def test_a_finished_run_can_rank_and_search_in_other_ways(finished: Path, capsys
         ["ranking=classifier"],
         ["ranking=interleaved"],
         ["ranking=rescored"],
+        ["ranking=reranked"],
         ["ranking=generator", "beam=2", "search=released"],
     ):
         options = ["--set", *sets] if sets else []

@@ -11,7 +11,7 @@ from m3h.model.data.batch import BOS_ID, EOS_ID, UNK_ID
 from m3h.model.data.encoding import encode
 from m3h.model.data.posts import Posts, Vocabularies
 from m3h.model.decoding.predict import predict
-from m3h.model.decoding.rescoring import MIN_PROBABILITY, Proposals, rescore
+from m3h.model.decoding.rescoring import MIN_PROBABILITY, Proposals, rescore, score_phrases
 from m3h.model.networks.classifier import label_table
 from m3h.model.networks.factory import Sizes, build_model
 from m3h.model.networks.unified import KeyphraseModel
@@ -58,7 +58,8 @@ def generator_probability(model: KeyphraseModel, row: int, phrase: str) -> float
 
 def rescored(model: KeyphraseModel, generated: list[dict[str, float]], labels: list[list[str]], weight: float) -> list:
     batch, proposals = ENCODED.posts_batch(np.arange(3)), Proposals(generated, labels)
-    return rescore(model, batch, proposals, encoded=ENCODED, vocabularies=VOCABULARIES, weight=weight)
+    scored = score_phrases(model, batch, proposals, encoded=ENCODED, vocabularies=VOCABULARIES)
+    return [rescore(post, weight) for post in scored]
 
 
 def test_a_score_has_the_probabilities_of_both_parts() -> None:
