@@ -4,6 +4,7 @@ import html
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
 import regex
 
 from m3h.schemas.posts import Post
@@ -91,10 +92,9 @@ def language_of(post: Post, common: bool = True) -> str:
 
 def _guess(words: str, common: bool) -> str:
     """UNDETERMINED for letters of which py3langid knows nothing: it would name the first language of its list."""
-    from py3langid.langid import RAW_FLOOR
-
-    language, score = _identifier(common).classify(words)
-    return str(language) if score > RAW_FLOOR else UNDETERMINED
+    identifier, floor = _identifier(common)
+    language, score = identifier.classify(words)
+    return str(language) if score > floor else UNDETERMINED
 
 
 def _telling(text: str) -> str:
@@ -107,11 +107,15 @@ def _telling(text: str) -> str:
 
 
 @lru_cache(maxsize=2)
-def _identifier(common: bool) -> "LanguageIdentifier":
-    """One a process: another than the library's own, whose languages others may have set."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+def _identifier(common: bool) -> "tuple[LanguageIdentifier, float]":
+    """One a process, and the score of letters of which it knows nothing.
+
+    It is another one than the library's own, whose languages others may have set.
+    """
+    from py3langid.langid import MODEL_FILE, RAW_FLOOR, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
     if common:
         identifier.set_languages(COMMON)
-    return identifier
+        identifier.nb_ptc = np.ascontiguousarray(identifier.nb_ptc)  # it reads rows, and picking languages left columns
+    return identifier, RAW_FLOOR
