@@ -70,6 +70,8 @@ class SocialWords:
 
     def _of_passage(self, text: str) -> tuple[str, ...]:
         """As ekphrasis' TextPreProcessor has it, with `elongated` and `repeated`, contractions unpacked."""
+        if text.isascii() and text.isalpha() and not _THRICE.search(text):
+            return (text.lower(),)  # nothing of it sees letters alone
         has_digit = _DIGIT.search(text)
         for kind in _KINDS:
             if has_digit or kind not in _NUMBERS:
