@@ -2,6 +2,7 @@
 
 import html
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,7 +104,8 @@ def _telling(text: str) -> str:
     It is read in lower case: py3langid was fitted on texts with few capitals, and takes posts that shout for foreign.
     """
     without = _HASHTAG.sub(" ", text)
-    return without if len(_WORD.findall(without)) >= _FEW_WORDS else _SIGN_OF_HASHTAG.sub(" ", text)
+    enough = next(islice(_WORD.finditer(without), _FEW_WORDS - 1, None), None)
+    return without if enough else _SIGN_OF_HASHTAG.sub(" ", text)
 
 
 @lru_cache(maxsize=2)

@@ -27,8 +27,16 @@ NAMES = sorted(
 )
 LEAVES = st.sampled_from(
     (
-        *(None, True, 1, "a", "at://did:plc:a/app.bsky.feed.post/1", "http://a.bc", "Note", "Create", "Tweet", "commit"),
-        *("OrderedCollection", "TweetTombstone", "snscrape.modules.twitter.Tweet", "twitter", "activity", "update"),
+        *(None, True, 1, "a", "at://did:plc:a/app.bsky.feed.post/1", "http://a.bc", "Note", "Create", "Tweet"),
+        *(
+            "OrderedCollection",
+            "TweetTombstone",
+            "snscrape.modules.twitter.Tweet",
+            "twitter",
+            "activity",
+            "update",
+            "commit",
+        ),
     )
 )
 VALUES = st.recursive(
