@@ -9,7 +9,7 @@ On four public test sets 8 to 9 points more hashtags fall into their right words
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +79,23 @@ class _Rest:
     best: list[Parted]
     no_i: list[Parted]
     varying: list[_Varying]
+
+
+@dataclass(slots=True)
+class _Search:
+    """The letters of a part, lower-cased, and what is known of the ways from each place to the end.
+
+    boundaries: what the writing says of a boundary before each letter; of the end, 0. least, most: of the ways from a
+    place on, with the boundary there: the score of the best one where its first word has its score alone, and the most
+    that one can have, whatever is before it. rests: the ways, by place. keep: the number of ways that are looked for.
+    """
+
+    letters: str
+    boundaries: list[float]
+    least: list[float]
+    most: list[float]
+    rests: dict[int, _Rest]
+    keep: int
 
 
 @dataclass(frozen=True)
@@ -156,48 +173,53 @@ class Segmenter:
             return [(0.0, (letters,))]
         boundaries = self._boundaries(part)
         rests = {len(letters): _Rest([(0.0, ())], [(0.0, ())], [])}
-        most = [*boundaries]  # that the letters from each place on can have, and a boundary there
+        search = _Search(letters, boundaries, [*boundaries], [*boundaries], rests, keep)
         for start in reversed(range(len(letters))):
-            rest = rests[start] = self._from(start, letters, boundaries, most, rests, keep=keep)
-            best = max(rest.best[0][0] if rest.best else -math.inf, rest.varying[0][0] if rest.varying else -math.inf)
-            most[start] += best
+            rest = rests[start] = self._from(start, search)
+            search.least[start] += rest.best[0][0] if rest.best else -math.inf
+            most = boundaries[start] + (rest.varying[0][0] if rest.varying else -math.inf)
+            search.most[start] = max(search.least[start], most)
         ways = [words for _, words in rests[0].best]
         if len(letters) <= _LONGEST_WORD:
             ways.append((letters,))
         sums = [(self._sum(words, boundaries) + self._undivided(letters, words), words) for words in ways]
         return sorted(sums, reverse=True)[:keep] or [(0.0, (letters,))]
 
-    def _from(
-        self,
-        start: int,
-        letters: str,
-        boundaries: Sequence[float],
-        most: Sequence[float],
-        rests: Mapping[int, _Rest],
-        *,
-        keep: int,
-    ) -> _Rest:
+    def _from(self, start: int, search: _Search) -> _Rest:
         """The ways from `start` on, but for the letters as a whole."""
-        scores_of, floor = self._words, _LEAST
+        perhaps, floor = self._perhaps(start, search)
         ways: list[Parted] = []
         varying: list[_Varying] = []
-        for stop in range(min(len(letters) - (not start), start + _LONGEST_WORD), start, -1):
-            word = letters[start:stop]
-            scores = scores_of[word]
-            if scores.most + most[stop] < floor:
+        for bound, end, word, scores in perhaps:
+            if bound < floor:
                 continue
-            following = self._behind_word(word, rests[stop], keep) if scores.tells else rests[stop].best
-            total = scores.alone + boundaries[stop] + following[0][0]
+            rest, boundary = search.rests[end], search.boundaries[end]
+            following = self._behind_word(word, rest, search.keep) if scores.tells else rest.best
             if scores.varies:
-                varying.append((scores.most + boundaries[stop] + following[0][0], word, boundaries[stop], following))
-            if total >= floor:
-                ways += [(scores.alone + boundaries[stop] + score, (word, *words)) for score, words in following]
-                if keep == 1 and word != "i":
-                    floor = max(floor, total - _ROUNDING)
+                varying.append((scores.most + boundary + following[0][0], word, boundary, following))
+            if scores.alone + boundary + following[0][0] >= floor:
+                ways += [(scores.alone + boundary + score, (word, *words)) for score, words in following]
         varying.sort(reverse=True)
-        best = _best_of(ways, keep)
-        no_i = [way for way in ways if way[1][0] != "i"] if letters[start] == "i" else ways
-        return _Rest(best, best if no_i is ways else _best_of(no_i, keep), varying)
+        best = no_i = _best_of(ways, search.keep)
+        if search.letters[start] == "i":
+            no_i = _best_of([way for way in ways if way[1][0] != "i"], search.keep)
+        return _Rest(best, no_i, varying)
+
+    def _perhaps(self, start: int, search: _Search) -> tuple[list[tuple[float, int, str, _Word]], float]:
+        """The words that may begin one of the best ways, with the most that such a way can have; and what it must have.
+
+        Behind a word that tells nothing, the best way is known.
+        """
+        letters, least, most, scores_of, floor = search.letters, search.least, search.most, self._words, _LEAST
+        perhaps: list[tuple[float, int, str, _Word]] = []
+        for end in range(min(len(letters) - (not start), start + _LONGEST_WORD), start, -1):
+            scores = scores_of[word := letters[start:end]]
+            if (bound := scores.most + (most if scores.tells else least)[end]) >= floor:
+                perhaps.append((bound, end, word, scores))
+                alone = scores.alone + least[end] - _ROUNDING
+                if alone > floor and search.keep == 1 and word not in ("a", "i"):
+                    floor = alone
+        return perhaps, floor
 
     def _behind_word(self, word: str, rest: _Rest, keep: int) -> list[Parted]:
         """The best ways behind a word that tells something of some others."""
