@@ -87,7 +87,10 @@ def language_of(post: Post, common: bool = True) -> str:
     stated = (post.lang or "").lower().replace("_", "-").split("-")[0]
     if stated and stated not in UNKNOWN:
         return _OLD_CODES.get(stated, stated)
-    words = _telling(_NOT_WORDS.sub(" ", html.unescape(html.unescape(post.text)))).lower()
+    text = html.unescape(html.unescape(post.text))
+    if "@" in text or "http" in text or text.startswith("RT"):
+        text = _NOT_WORDS.sub(" ", text)
+    words = _telling(text).lower()
     return _guess(words, common) if _WORD.search(words) else UNDETERMINED
 
 

@@ -258,6 +258,8 @@ class Segmenter:
 
     def _boundaries(self, part: str) -> list[float]:
         """What the writing says of a boundary before each character; numbers are not parted."""
+        if part.isalpha() and part.islower():
+            return [0.0] * (len(part) + 1)
         weights, capitals = self._weights, any(map(str.isupper, part[1:])) and not part.isupper()
         scores = [weights.none if capitals else 0.0] * len(part) + [0.0]
         plurals = {match.start() for match in _PLURAL_OF_CAPITALS.finditer(part)}
