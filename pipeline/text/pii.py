@@ -70,8 +70,8 @@ _HARMLESS = regex.compile(
     regex.V1,
 )
 """A text of letters and these signs alone: each detail has an `@`, a dot, a colon, a bracket, a quote or a digit in it,
-or an escape that stands for one. Nor has it one of a link of t.co between spaces, of dots that end a word, or of a colon
-between a word and another."""
+or an escape that stands for one. Nor has it one of a link of t.co between spaces, of dots that end a word, or of a
+colon between a word and another."""
 _AT_IN_BRACKETS = regex.compile(r"[\[({] ?at ?[\])}]", regex.IGNORECASE)
 _AT_BEHIND_NAME = regex.compile(r"(?<=[\p{L}\p{N}_])[@＠](?=[\p{L}\p{N}\-])")
 _PERHAPS_PHONE = regex.compile(r"\+\d|(?<![\p{L}\p{Nd}_$£€/=])\(?(?:00|(?:\d\D{0,8}+){9})")
