@@ -84,11 +84,17 @@ class Post:
 
     def having(self, **changes: Any) -> "Post":
         """A copy with some fields changed."""
-        if not changes.keys() <= self.__dict__.keys():
-            raise TypeError(f"a Post has no {', '.join(sorted(changes.keys() - self.__dict__.keys()))}")
         copy = object.__new__(Post)  # `dataclasses.replace` takes ten times as long, and a copy is made of every record
-        copy.__dict__.update(self.__dict__, **changes)
+        fields = copy.__dict__
+        fields.update(self.__dict__)
+        fields.update(changes)
+        if len(fields) != len(self.__dict__):
+            raise TypeError(f"a Post has no {', '.join(sorted(changes.keys() - self.__dict__.keys()))}")
         return copy
+
+
+EMPTY_POST = Post("", "")
+"""Copied by `having` for each record that is read, which takes half as long as to make a Post."""
 
 
 @dataclass(frozen=True, order=True)

@@ -1,5 +1,6 @@
 """Takes records out of what databases wrap around them: MongoDB's extended JSON and Elasticsearch's hits."""
 
+import codecs
 import json
 import re
 
@@ -20,9 +21,8 @@ def parsed(piece: bytes) -> object:
         ValueError: they are not JSON.
         RecursionError: the JSON is nested deeper than Python can parse.
     """
-    text = piece.decode("utf-8-sig")
-    hook = _unwrapped if b'"$' in piece else None
-    decoder = json.JSONDecoder(object_hook=hook, parse_constant=_null)
+    text = piece.removeprefix(codecs.BOM_UTF8).decode()
+    decoder = _OF_EXPORTS if b'"$' in piece else _PLAIN
     try:
         return decoder.decode(text)
     except json.JSONDecodeError as error:
@@ -62,6 +62,8 @@ def _unwrapped(record: JsonObject) -> object:
     return value if name in ("$date", "$oid") and isinstance(value, str | int) else record
 
 
+_PLAIN = json.JSONDecoder(parse_constant=_null)
+_OF_EXPORTS = json.JSONDecoder(object_hook=_unwrapped, parse_constant=_null)
 _LONGEST_NUMBER = 30
 """Characters. The numbers that MongoDB wraps have 64 bits."""
 

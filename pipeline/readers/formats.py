@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from m3h.pipeline.readers import plain
 from m3h.pipeline.readers.bluesky import jetstream, views
@@ -27,6 +28,8 @@ NO_MAPPING = FieldMapping(())
 MAX_CHARACTERS = 100_000
 """Most characters that a post may have in all its fields. The longest tweets have 25,000."""
 
+_FEW_NAMES = 200
+"""Fields. What an object with more may be is not remembered."""
 MAX_ID = 100
 """Most characters of an id in `dropped`. A longer id is left empty."""
 
@@ -35,48 +38,56 @@ MAX_ID = 100
 class Format:
     """One format of records.
 
-    matches: whether a JSON object has this format. read: turns one record into a Post, or raises RecordFault.
-    members: the records of an object that can hold several, such as a page. identity: the id of a record that cannot be
-    read, or "".
+    marks: names of fields; a JSON object of this format has one of them. matches: whether an object that has one is of
+    this format. read: turns one record into a Post, or raises RecordFault. members: the records of an object that can
+    hold several, such as a page. identity: the id of a record that cannot be read, or "".
     """
 
+    marks: frozenset[str]
     matches: Callable[[JsonObject], bool]
     read: Callable[[JsonObject], Post]
     members: Callable[[JsonObject], list[object]] = lambda record: [record]
     identity: Callable[[JsonObject], str] = lambda record: _id_of(record)
 
 
-_V2_PAGE = Format(v2.is_page, v2.read_tweet, v2.tweets_of)
-_V2_TWEET = Format(v2.is_tweet, v2.read_tweet)
-_V1_SEARCH = Format(v1.is_search, v1.read_status, v1.statuses_of)
-_V1_STATUS = Format(v1.is_status, v1.read_status)
-_PLAIN = Format(plain.is_plain, plain.read_plain)
+_V2_PAGE = Format(v2.PAGE_MARKS, v2.is_page, v2.read_tweet, v2.tweets_of)
+_V2_TWEET = Format(v2.TWEET_MARKS, v2.is_tweet, v2.read_tweet)
+_V1_SEARCH = Format(v1.SEARCH_MARKS, v1.is_search, v1.read_status, v1.statuses_of)
+_V1_STATUS = Format(v1.STATUS_MARKS, v1.is_status, v1.read_status)
+_PLAIN = Format(plain.MARKS, plain.is_plain, plain.read_plain)
 _FORMATS: dict[str, tuple[Format, ...]] = {
     "v2": (_V2_PAGE, _V2_TWEET),
     "bluesky": (
-        Format(jetstream.is_event, jetstream.read_event, identity=jetstream.id_of),
-        Format(views.is_page, views.read_one, views.posts_of, views.id_of),
-        Format(views.is_one, views.read_one, identity=views.id_of),
+        Format(jetstream.MARKS, jetstream.is_event, jetstream.read_event, identity=jetstream.id_of),
+        Format(views.PAGE_MARKS, views.is_page, views.read_one, views.posts_of, views.id_of),
+        Format(views.ONE_MARKS, views.is_one, views.read_one, identity=views.id_of),
     ),
     "mastodon": (
-        Format(mastodon.is_event, mastodon.read_event, identity=mastodon.id_of),
-        Format(mastodon.is_page, mastodon.read_status, mastodon.statuses_of, mastodon.id_of),
-        Format(mastodon.is_status, mastodon.read_status, identity=mastodon.id_of),
+        Format(mastodon.EVENT_MARKS, mastodon.is_event, mastodon.read_event, identity=mastodon.id_of),
+        Format(mastodon.PAGE_MARKS, mastodon.is_page, mastodon.read_status, mastodon.statuses_of, mastodon.id_of),
+        Format(mastodon.STATUS_MARKS, mastodon.is_status, mastodon.read_status, identity=mastodon.id_of),
     ),
     "activitypub": (
-        Format(activitypub.is_collection, activitypub.read_activity, activitypub.items_of, activitypub.id_of),
-        Format(activitypub.is_activity, activitypub.read_activity, identity=activitypub.id_of),
+        Format(
+            activitypub.MARKS,
+            activitypub.is_collection,
+            activitypub.read_activity,
+            activitypub.items_of,
+            activitypub.id_of,
+        ),
+        Format(activitypub.MARKS, activitypub.is_activity, activitypub.read_activity, identity=activitypub.id_of),
     ),
-    "gnip": (Format(gnip.is_activity, gnip.read_activity),),
-    "embed": (Format(embed.is_embed, embed.read_embed),),
-    "graphql": (Format(graphql.is_graphql, graphql.read_result, graphql.tweets_of),),
-    "snscrape": (Format(snscrape.is_item, snscrape.read_item),),
-    "gallery-dl": (Format(gallery_dl.is_picture, gallery_dl.read_picture),),
-    "twint": (Format(twint.is_tweet, twint.read_tweet),),
+    "gnip": (Format(gnip.MARKS, gnip.is_activity, gnip.read_activity),),
+    "embed": (Format(embed.MARKS, embed.is_embed, embed.read_embed),),
+    "graphql": (Format(graphql.MARKS, graphql.is_graphql, graphql.read_result, graphql.tweets_of),),
+    "snscrape": (Format(snscrape.MARKS, snscrape.is_item, snscrape.read_item),),
+    "gallery-dl": (Format(gallery_dl.MARKS, gallery_dl.is_picture, gallery_dl.read_picture),),
+    "twint": (Format(twint.MARKS, twint.is_tweet, twint.read_tweet),),
     "v1": (_V1_SEARCH, _V1_STATUS),
     "jsonl": (_PLAIN,),
 }
 """Formats in the order in which they are tried: the ones with the most distinctive fields come first."""
+_ALL = tuple(format_ for variants in _FORMATS.values() for format_ in variants)
 FORMATS = (*_FORMATS, CMKP)
 
 
@@ -147,15 +158,19 @@ def format_of(record: JsonObject, forced: str) -> Format | None:
     no format.
     """
     if not forced:
-        found = next((format_ for format_ in _all_formats() if format_.matches(record)), None)
+        names = tuple(record)
+        possible = _possible(names) if len(names) <= _FEW_NAMES else _ALL
+        found = next((format_ for format_ in possible if format_.matches(record)), None)
         return _PLAIN if found in (_V2_TWEET, _V1_STATUS) and plain.has_own_picture(record) else found
     variants = _FORMATS[forced]
     matching = next((format_ for format_ in variants if format_.matches(record)), None)
     return matching or (None if notices.is_notice(record) else variants[-1])
 
 
-def _all_formats() -> list[Format]:
-    return [format_ for variants in _FORMATS.values() for format_ in variants]
+@lru_cache(maxsize=256)
+def _possible(names: tuple[str, ...]) -> tuple[Format, ...]:
+    """The formats that an object with these fields may have. Most records of a dump have the same fields."""
+    return tuple(format_ for format_ in _ALL if not format_.marks.isdisjoint(names))
 
 
 def read_all(

@@ -26,8 +26,9 @@ from m3h.pipeline.readers.record import (
     texts,
     written_value,
 )
-from m3h.schemas.posts import SPLITS, Post
+from m3h.schemas.posts import EMPTY_POST, SPLITS, Post
 
+MARKS = frozenset(SURE_TEXTS)
 _NOTHING = frozenset(("", "nan", "NaN", "NaT", "None", "null", "NULL", "<NA>"))
 """What tables write for a cell without a value."""
 _FOR_SOME = ("private", "direct", "limited", "followers", "mutuals_only")
@@ -50,8 +51,6 @@ _OF_TWEETS = frozenset(
         *("edit_history_tweet_ids", "edit_info", "edit_history", "includes"),
     )
 )
-_EMPTY = Post("", "")
-"""Copied for each record, which is faster than to make one."""
 _SPLITS = {
     **{name: name for name in SPLITS},
     "training": "train",
@@ -72,7 +71,7 @@ def has_own_picture(record: JsonObject) -> bool:
 
     Its other fields may be called as there (`user`, `author_id`).
     """
-    return is_plain(record) and not _OWN_PICTURES.isdisjoint(record) and _OF_TWEETS.isdisjoint(record)
+    return not _OWN_PICTURES.isdisjoint(record) and _OF_TWEETS.isdisjoint(record) and is_plain(record)
 
 
 def read_plain(record: JsonObject, fields: Fields | None = None) -> Post:
@@ -87,7 +86,7 @@ def read_plain(record: JsonObject, fields: Fields | None = None) -> Post:
         raise RecordFault("not_public", visibility)
     text = _required_text(record, fields)
     text = text_of(text) if _HTML.fullmatch(text) else text
-    return _EMPTY.having(
+    return EMPTY_POST.having(
         post_id=_id(record, fields.id),
         text=text,
         hashtags=_hashtags(record, fields.hashtags, text),

@@ -271,8 +271,10 @@ def alt_text(record: JsonObject, *names: str) -> str:
 
     A field with another value says nothing of the picture, and the picture stays.
     """
-    found = (value.strip() for name in names if isinstance(value := record.get(name), str))
-    return valid_text(next(filter(None, found), ""))
+    for name in names:
+        if isinstance(value := record.get(name), str) and (text := value.strip()):
+            return valid_text(text)
+    return ""
 
 
 def without_links(text: str, links: Iterable[object]) -> str:

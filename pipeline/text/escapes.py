@@ -38,7 +38,7 @@ def written(text: str) -> Reading:
 
 def read(text: str) -> Reading:
     """The text as people read it; equal to `written(text)` where nothing is written otherwise."""
-    found = list(_WRITTEN_OTHERWISE.finditer(text)) if _PERHAPS.search(text) else []
+    found = list(_WRITTEN_OTHERWISE.finditer(text)) if _perhaps(text) else []
     if not found:
         return written(text)
     parts: list[str] = []
@@ -49,6 +49,13 @@ def read(text: str) -> Reading:
         places += [*range(end, match.start()), *([match.start()] * len(shown))]
         end = match.end()
     return Reading("".join([*parts, text[end:]]), [*places, *range(end, len(text) + 1)])
+
+
+def _perhaps(text: str) -> bool:
+    """Whether an escape or such a sign may stand in a text. Of ASCII, only these three begin one."""
+    if text.isascii():
+        return "&" in text or "%" in text or "\\" in text
+    return _PERHAPS.search(text) is not None
 
 
 def _shown(match: regex.Match[str]) -> str:

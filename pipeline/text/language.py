@@ -2,8 +2,10 @@
 
 import html
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
+import numpy as np
 import regex
 
 from m3h.schemas.posts import Post
@@ -85,16 +87,18 @@ def language_of(post: Post, common: bool = True) -> str:
     stated = (post.lang or "").lower().replace("_", "-").split("-")[0]
     if stated and stated not in UNKNOWN:
         return _OLD_CODES.get(stated, stated)
-    words = _telling(_NOT_WORDS.sub(" ", html.unescape(html.unescape(post.text)))).lower()
+    text = html.unescape(html.unescape(post.text))
+    if "@" in text or "http" in text or text.startswith("RT"):
+        text = _NOT_WORDS.sub(" ", text)
+    words = _telling(text).lower()
     return _guess(words, common) if _WORD.search(words) else UNDETERMINED
 
 
 def _guess(words: str, common: bool) -> str:
     """UNDETERMINED for letters of which py3langid knows nothing: it would name the first language of its list."""
-    from py3langid.langid import RAW_FLOOR
-
-    language, score = _identifier(common).classify(words)
-    return str(language) if score > RAW_FLOOR else UNDETERMINED
+    identifier, floor = _identifier(common)
+    language, score = identifier.classify(words)
+    return str(language) if score > floor else UNDETERMINED
 
 
 def _telling(text: str) -> str:
@@ -103,15 +107,20 @@ def _telling(text: str) -> str:
     It is read in lower case: py3langid was fitted on texts with few capitals, and takes posts that shout for foreign.
     """
     without = _HASHTAG.sub(" ", text)
-    return without if len(_WORD.findall(without)) >= _FEW_WORDS else _SIGN_OF_HASHTAG.sub(" ", text)
+    enough = next(islice(_WORD.finditer(without), _FEW_WORDS - 1, None), None)
+    return without if enough else _SIGN_OF_HASHTAG.sub(" ", text)
 
 
 @lru_cache(maxsize=2)
-def _identifier(common: bool) -> "LanguageIdentifier":
-    """One a process: another than the library's own, whose languages others may have set."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+def _identifier(common: bool) -> "tuple[LanguageIdentifier, float]":
+    """One a process, and the score of letters of which it knows nothing.
+
+    It is another one than the library's own, whose languages others may have set.
+    """
+    from py3langid.langid import MODEL_FILE, RAW_FLOOR, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
     if common:
         identifier.set_languages(COMMON)
-    return identifier
+        identifier.nb_ptc = np.ascontiguousarray(identifier.nb_ptc)  # it reads rows, and picking languages left columns
+    return identifier, RAW_FLOOR

@@ -35,7 +35,9 @@ _QUERY_PART = rf"\?[{_QUERY}]*(?<=[a-z0-9\-_&=#/])"
 _MAX_CHARACTERS = 4096
 _MAX_SHORT = 40
 
-_DOTTED_WORD = regex.compile(r"(?<![^\s\p{Z}])[^\s\p{Z}]*[^\s\p{Z}.]\.[^\s\p{Z}.][^\s\p{Z}]*")
+_INNER_DOT = regex.compile(r"[^\s\p{Z}.]\.[^\s\p{Z}.]")
+_SPACE_BEFORE = regex.compile(r"(?r)[\s\p{Z}]")
+_SPACE = regex.compile(r"[\s\p{Z}]")
 _SHORT_LINK = regex.compile(rf"https?://t\.co/[A-Za-z0-9]{{1,{_MAX_SHORT}}}")
 
 
@@ -56,14 +58,22 @@ def _grammar() -> tuple[regex.Pattern[str], regex.Pattern[str], regex.Pattern[st
 
 def links(text: str) -> Iterator[tuple[int, int]]:
     """Start and end of every link, in order."""
-    if "." not in text:
-        return
-    for word in _DOTTED_WORD.finditer(text):
-        start, end = word.span()
+    for start, end in _dotted_words(text):
         if _SHORT_LINK.fullmatch(text, start, end):
             yield start, end
         else:
             yield from _in_word(text, start, end)
+
+
+def _dotted_words(text: str) -> Iterator[tuple[int, int]]:
+    """Words with a dot between two other signs. Dots are looked for, as most words have none."""
+    end = 0
+    while (dot := text.find(".", end)) >= 0:
+        end = dot + 1
+        if dot and _INNER_DOT.match(text, dot - 1):
+            before, behind = _SPACE_BEFORE.search(text, 0, dot), _SPACE.search(text, end)
+            end = behind.start() if behind else len(text)
+            yield before.end() if before else 0, end
 
 
 def _in_word(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -20,8 +20,9 @@ _INVISIBLE = regex.compile(r"[\p{Cf}--[\u200c\u200d]]|(?<!\p{M}|\p{L})[\u200c\u2
 _LETTERS = regex.compile(r"[\p{L}\p{M}]+")
 
 _DIGIT = re.compile(r"\d")
-_LONG_NUMBER = re.compile(r"\d{20,}")
-_LONG_WORD = re.compile(r"[A-Za-z]{20,}")
+_LONG = 20
+_LONG_NUMBER = re.compile(rf"\d{{{_LONG},}}")
+_LONG_WORD = re.compile(rf"[A-Za-z]{{{_LONG},}}")
 _LONG_CHAIN = re.compile(r"\S{100,}")
 _SIGN = re.compile(r"[^\w\s]")
 _RUN = re.compile(r"([a-z])\1+", re.IGNORECASE)
@@ -36,6 +37,8 @@ def plain(text: str) -> str:
         text = _LETTERS.sub(lambda word: unicodedata.normalize("NFKC", word.group()), text).translate(_APOSTROPHES)
     if _DIGIT.search(text):
         text = _NUMBER_BEFORE_LETTERS.sub(" 0 ", _NUMBER_WORD.sub(" 0 ", _HEART.sub(" ", text)))
+    if max(map(len, text.split()), default=0) < _LONG:
+        return text
     text = _LONG_CHAIN.sub(lambda chain: _SIGN.sub(" ", chain.group()), text)
     text = _LONG_NUMBER.sub("0", text)
     return _LONG_WORD.sub(lambda word: _bounded(word.group()), text)

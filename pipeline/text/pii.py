@@ -64,11 +64,17 @@ _NAMED_ACCOUNT = regex.compile(
 )
 _REST_OF_LINK = regex.compile(r"%[0-9a-f]{2}[^\s<>\"']*", regex.IGNORECASE)
 
-_HARMLESS = regex.compile(r"[A-Za-z\s#_,;!?'$*+=~^|<>\-]*+")
+_HARMLESS = regex.compile(
+    r"(?:(?:[A-Za-z\s#_,;!?'$*+=~\^|<>\-]++|[[\p{L}\p{M}\p{S}\u2018-\u201d\u2026]--[\u2212\ufe50-\ufe6b\uff01-\uff5e]]++)"
+    r"(?:(?<=(?<!\S)https?)://t\.co/[A-Za-z0-9]{1,40}+(?!\S)|\.++(?!\S)|:(?=\s[A-Za-z#<]))?)*+",
+    regex.V1,
+)
 """A text of letters and these signs alone: each detail has an `@`, a dot, a colon, a bracket, a quote or a digit in it,
-or an escape that stands for one."""
+or an escape that stands for one. Nor has it one of a link of t.co between spaces, of dots that end a word, or of a
+colon between a word and another."""
 _AT_IN_BRACKETS = regex.compile(r"[\[({] ?at ?[\])}]", regex.IGNORECASE)
-_PERHAPS_PHONE = regex.compile(r"\+\d|00|(?:\d\D{0,8}+){9}")
+_AT_BEHIND_NAME = regex.compile(r"(?<=[\p{L}\p{N}_])[@＠](?=[\p{L}\p{N}\-])")
+_PERHAPS_PHONE = regex.compile(r"\+\d|(?<![\p{L}\p{Nd}_$£€/=])\(?(?:00|(?:\d\D{0,8}+){9})")
 """The beginning of a number with the code of its country, or as many digits as the shortest one without."""
 _PERHAPS_FIELD = regex.compile(r"""[=:]\s?["']?\+?\(?\d""")
 
@@ -127,9 +133,9 @@ def _details(text: str) -> Iterator[_Found]:
         before = bisect_right(found_links, start, key=attrgetter("start")) - 1
         link = found_links[before] if before >= 0 and found_links[before].end > start else None
         yield _Found(link.start if link else start, max(end, link.end) if link else end, "<url>")
-    if "@" in text or "＠" in text:
+    if "." in text and ("@" in text or "＠" in text):
         yield from _all(_FAR_ACCOUNT, text, "<mention>")
-        yield from _all(_EMAIL, text, "<email>")
+        yield from _all(_EMAIL, text, "<email>") if _AT_BEHIND_NAME.search(text) else ()
     if "did:" in text or "at://" in text:
         yield from _all(ACCOUNT_NAMES, text, "<mention>")
     if _AT_IN_BRACKETS.search(text):

@@ -8,12 +8,10 @@ On four public test sets 8 to 9 points more hashtags fall into their right words
 """
 
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from heapq import nlargest
 from pathlib import Path
-from typing import NamedTuple
 
 import regex
 
@@ -27,6 +25,9 @@ _LONGEST_PART = 100
 _LONGEST_WORD = 24
 _ROUNDING = 1e-9
 """Scores that are nearer to each other are told apart by the whole sum alone."""
+_MOST_WORDS = 1 << 18
+"""Words whose scores a process remembers; then it begins anew."""
+_LEAST = -sys.float_info.max
 _SHORT = 5
 """Letters; a tag with fewer is more often a name or an abbreviation than a sentence."""
 
@@ -34,7 +35,8 @@ Parted = tuple[float, tuple[str, ...]]
 """A score, and the words it is the score of."""
 
 
-class _Word(NamedTuple):
+@dataclass(slots=True)
+class _Word:
     """What the statistics say of a word.
 
     alone, most: its score behind a word that says nothing of it, and the most that it can have behind any other.
@@ -47,8 +49,53 @@ class _Word(NamedTuple):
     tells: bool
 
 
-_Span = tuple[int, str, float, _Word]
-"""Where a word ends, the word, what the writing says of a boundary there, and the word's scores."""
+class _Words(dict[str, _Word]):
+    """What is known of words, as it is asked for."""
+
+    def __init__(self, scores_of: Callable[[str], _Word]) -> None:
+        super().__init__()
+        self._scores_of = scores_of
+
+    def __missing__(self, word: str) -> _Word:
+        if len(self) >= _MOST_WORDS:
+            self.clear()
+        scores = self[word] = self._scores_of(word)
+        return scores
+
+
+_Varying = tuple[float, str, float, list[Parted]]
+"""A word that may have another score behind some words than alone: the most that it and all behind it can have,
+whatever is before it; the word; what the writing says of its end; the best ways behind it."""
+
+
+@dataclass(slots=True)
+class _Rest:
+    """The ways to part the letters from one place to the end.
+
+    best: the best ones where the first word has its score alone. no_i: the same without those whose first word is `i`.
+    varying: the first words that vary, the one that can have most first.
+    """
+
+    best: list[Parted]
+    no_i: list[Parted]
+    varying: list[_Varying]
+
+
+@dataclass(slots=True)
+class _Search:
+    """The letters of a part, lower-cased, and what is known of the ways from each place to the end.
+
+    boundaries: what the writing says of a boundary before each letter; of the end, 0. least, most: of the ways from a
+    place on, with the boundary there: the score of the best one where its first word has its score alone, and the most
+    that one can have, whatever is before it. rests: the ways, by place. keep: the number of ways that are looked for.
+    """
+
+    letters: str
+    boundaries: list[float]
+    least: list[float]
+    most: list[float]
+    rests: dict[int, _Rest]
+    keep: int
 
 
 @dataclass(frozen=True)
@@ -89,8 +136,8 @@ class Segmenter:
     def __init__(self, statistics: Path | None = None, weights: Weights | None = None) -> None:
         self._statistics = word_statistics(statistics)
         self._weights = weights or Weights()
-        self._word = lru_cache(maxsize=1 << 18)(self._score_of_word)
-        self._unknown = lru_cache(maxsize=1 << 10)(self._score_of_letters)
+        self._words = _Words(self._scores_of_word)
+        self._unknown = [self._scores_of_letters(number) for number in range(_LONGEST_WORD + 1)]
 
     def __call__(self, hashtag: str) -> str:
         """The hashtag's words, lower-cased, joined by spaces. Its capitals count; underscores part words."""
@@ -116,86 +163,88 @@ class Segmenter:
         return 0.0 if words else certainty
 
     def _best(self, part: str, keep: int) -> list[Parted]:
-        """The `keep` best ways to part `part`, best first: a search from left to right over (end, last word).
+        """The `keep` best ways to part `part`, best first: a search from the last letter to the first.
 
-        A word is not tried where the best way to it, and the most that the rest can have, stay below ways that are
-        there by their words alone.
+        What may follow a word depends on it alone. So the best ways behind it are known when the search comes to it,
+        and a pair of words is looked up only where the pair could make a way better than the best without it.
         """
         letters = part.lower()
         if len(letters) > _LONGEST_PART or len(letters) != len(part):
             return [(0.0, (letters,))]
-        end, spans = len(letters), self._spans(letters, self._boundaries(part))
-        rest, enough = self._bounds(spans, keep)
-        enough += min(0.0, self._undivided(letters, (letters,))) - _ROUNDING
-        at: list[list[Parted]] = [[(0.0, ())], *([] for _ in letters)]
-        for start in range(end):
-            known = self._distinct(at[start], keep)
-            for stop, word, boundary, scores in spans[start] if known else ():
-                if known[0][0] + scores.most + boundary + rest[stop] >= enough or word == letters:
-                    at[stop] += self._continued(known, word, boundary, scores, keep=keep)
-        ways = [(score + self._undivided(letters, words), words) for score, words in at[end]]
-        return sorted(ways, reverse=True)[:keep] or [(0.0, (letters,))]
+        boundaries = self._boundaries(part)
+        rests = {len(letters): _Rest([(0.0, ())], [(0.0, ())], [])}
+        search = _Search(letters, boundaries, [*boundaries], [*boundaries], rests, keep)
+        for start in reversed(range(len(letters))):
+            rest = rests[start] = self._from(start, search)
+            search.least[start] += rest.best[0][0] if rest.best else -math.inf
+            most = boundaries[start] + (rest.varying[0][0] if rest.varying else -math.inf)
+            search.most[start] = max(search.least[start], most)
+        ways = [words for _, words in rests[0].best]
+        if len(letters) <= _LONGEST_WORD:
+            ways.append((letters,))
+        sums = [(self._sum(words, boundaries) + self._undivided(letters, words), words) for words in ways]
+        return sorted(sums, reverse=True)[:keep] or [(0.0, (letters,))]
 
-    def _spans(self, letters: str, boundaries: Sequence[float]) -> list[list[_Span]]:
-        """The words that may begin at each place."""
-        end = len(letters)
-        return [
-            [
-                (stop, word := letters[start:stop], boundaries[stop], self._word(word))
-                for stop in range(start + 1, min(end, start + _LONGEST_WORD) + 1)
-                if boundaries[stop] > -math.inf
-            ]
-            for start in range(end)
-        ]
-
-    def _bounds(self, spans: Sequence[Sequence[_Span]], keep: int) -> tuple[list[float], float]:
-        """The most that the letters from each place on can have, and what the `keep` best ways have at least."""
-        most = [*(-math.inf for _ in spans), 0.0]
-        least: list[list[float]] = [*([] for _ in spans), [0.0]]  # of the ways to the end, by the words alone
-        for start in reversed(range(len(spans))):
-            ways: list[float] = []
-            for stop, word, boundary, scores in spans[start]:
-                if (score := scores.most + boundary + most[stop]) > most[start]:
-                    most[start] = score
-                alone = scores.alone + boundary + (min(0.0, self._weights.article) if word == "i" else 0.0)
-                ways += [alone + score for score in least[stop]]
-            least[start] = nlargest(keep, ways)
-        return most, least[0][keep - 1] if len(least[0]) >= keep else -math.inf
-
-    def _distinct(self, ways: Sequence[Parted], keep: int) -> list[Parted]:
-        """The ways to one place that may become the `keep` best ones, best first.
-
-        What follows costs the same for all whose last word tells nothing of the next, so a few of these are enough.
-        """
-        distinct: list[Parted] = []
-        others: list[float] = []
-        for way in sorted(ways, reverse=True):
-            if not way[1] or not self._word(way[1][-1]).tells:
-                if len(others) >= keep and way[0] < others[keep - 1] - _ROUNDING:
-                    continue
-                others.append(way[0])
-            distinct.append(way)
-        return distinct
-
-    def _continued(
-        self, known: Sequence[Parted], word: str, boundary: float, scores: _Word, *, keep: int
-    ) -> list[Parted]:
-        """The `keep` best ways that go on with `word`, best first.
-
-        known: ways to the place where it begins, best first. One is left out only where the word would not bring it
-        among the best even if it had the most that it can have behind the last one.
-        """
+    def _from(self, start: int, search: _Search) -> _Rest:
+        """The ways from `start` on, but for the letters as a whole."""
+        perhaps, floor = self._perhaps(start, search)
         ways: list[Parted] = []
-        if not scores.varies and (len(known) <= keep or known[keep][0] < known[keep - 1][0] - _ROUNDING):
-            return [(score + scores.alone + boundary, (*words, word)) for score, words in known[:keep]]
-        for score, words in known:
-            if len(ways) >= keep and score + scores.most + boundary < ways[keep - 1][0] - _ROUNDING:
+        varying: list[_Varying] = []
+        for bound, end, word, scores in perhaps:
+            if bound < floor:
+                continue
+            rest, boundary = search.rests[end], search.boundaries[end]
+            following = self._behind_word(word, rest, search.keep) if scores.tells else rest.best
+            if scores.varies:
+                varying.append((scores.most + boundary + following[0][0], word, boundary, following))
+            if scores.alone + boundary + following[0][0] >= floor:
+                ways += [(scores.alone + boundary + score, (word, *words)) for score, words in following]
+        varying.sort(reverse=True)
+        best = no_i = _best_of(ways, search.keep)
+        if search.letters[start] == "i":
+            no_i = _best_of([way for way in ways if way[1][0] != "i"], search.keep)
+        return _Rest(best, no_i, varying)
+
+    def _perhaps(self, start: int, search: _Search) -> tuple[list[tuple[float, int, str, _Word]], float]:
+        """The words that may begin one of the best ways, with the most that such a way can have; and what it must have.
+
+        Behind a word that tells nothing, the best way is known.
+        """
+        letters, least, most, scores_of, floor = search.letters, search.least, search.most, self._words, _LEAST
+        perhaps: list[tuple[float, int, str, _Word]] = []
+        for end in range(min(len(letters) - (not start), start + _LONGEST_WORD), start, -1):
+            scores = scores_of[word := letters[start:end]]
+            if (bound := scores.most + (most if scores.tells else least)[end]) >= floor:
+                perhaps.append((bound, end, word, scores))
+                alone = scores.alone + least[end] - _ROUNDING
+                if alone > floor and search.keep == 1 and word not in ("a", "i"):
+                    floor = alone
+        return perhaps, floor
+
+    def _behind_word(self, word: str, rest: _Rest, keep: int) -> list[Parted]:
+        """The best ways behind a word that tells something of some others."""
+        best = rest.no_i if word == "a" else rest.best
+        floor = best[keep - 1][0] - _ROUNDING if len(best) >= keep else _LEAST
+        better: list[Parted] = []
+        for most, next_word, boundary, rests in rest.varying:
+            if most < floor:
                 break
-            cost = self._behind(word, words[-1]) if scores.varies and words else scores.alone
-            ways.append((score + cost + boundary, (*words, word)))
-            if len(ways) > 1:
-                ways.sort(reverse=True)
-        return ways[:keep]
+            total = self._behind(next_word, word) + boundary
+            if total + rests[0][0] >= floor:
+                better += [(total + following, (next_word, *words)) for following, words in rests]
+        if not better:
+            return best
+        most_of = {words: score for score, words in sorted([*best, *better])}
+        return _best_of([(score, words) for words, score in most_of.items()], keep)
+
+    def _sum(self, words: Sequence[str], boundaries: Sequence[float]) -> float:
+        """Of the words of one way, and of the boundaries behind them."""
+        score, place, before = 0.0, 0, ""
+        for word in words:
+            place += len(word)
+            score = score + self._behind(word, before) + boundaries[place]
+            before = word
+        return score
 
     def _score(self, part: str, words: Sequence[str]) -> float:
         """Of one way to part lower-cased letters, by the same sums as the search."""
@@ -209,6 +258,8 @@ class Segmenter:
 
     def _boundaries(self, part: str) -> list[float]:
         """What the writing says of a boundary before each character; numbers are not parted."""
+        if part.isalpha() and part.islower():
+            return [0.0] * (len(part) + 1)
         weights, capitals = self._weights, any(map(str.isupper, part[1:])) and not part.isupper()
         scores = [weights.none if capitals else 0.0] * len(part) + [0.0]
         plurals = {match.start() for match in _PLURAL_OF_CAPITALS.finditer(part)}
@@ -225,16 +276,16 @@ class Segmenter:
         return scores
 
     def _behind(self, word: str, before: str) -> float:
-        alone = self._word(word).alone
+        scores = self._words[word]
         if (before, word) == ("a", "i"):
-            return alone + self._weights.article
-        behind = self._statistics.behind(word, before) if before else 0.0
-        return max(alone, math.log10(behind) + self._weights.word) if behind else alone
+            return scores.alone + self._weights.article
+        behind = self._statistics.behind(word, before) if scores.varies and before else 0.0
+        return max(scores.alone, math.log10(behind) + self._weights.word) if behind else scores.alone
 
-    def _score_of_word(self, word: str) -> _Word:
+    def _scores_of_word(self, word: str) -> _Word:
         weights, probability = self._weights, self._statistics.probability(word)
-        if probability is None and len(word) > 1 and word.isalpha():
-            return self._unknown(len(word))  # as most letters in a row are no word
+        if probability is None and len(word) > 1 and word.isalpha():  # as most letters in a row
+            return self._unknown[len(word)] if len(word) < len(self._unknown) else self._scores_of_letters(len(word))
         if word.isdigit() or (word[0].isdigit() and _ORDINAL.fullmatch(word)):
             score = weights.number
         elif probability:
@@ -250,7 +301,15 @@ class Segmenter:
             most = max(most, score + weights.article)
         return _Word(score, most, varies=most > score or word == "i", tells=begins or word == "a")
 
-    def _score_of_letters(self, number: int) -> _Word:
+    def _scores_of_letters(self, number: int) -> _Word:
         """Of so many letters, more than one, that are no known word."""
         score = self._weights.unknown + self._weights.unknown_letter * number + self._weights.word
         return _Word(score, score, varies=False, tells=False)
+
+
+def _best_of(ways: list[Parted], keep: int) -> list[Parted]:
+    """The `keep` best ways, best first, and those that come so near to the last of them that rounding may decide."""
+    if len(ways) < 2:
+        return ways
+    ways = sorted(ways, reverse=True)
+    return [way for way in ways if way[0] >= ways[keep - 1][0] - _ROUNDING] if len(ways) > keep else ways

@@ -6,6 +6,7 @@ in them (`( o o )`, `^ ^`). Where there is a sign of these, that word and its ne
 
 import re
 import warnings
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -52,24 +53,33 @@ _CONTRACTIONS = tuple(
 
 
 class SocialWords:
-    """statistics: decide how a word with a letter thrice or more (`goood`) is written."""
+    """statistics: decide how a word with a letter thrice or more (`goood`) is written.
 
-    def __init__(self, statistics: WordStatistics) -> None:
+    kept: what stands for a token, "" where nothing does; it is asked once for each distinct word.
+    """
+
+    def __init__(self, statistics: WordStatistics, kept: Callable[[str], str] = str) -> None:
         from ekphrasis.classes.exmanager import ExManager
         from ekphrasis.classes.tokenizer import SocialTokenizer
 
         self._expressions: dict[str, re.Pattern[str]] = ExManager().get_compiled()
         self._tokenize = SocialTokenizer(lowercase=True).tokenize
         self._corrector = _corrector(statistics)
-        self._of_word = lru_cache(maxsize=1 << 16)(self._of_passage)
+        self._kept = kept
+        self._of_word = lru_cache(maxsize=1 << 16)(self._kept_of_passage)
 
     def __call__(self, text: str) -> list[str]:
         """Lower-cased tokens, and placeholders for what is no word."""
         passages = _passages(text) if _REACHING.search(text) else text.split()
         return [token for passage in passages for token in self._of_word(passage)]
 
+    def _kept_of_passage(self, text: str) -> tuple[str, ...]:
+        return tuple(filter(None, map(self._kept, self._of_passage(text))))
+
     def _of_passage(self, text: str) -> tuple[str, ...]:
         """As ekphrasis' TextPreProcessor has it, with `elongated` and `repeated`, contractions unpacked."""
+        if text.isascii() and text.isalpha() and not _THRICE.search(text):
+            return (text.lower(),)  # nothing of it sees letters alone
         has_digit = _DIGIT.search(text)
         for kind in _KINDS:
             if has_digit or kind not in _NUMBERS:

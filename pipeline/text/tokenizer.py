@@ -61,7 +61,7 @@ class Tokenizer:
     """
 
     def __init__(self, rules: TextRules) -> None:
-        self._process = SocialWords(word_statistics(rules.word_statistics))
+        self._process = SocialWords(word_statistics(rules.word_statistics), _word_or_tag)
         mapping = read_mapping(rules.hashtag_map) if rules.hashtag_map else {}
         self.keyphrase = Keyphrases(mapping, Segmenter(rules.word_statistics))
 
@@ -86,9 +86,8 @@ class Tokenizer:
 
     def words(self, text: str) -> list[str]:
         """Tokens of a text without hashtags, such as the words read in a picture."""
-        text = _PLACEHOLDER.sub(r" \g<0> ", plain(text))
-        tagged = (_KNOWN.get(token, token) for token in self._process(text))
-        return [token for token in tagged if token.isalpha() or token in TAGS]
+        text = plain(text)
+        return self._process(_PLACEHOLDER.sub(r" \g<0> ", text) if "<" in text else text)
 
     def read(self, post: Post, written: Mapping[str, str] | None = None) -> Post:
         """`post` with its tokens, those of its picture's description, and its hashtags' keyphrases, distinct, in order.
@@ -100,6 +99,12 @@ class Tokenizer:
         keyphrases = tuple(dict.fromkeys(self.keyphrase(tag, written) for tag in tags))
         tokens, alt_tokens = (tuple(self.tokens(text, written)) if text else () for text in (post.text, post.alt))
         return post.having(hashtags=tags, tokens=tokens, keyphrases=keyphrases, alt_tokens=alt_tokens)
+
+
+def _word_or_tag(token: str) -> str:
+    """What stands for a token of ekphrasis in ours: "" for one that is no word."""
+    token = _KNOWN.get(token, token)
+    return token if token.isalpha() or token in TAGS else ""
 
 
 @lru_cache(maxsize=1)
@@ -114,10 +119,12 @@ def without_trailing_hashtags(text: str) -> str:
         return text
     found = entities(text)
     links = [(entity.start, entity.end) for entity in found if entity.kind == URL]
-    links = sorted(links + [match.span() for match in _MASKED_LINK.finditer(text)])
+    if URL_TAG in text:
+        links = sorted(links + [match.span() for match in _MASKED_LINK.finditer(text)])
     tags = [(entity.start, entity.end) for entity in found if entity.kind == HASHTAG]
     rest = _blanked(_blanked(text, links, _LINK), tags, " ")
-    rest = _GLUED_TAGS.sub(lambda tags: " " * len(tags.group()), rest)
+    if "#" in rest or "＃" in rest:
+        rest = _GLUED_TAGS.sub(lambda tags: " " * len(tags.group()), rest)
     last_word = _UP_TO_LAST_WORD.match(rest)
     end = last_word.end() if last_word else 0
     if "#" not in text[end:] and "＃" not in text[end:]:

@@ -69,7 +69,7 @@ class WordStatistics:
     """Counts and frequencies of words, and counts of pairs, by a mapped file."""
 
     def __init__(self, file: StatisticsFile) -> None:
-        self._file = file
+        self._get = file.get
         has_frequencies, total = file.get(_TOTAL) or (0, 1.0)
         self.total = int(total)
         self.count = lru_cache(maxsize=1 << 16)(self._count_of_word)
@@ -77,7 +77,7 @@ class WordStatistics:
 
     def probability(self, word: str) -> float | None:
         """Of a lower-cased word; None for one that is not even the second word of a pair."""
-        if (entry := self._file.get(_key(word))) is None:
+        if (entry := self._get(word.encode("utf-8", "surrogatepass"))) is None:
             return None
         count, frequency = entry
         counted = max(0, count) / self.total
@@ -92,7 +92,7 @@ class WordStatistics:
 
     def in_pairs(self, word: str) -> tuple[bool, float]:
         """Whether a word is the first one of a pair, and the most that `behind` gives for it, whatever is before it."""
-        begins, likeliest = self._file.get(_ROLE + _key(word)) or (0, 0.0)
+        begins, likeliest = self._get(_ROLE + _key(word)) or (0, 0.0)
         return bool(begins), likeliest
 
     def __contains__(self, word: str) -> bool:
@@ -108,7 +108,7 @@ class WordStatistics:
         return self._count(_key(word))
 
     def _count(self, key: bytes) -> int:
-        found = self._file.get(key)
+        found = self._get(key)
         return found[0] if found else _UNCOUNTED
 
 

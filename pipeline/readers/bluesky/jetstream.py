@@ -7,6 +7,7 @@ from m3h.pipeline.readers.record import JsonObject, Part, RecordFault, as_dict, 
 from m3h.pipeline.text.post_addresses import POST_COLLECTION, id_of_address, post_address
 from m3h.schemas.posts import Post
 
+MARKS = frozenset(("did",))
 _KINDS = {"com": "commit", "id": "identity", "acc": "account"}
 _OPERATIONS = {"c": "create", "u": "update", "d": "delete"}
 """How the first version of Jetstream (until October 2024) named kinds and operations, in fields called `type`."""

@@ -10,6 +10,8 @@ from m3h.schemas.posts import Post
 
 _LISTS = ("feed", "posts", "records")
 """Lists of a page: of feeds and timelines; of searches, quotes and posts by their URIs; of a repository."""
+PAGE_MARKS = frozenset(("thread", *_LISTS))
+ONE_MARKS = frozenset(("post", "uri"))
 _UNAVAILABLE = {"notFound": "not found", "blocked": "blocked", "detached": "detached"}
 _REPOST = "app.bsky.feed.defs#reasonRepost"
 

@@ -24,6 +24,7 @@ from m3h.pipeline.readers.record import (
 from m3h.pipeline.text.post_addresses import id_of_address
 from m3h.schemas.posts import ImageRef, Post
 
+MARKS = frozenset(("type",))
 _COLLECTIONS = ("OrderedCollection", "OrderedCollectionPage", "Collection", "CollectionPage")
 _NOTES = ("Note", "Question")
 """Posts without and with a poll."""

@@ -24,6 +24,9 @@ from m3h.schemas.posts import ImageRef, Post
 PUBLIC = ("public", "unlisted")
 """Visibilities of posts that everybody may read."""
 _LISTS = ("statuses", "ancestors", "descendants")
+EVENT_MARKS = frozenset(("event",))
+PAGE_MARKS = frozenset(_LISTS)
+STATUS_MARKS = frozenset(("media_attachments",))
 """Lists of a search's answer, and of the posts around a post."""
 
 

@@ -21,7 +21,7 @@ def rows_of(record: JsonObject, finds_post: Callable[[tuple[str, ...]], bool]) -
 
 def _by_key(record: JsonObject) -> list[JsonObject]:
     """Rows under their numbers (`orient="index"`), or records under their ids, which become their ids."""
-    if not all(key.isascii() and key.isdigit() for key in record):
+    if not (next(iter(record)).isdigit() and all(key.isascii() and key.isdigit() for key in record)):
         return []
     rows = [row if fields_of(tuple(row)).id else {"id": key, **row} for key, row in _objects(record)]
     return rows if len(rows) == len(record) else []
@@ -33,9 +33,11 @@ def _objects(record: JsonObject) -> Iterator[tuple[str, JsonObject]]:
 
 def _by_columns(record: JsonObject, finds_post: Callable[[tuple[str, ...]], bool]) -> list[JsonObject]:
     """Columns of equal length: lists, or objects with the numbers of rows (`orient="columns"`)."""
+    first = next(iter(record.values()))
+    if not isinstance(first, (dict, list)):  # as of most records
+        return []
     columns = list(record.values())
-    first = columns[0]
-    if not isinstance(first, dict | list) or not all(type(column) is type(first) for column in columns):
+    if not all(type(column) is type(first) for column in columns):
         return []
     if isinstance(first, dict):
         if not all(isinstance(column, dict) and column.keys() == first.keys() for column in columns):

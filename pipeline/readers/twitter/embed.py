@@ -4,6 +4,8 @@ from m3h.pipeline.readers.record import JsonObject
 from m3h.pipeline.readers.twitter.v1 import read_status
 from m3h.schemas.posts import Post
 
+MARKS = frozenset(("__typename",))
+
 
 def is_embed(record: JsonObject) -> bool:
     """Whether a JSON object is a tweet of the embed API."""

@@ -13,6 +13,8 @@ from m3h.pipeline.readers.record import (
 )
 from m3h.schemas.posts import ImageRef, Post
 
+MARKS = frozenset(("category",))
+
 
 def is_picture(record: JsonObject) -> bool:
     """Whether a JSON object is the metadata of a picture, or of a tweet, of gallery-dl's extractor for Twitter."""

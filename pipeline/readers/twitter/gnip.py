@@ -4,6 +4,8 @@ from m3h.pipeline.readers.record import JsonObject, RecordFault, as_dict, date_f
 from m3h.pipeline.readers.twitter.v1 import read_status
 from m3h.schemas.posts import Post
 
+MARKS = frozenset(("objectType", "verb", "info"))
+
 
 def is_activity(record: JsonObject) -> bool:
     """Whether a JSON object is an activity, or the count of activities that ends an answer."""

@@ -13,6 +13,7 @@ from m3h.schemas.posts import Post
 RESULTS = ("tweet_results", "tweetResult", "tweet_result")
 WRAPPERS = (*RESULTS, "data", "instructions", "itemContent", "entryId")
 """Top-level fields of an answer that may hold tweets. Only records with one of them are searched."""
+MARKS = frozenset((*WRAPPERS, "__typename", "legacy"))
 PROMOTED = "promotedMetadata"
 """What the web shows because somebody pays for it: an answer has this field beside the tweet."""
 UNAVAILABLE_TYPES = ("TweetTombstone", "TweetUnavailable")

@@ -21,6 +21,7 @@ from m3h.pipeline.readers.record import (
 )
 from m3h.schemas.posts import ImageRef, Post
 
+MARKS = frozenset(("_type",))
 TYPE = "snscrape.modules.twitter."
 _LINK = re.compile(r"https://t\.co/\w+")
 

@@ -14,6 +14,7 @@ from m3h.pipeline.readers.record import (
 )
 from m3h.schemas.posts import ImageRef, Post
 
+MARKS = frozenset(("tweet",))
 _MEDIA_LINK = re.compile(r"(?:https?://)?pic\.(?:twitter|x)\.com/\w+")
 _ZONE = re.compile(r"([+-]\d\d):?(\d\d)")
 

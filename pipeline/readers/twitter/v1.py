@@ -22,8 +22,11 @@ from m3h.pipeline.readers.record import (
     valid_text,
     without_links,
 )
-from m3h.schemas.posts import ImageRef, Post
+from m3h.schemas.posts import EMPTY_POST, ImageRef, Post
 
+SEARCH_MARKS = frozenset(("statuses",))
+STATUS_MARKS = frozenset(("tweet", "text", "full_text"))
+_EDITS = frozenset(("edit_history", "edit_control", "edit_info"))
 _VIDEO_STILL = "video_thumb/"
 
 
@@ -58,13 +61,14 @@ def read_status(record: JsonObject) -> Post:
         deletion = Part("deletion", id_field(record, "id_str", "id"))
         raise RecordFault("deleted", "its author deleted it", parts=(deletion,))
     refuse_withheld(record.get("withheld_in_countries"), record.get("withheld_copyright"))
-    body = {**record, **as_dict(record.get("extended_tweet"))}
+    extended = as_dict(record.get("extended_tweet"))
+    body = {**record, **extended} if extended else record
     text = text_field(body, "full_text", default="") or text_field(record, "text", default="")
     media = _media(body)
     text = without_links(text, (item.get("url") for item in media))
     post_id = id_field(record, "id_str", "id")
     is_repost = bool(record.get("retweeted_status")) or text.startswith("RT @")
-    return Post(
+    return EMPTY_POST.having(
         post_id=post_id,
         text=text,
         hashtags=marked_hashtags(as_dict(body.get("entities")).get("hashtags"), "text", text),
@@ -85,6 +89,8 @@ def _unwrapped(record: JsonObject) -> JsonObject:
 
 def edits_of(post_id: str, record: JsonObject) -> EditFields:
     """Edits as the API (`edit_history`), the web (`edit_control`) or a personal archive (`edit_info`) lists them."""
+    if _EDITS.isdisjoint(record):
+        return {}
     api = as_dict(record.get("edit_history"))
     web = as_dict(record.get("edit_control"))
     web = {**web, **as_dict(web.get("edit_control_initial"))}
@@ -103,10 +109,12 @@ def _media(body: JsonObject) -> list[JsonObject]:
 
 def _photos(media: list[JsonObject]) -> list[ImageRef]:
     """The photos. The still of a video or an animation is not one, even when `entities` lists it as a photo."""
-    listed = (item for item in media if item.get("type") in (None, "photo"))  # archives of 2012 to 2014 have no types
-    photos = ((item, item.get("media_url_https") or item.get("media_url")) for item in listed)
-    pictures = ((item, valid_text(url)) for item, url in photos if isinstance(url, str) and _VIDEO_STILL not in url)
     alts: dict[str, str] = {}
-    for item, url in pictures:
-        alts[url] = alts.get(url) or alt_text(item, "ext_alt_text", "altText")
+    for item in media:
+        if item.get("type") not in (None, "photo"):  # archives of 2012 to 2014 have no types
+            continue
+        url = item.get("media_url_https") or item.get("media_url")
+        if isinstance(url, str) and _VIDEO_STILL not in url:
+            url = valid_text(url)
+            alts[url] = alts.get(url) or alt_text(item, "ext_alt_text", "altText")
     return [ImageRef(url=url, alt=alt) for url, alt in alts.items()]

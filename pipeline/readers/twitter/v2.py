@@ -17,7 +17,7 @@ from m3h.pipeline.readers.record import (
     valid_text,
     without_links,
 )
-from m3h.schemas.posts import ImageRef, Post
+from m3h.schemas.posts import EMPTY_POST, ImageRef, Post
 
 V2_FIELDS = (
     "author_id",
@@ -28,6 +28,8 @@ V2_FIELDS = (
     "attachments",
 )
 """Fields of a v2 tweet that no other format has."""
+PAGE_MARKS = frozenset(("data", "includes", "errors", "meta"))
+TWEET_MARKS = frozenset(V2_FIELDS)
 _PHOTO_KEY_PREFIX = "3_"
 
 
@@ -89,7 +91,7 @@ def read_tweet(record: JsonObject) -> Post:
     post_id = id_field(record, "id")
     relations = {kind for tweet in dicts(record.get("referenced_tweets")) if isinstance(kind := tweet.get("type"), str)}
     is_repost = "retweeted" in relations or text.startswith("RT @")
-    return Post(
+    return EMPTY_POST.having(
         post_id=post_id,
         text=text,
         hashtags=marked_hashtags(entities.get("hashtags", [] if entities else None), "tag", text),

@@ -252,10 +252,10 @@ def test_a_word_in_pairs_has_the_most_that_it_has_behind_any_other(own):
     st.sampled_from(["the", "of", "new", "york", "i", "a", "b2b"]), st.sampled_from(["the", "of", "new", "city", "i"])
 )
 def test_no_word_is_more_probable_behind_another_than_it_can_be(segmenter, word, before):
-    scores = segmenter._word(word)
+    scores = segmenter._words[word]
     assert segmenter._behind(word, before) <= scores.most
     assert scores.varies or segmenter._behind(word, before) == scores.alone
-    assert segmenter._word(before).tells or segmenter._behind(word, before) == scores.alone
+    assert segmenter._words[before].tells or segmenter._behind(word, before) == scores.alone
 
 
 def test_a_missing_file_of_own_statistics_is_named(own):

@@ -1,11 +1,13 @@
 """Words found one by one are those that ekphrasis finds in the whole text."""
 
+import re
+import string
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from m3h.pipeline.text.social_words import SocialWords
@@ -58,6 +60,15 @@ def test_a_word_is_looked_at_once_however_many_texts_have_it(tmp_path: Path) -> 
     looked_at: list[str] = []
     tokenize = words._tokenize
     words._tokenize = lambda text: looked_at.append(text) or tokenize(text)
-    for text in ("what a night", "a night it was", "what a night it was"):
-        assert words(text) == text.split()
-    assert sorted(looked_at) == ["a", "it", "night", "was", "what"]
+    for text in ("what, a night!", "a night! it, was", "what, a night! it, was"):
+        assert words(text) == [word for part in text.split() for word in re.findall(r"\w+|\W", part)]
+    assert sorted(looked_at) == ["it,", "night!", "what,"]  # and letters alone need no look
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.sampled_from(string.ascii_letters), min_size=1, max_size=12))
+@example("XD")
+@example("xP")
+@example("Goood")
+def test_letters_alone_are_the_word_that_ekphrasis_finds(letters: str) -> None:
+    assert ours()(letters) == ekphrasis()(letters)
