@@ -154,7 +154,9 @@ class Config(Settings):
     )
     sentence_tuning_layers: PositiveInt = 3  # its last layers are tuned
     sentence_tuning_rate: PositiveFloat = 2e-4
-    sentence_tuning_folds: int = Field(default=4, ge=2)  # a training post is judged by an encoder without its fold
+    sentence_tuning_folds: int | None = Field(
+        default=None, ge=2
+    )  # a training post is judged by an encoder without its fold; None: 4, or 2 from 10,000 training posts on
     sentence_tuning_pieces: PositiveInt = 64  # word pieces of text and OCR words that it reads
     text_phrases: NonNegativeInt = 0  # of a tuned encoder: so many phrases of a text that are no label are candidates
     label_feature_width: NonNegativeInt = 32  # hidden units over label features; 0 ranks by the scores alone

@@ -265,17 +265,15 @@ class TrainingIndex:
         vector_pv, text_pv = self.pictures.transform(pooled, len(posts)), self._text_vectors(pooled, len(posts))
         candidates: list[list[int]] = []
         score_pn = np.zeros((len(posts), n), np.float32) if self.options.all_scores else None
-        features = [np.zeros((0, self._n_features), np.float32)]
+        features = _Rows(len(posts) * 2 * self.options.top, self._n_features)
         phrases: list[list[str]] = []
         for start in range(0, len(posts), BLOCK):
             part = slice(start, start + BLOCK)
             if leave_one_out is None:
                 similarity_bp = self.ridge.similarity(tokens[part], vector_pv[part])
-                found_bt = similarity_bp @ self.ridge.alpha_nl
+                found_bt = self._rounded(similarity_bp @ self.ridge.alpha_nl)
             else:
-                similarity_bp, found_bt = self.ridge.training_similarity(part), leave_one_out[part]
-            if self.clues is not None:  # a rank among scores that are zero but for rounding would tell a post's own
-                found_bt = found_bt.round(decimals=ROUNDED)
+                similarity_bp, found_bt = self.ridge.training_similarity(part), self._rounded(leave_one_out[part])
             score_bn = found_bt[:, :n].numpy()
             if score_pn is not None:
                 score_pn[part] = score_bn
@@ -295,8 +293,12 @@ class TrainingIndex:
                 candidates.append(ids.tolist())
                 features.append(feature_cf)
                 phrases.append(further)
-        found = Ragged.from_rows(candidates), np.concatenate(features)
-        return Evidence(n, *found, score_pn, phrases=phrases, most_phrases=self.options.phrases)
+        found, most = (Ragged.from_rows(candidates), features.values), self.options.phrases
+        return Evidence(n, *found, score_pn, phrases=phrases, most_phrases=most)
+
+    def _rounded(self, found_bt: Tensor) -> Tensor:
+        """What is ranked: a rank among scores that are zero but for rounding would tell a post's own."""
+        return found_bt if self.clues is None else found_bt.round(decimals=ROUNDED)
 
     @property
     def _n_features(self) -> int:
@@ -397,6 +399,29 @@ class TrainingIndex:
             clues = Clues.from_tensors(tensors, counts, len(labels))
         counts_n = tensors["label_counts"].numpy()
         return cls(ridge, labels, counts_n, options=options, pictures=pictures, clues=clues)
+
+
+class _Rows:
+    """Rows of an array one after the other. Those of 43,000 posts take 0.5 GB, and a list of them would be copied.
+
+    likely: how many there are; the memory of more is not used before they come.
+    """
+
+    def __init__(self, likely: int, width: int) -> None:
+        self._rows, self._count = np.empty((likely, width), np.float32), 0
+
+    def append(self, row_cf: np.ndarray) -> None:
+        end = self._count + len(row_cf)
+        if end > len(self._rows):
+            rows = np.empty((end + len(self._rows) // 2, self._rows.shape[1]), np.float32)
+            rows[: self._count] = self.values
+            self._rows = rows
+        self._rows[self._count : end] = row_cf
+        self._count = end
+
+    @property
+    def values(self) -> np.ndarray:
+        return self._rows[: self._count]
 
 
 def n_features(clues: bool, tuned: bool = False, *, phrases: bool = False) -> int:

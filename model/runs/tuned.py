@@ -20,6 +20,9 @@ from m3h.schemas.errors import IntegrityError
 from m3h.schemas.vocab import SEP, Vocabulary
 
 TUNED_FILE = "tuned_encoder.safetensors"
+FOLDS, FEW_FOLDS, MANY = 4, 2, 10_000
+"""Folds of the training posts, and of MANY. Each encoder then still sees more posts than with FOLDS of fewer, and the
+time does not double."""
 
 
 def tuning_posts(
@@ -49,8 +52,8 @@ def tuning_posts(
     spans = LabelSpans.find(posts.tokens, labels)
     if not config.text_phrases:
         return TuningPosts(pieces, spans)
-    phrases = TextPhrases.find(posts.tokens, _words_read(pieces))
-    return TuningPosts(pieces, spans, phrases, phrases.right(posts.keyphrases) if training else ())
+    keyphrases = posts.keyphrases if training else None
+    return TuningPosts(pieces, spans, TextPhrases.find(posts.tokens, _words_read(pieces), keyphrases))
 
 
 def _words_read(pieces: WordPieces) -> list[int]:
@@ -61,7 +64,8 @@ def _words_read(pieces: WordPieces) -> list[int]:
 
 def tuning_options(config: Config, posts: int) -> TuningOptions:
     """How the encoder is tuned on so many posts."""
-    folds = max(2, min(config.sentence_tuning_folds, posts))
+    wanted = config.sentence_tuning_folds or (FEW_FOLDS if posts >= MANY else FOLDS)
+    folds = max(2, min(wanted, posts))
     return TuningOptions(config.sentence_tuning_epochs, config.sentence_tuning_rate, folds, config.seed)
 
 

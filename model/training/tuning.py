@@ -43,13 +43,12 @@ class TuningPosts:
     """Posts as the tuned encoder reads them.
 
     pieces: of their words. spans: the labels that stand in their texts. phrases: of their texts, None where they are
-    not scored. right: of training posts, which of the phrases are keyphrases.
+    not scored; of training posts with those that are keyphrases.
     """
 
     pieces: WordPieces
     spans: LabelSpans
     phrases: TextPhrases | None = None
-    right: Sequence[np.ndarray] = ()
 
     def batch(self, rows_b: np.ndarray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The arguments of `TunedEncoder.forward`."""
@@ -58,14 +57,6 @@ class TuningPosts:
         arrays = (piece_bl, mask_bl, word_bl, self.spans.batch(rows_b))
         piece, mask, word, span = (torch.from_numpy(array) for array in arrays)
         return piece, mask, word, span
-
-    def phrase_shares(self, rows_b: np.ndarray, phrases: int) -> Tensor:
-        """(B, 1 + phrases) the keyphrases among the phrases of each text, alike; the first where there is none."""
-        share_bk = torch.zeros(len(rows_b), 1 + phrases)
-        for place, row in enumerate(rows_b):
-            right = 1 + np.flatnonzero(self.right[row])
-            share_bk[place, right if len(right) else 0] = 1 / max(1, len(right))
-        return share_bk
 
 
 @dataclass(frozen=True)
@@ -163,10 +154,9 @@ def _loss(
     logit_bn = encoder.logits(vector_bv, bonus_bk, span_bk3).masked_fill(unknown_n, IMPOSSIBLE)
     loss = -(logit_bn.log_softmax(-1) * share_bn).sum(-1).mean()
     log_p_bk = _phrase_log_p(encoder, posts, rows_b, states=states, word_bl=word_bl)
-    if log_p_bk is None:
+    if log_p_bk is None or posts.phrases is None:
         return loss
-    share_bk = posts.phrase_shares(rows_b, log_p_bk.size(1) - 1)
-    return loss - PHRASE_WEIGHT * (log_p_bk * share_bk).sum(-1).mean()
+    return loss - PHRASE_WEIGHT * (log_p_bk * torch.from_numpy(posts.phrases.shares(rows_b))).sum(-1).mean()
 
 
 def _phrase_log_p(

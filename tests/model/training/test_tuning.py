@@ -30,10 +30,8 @@ def posts_of(texts: Sequence[str], keyphrases: Sequence[Sequence[str]] = ()) -> 
     words = [[-1, *range(len(row) - 2), -1] for row in rows]
     pieces = WordPieces(Ragged.from_rows(rows), Ragged.from_rows(words))
     tokens = [text.split() for text in texts]
-    phrases = TextPhrases.find(tokens, list(map(len, tokens)))
-    return TuningPosts(
-        pieces, LabelSpans.find(tokens, LABELS), phrases, phrases.right(keyphrases) if keyphrases else ()
-    )
+    phrases = TextPhrases.find(tokens, list(map(len, tokens)), keyphrases or None)
+    return TuningPosts(pieces, LabelSpans.find(tokens, LABELS), phrases)
 
 
 @pytest.fixture(scope="module")
