@@ -45,6 +45,7 @@ from m3h.model.ranking.tuned_scores import TunedScores
 from m3h.model.runs.finished import SCORES
 from m3h.model.runs.tuned import TUNED_FILE, new_tuned, read_tuned, tuning_options, tuning_posts
 from m3h.model.systems import INPUTS, TEXT_ENCODER, Modality, bank_names, feature_name, get_system
+from m3h.model.training.allocator import give_back
 from m3h.model.training.tuning import out_of_fold, scores_of
 from m3h.schemas.dataset import Dataset
 from m3h.schemas.errors import IntegrityError, UsageError
@@ -286,7 +287,9 @@ def with_training_index(run: Run, posts: Posts) -> tuple[Run, Evidence | None]:
         read = tuning_posts(run.text_encoder, posts, sources, labels=labels, config=config, training=True)
         ids = [sorted(set(labels.encode(phrases))) for phrases in posts.keyphrases]
         new = partial(new_tuned, run.text_encoder, config, names)
+        give_back()  # what the encoder took for the texts
         tuned, scores = out_of_fold(new, read, ids, tuning_options(config, len(posts)))
+        give_back()
     index, evidence = TrainingIndex.build(readable, sources, labels, options=options, name_nv=names, tuned=scores)
     ranker.fit_normalization(evidence.feature_mf)
     return replace(run, training_index=index, tuned=tuned), evidence

@@ -1,4 +1,4 @@
-"""How a process on a CPU keeps freed memory."""
+"""How a process on a CPU keeps freed memory, and gives it back."""
 
 import ctypes
 
@@ -15,3 +15,14 @@ def keep_large_blocks() -> bool:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     return mallopt is not None and bool(mallopt(_MMAP_MAX, 0)) and bool(mallopt(_TRIM_THRESHOLD, _NEVER))
+
+
+def give_back() -> None:
+    """Give freed memory back to the kernel, where the C library is glibc.
+
+    For after a step of another kind than the next one: texts of many lengths leave gigabytes of gaps, which
+    `keep_large_blocks` makes the process keep, and which tensors of other sizes do not fill.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

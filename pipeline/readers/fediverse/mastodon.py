@@ -24,10 +24,10 @@ from m3h.schemas.posts import ImageRef, Post
 PUBLIC = ("public", "unlisted")
 """Visibilities of posts that everybody may read."""
 _LISTS = ("statuses", "ancestors", "descendants")
+"""Lists of a search's answer, and of the posts around a post."""
 EVENT_MARKS = frozenset(("event",))
 PAGE_MARKS = frozenset(_LISTS)
 STATUS_MARKS = frozenset(("media_attachments",))
-"""Lists of a search's answer, and of the posts around a post."""
 
 
 def is_status(record: JsonObject) -> bool:

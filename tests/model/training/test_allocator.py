@@ -1,4 +1,4 @@
-"""What the C library does with a large block that was freed."""
+"""What the C library does with a large block that was freed, and with gaps between others."""
 
 import platform
 import subprocess
@@ -34,3 +34,30 @@ def test_a_freed_block_is_used_again_without_the_kernel() -> None:
     assert second_block("kept")[0]
     assert second_block("kept")[1] < 20
     assert second_block("given back")[1] > 20
+
+
+MEMORY_OF_GAPS = """
+from pathlib import Path
+import numpy as np
+from m3h.model.training.allocator import give_back, keep_large_blocks
+
+def held():
+    return int(Path("/proc/self/statm").read_text().split()[1])
+
+keep_large_blocks()
+blocks = [np.ones(1 << 14) for _ in range(2000)]  # 256 MB
+some = blocks[::50]
+before = held()
+del blocks
+kept = held()
+give_back()
+print(before, kept, held())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
+def test_gaps_between_blocks_in_use_are_given_back() -> None:
+    done = subprocess.run([sys.executable, "-c", MEMORY_OF_GAPS], capture_output=True, text=True, check=True)
+    before, kept, given_back = map(int, done.stdout.split())
+    assert kept > 0.9 * before
+    assert given_back < 0.5 * before
