@@ -197,6 +197,12 @@ class Config(Settings):
     log_steps: PositiveInt = 50  # steps between two lines of log.jsonl
     tensorboard: bool = False  # log to TensorBoard too, which must be installed
 
+    @field_validator("text_encoder", mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        """`--set text_encoder=` is none; as YAML it is null."""
+        return "" if value is None else value
+
     @field_validator("text_encoder")
     @classmethod
     def _absolute(cls, value: str) -> str:
