@@ -158,7 +158,9 @@ class Config(Settings):
         default=None, ge=2
     )  # a training post is judged by an encoder without its fold; None: 4, or 2 from 10,000 training posts on
     sentence_tuning_pieces: PositiveInt = 64  # word pieces of text and OCR words that it reads
-    text_phrases: NonNegativeInt = 0  # of a tuned encoder: so many phrases of a text that are no label are candidates
+    text_phrases: int = Field(
+        default=0, ge=0, le=12
+    )  # candidates among the 12 likeliest phrases of a text, where tuned
     label_feature_width: NonNegativeInt = 32  # hidden units over label features; 0 ranks by the scores alone
 
     # training
@@ -197,6 +199,12 @@ class Config(Settings):
     log_steps: PositiveInt = 50  # steps between two lines of log.jsonl
     tensorboard: bool = False  # log to TensorBoard too, which must be installed
 
+    @field_validator("text_encoder", mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        """`--set text_encoder=` is none; as YAML it is null."""
+        return "" if value is None else value
+
     @field_validator("text_encoder")
     @classmethod
     def _absolute(cls, value: str) -> str:
@@ -216,8 +224,8 @@ class Config(Settings):
 
     @property
     def phrase_candidates(self) -> int:
-        """How many phrases of a text that are no label are candidates at most."""
-        return self.text_phrases if self.tunes_sentences else 0
+        """How many phrases of a text that are no label are candidates at most; none where scores alone rank."""
+        return self.text_phrases if self.tunes_sentences and self.label_feature_width else 0
 
 
 def stored_config(file: Path) -> dict[str, Any]:

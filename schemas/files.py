@@ -182,7 +182,7 @@ def validating(path: Path) -> Iterator[Path]:
     """
     try:
         yield path
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:  # pydantic's is a ValueError
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:  # pydantic's is a ValueError
         message = " ".join(str(error).split())[:200]
         raise IntegrityError(f"{path}: not what m3h writes ({type(error).__name__}: {message}).") from error
 

@@ -6,7 +6,6 @@ on it learns how far to trust each part of the evidence in a post that it has ne
 Axes: p posts, n labels, m candidates of all posts, B batch, C candidates of a post, f label features.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +38,7 @@ from m3h.model.ranking.tfidf import TfidfVectorizer
 from m3h.model.ranking.tuned_scores import IMPOSSIBLE, TunedScores
 from m3h.model.systems import TEXT_ENCODER
 from m3h.model.text.stemming import Phrase, stem, stem_phrase
-from m3h.schemas.files import publish_json, read_json
+from m3h.schemas.files import publish_json, read_json, validating
 from m3h.schemas.vocab import Vocabulary
 
 TFIDF_FILE, TENSOR_FILE, OCCURRENCES_FILE = "tfidf.json", "training_index.safetensors", "occurrences.json"
@@ -394,8 +393,8 @@ class TrainingIndex:
         pictures = ComparedVectors.from_tensors(tensors, options.weights)
         clues = None
         if options.clues:
-            stored = read_json(folder / OCCURRENCES_FILE)
-            counts = Occurrences(*(Counter(stored[name]) for name in ("seen", "marked")))
+            with validating(folder / OCCURRENCES_FILE) as path:
+                counts = Occurrences.from_json(read_json(path))
             clues = Clues.from_tensors(tensors, counts, len(labels))
         counts_n = tensors["label_counts"].numpy()
         return cls(ridge, labels, counts_n, options=options, pictures=pictures, clues=clues)

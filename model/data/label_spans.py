@@ -43,5 +43,5 @@ class LabelSpans:
         """(B, K, 3): the spans of these posts; zeros where a post has fewer. K may be zero."""
         numbers_bm, mask_bm = self.numbers.padded(rows_b)
         width = mask_bm.sum(1).max(initial=0)
-        spans_bk3: np.ndarray = numbers_bm[:, :width].reshape(len(rows_b), -1, SPAN)
+        spans_bk3: np.ndarray = numbers_bm[:, :width].reshape(len(rows_b), width // SPAN, SPAN)
         return spans_bk3

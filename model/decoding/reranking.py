@@ -39,6 +39,8 @@ FEATURES = (
 """The columns, in order. Those of phrases in the text are zero for others."""
 SHARE_PRIOR, SHARE_WEIGHT = 0.5, 2.0
 """Of the share: so many further texts, and with so many of them as keyphrase."""
+LARGEST = 1e100
+"""The largest weight that is read: a sum with it stays finite."""
 RERANKER_FILE = "reranker.json"
 
 
@@ -72,17 +74,17 @@ class Reranker:
         """That of a run folder; None where the run has none.
 
         Raises:
-            IntegrityError: the file is damaged, has other features, or a weight is no finite number.
+            IntegrityError: the file is damaged, has other features, or a weight or a count is none that training gives.
         """
         if not (folder / RERANKER_FILE).exists():
             return None
         with validating(folder / RERANKER_FILE) as path:
             stored = read_json(path)
             weights = {str(name): float(weight) for name, weight in stored["weights"].items()}
-            seen, marked = (Counter({str(k): int(n) for k, n in stored[name].items()}) for name in ("seen", "marked"))
-            if set(weights) != set(FEATURES) or not all(map(math.isfinite, weights.values())):
+            occurrences = Occurrences.from_json(stored)
+            if set(weights) != set(FEATURES) or not all(abs(weight) <= LARGEST for weight in weights.values()):
                 raise IntegrityError(f"{path}: expected finite weights of {FEATURES}, found {weights}. Train again.")
-        return cls(weights, Occurrences(seen, marked))
+        return cls(weights, occurrences)
 
 
 def features(scored: Mapping[str, Probabilities], tokens: Sequence[str], occurrences: Occurrences) -> np.ndarray:

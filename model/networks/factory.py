@@ -81,6 +81,11 @@ def build_model(
             f"distillation_weight: {system.name} already ranks labels by the training posts. "
             "Set it to 0, or take another system."
         )
+    if config.phrase_candidates and system.uses_training_index and system.generates:
+        raise UsageError(
+            f"text_phrases: the generator of {system.name} copies phrases of the text itself. "
+            "Set it to 0, or take m3h-best."
+        )
     ranker = _ranker(config) if system.uses_training_index else None
     if system.uses_training_index and not system.generates:
         return KeyphraseModel(0, 0, Modules(ranker=ranker))

@@ -5,13 +5,16 @@ words stand before and after one, says how likely a phrase of another text was a
 """
 
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from m3h.model.text.stemming import Phrase
 
 START, END = "<start>", "<end>"
 """What stands before the first word of a text and after its last one."""
+MOST = 2**53
+"""The largest count that is read. Up to here a float has every whole number."""
 Key = str
 
 
@@ -55,6 +58,20 @@ class Occurrences:
         marked.update(key("word", stem) for stem in words)
         marked.update({key("keyphrase word", stem) for phrase in gold for stem in phrase})
         return cls(seen, marked)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Occurrences":
+        """The counts as `vars` gives them.
+
+        Raises:
+            KeyError, AttributeError: there are none.
+            ValueError: a count is no whole number from 0 to MOST.
+        """
+        seen, marked = (dict(stored[name].items()) for name in ("seen", "marked"))
+        wrong = [n for n in (*seen.values(), *marked.values()) if not (type(n) is int and 0 <= n <= MOST)]
+        if wrong:
+            raise ValueError(f"a count of {str(wrong[0])[:20]}")
+        return cls(Counter(seen), Counter(marked))
 
     def share(self, name: Key, without: "Occurrences", *, prior: float, weight: float) -> float:
         """The share of occurrences that are marked, with `weight` further occurrences of which `prior` are marked.

@@ -50,7 +50,7 @@ def tuning_posts(
     further = [[word for word in source[len(tokens) :] if word != SEP] for tokens, source in pairs]
     pieces = encoder.word_pieces(posts.tokens, further, config.sentence_tuning_pieces)
     spans = LabelSpans.find(posts.tokens, labels)
-    if not config.text_phrases:
+    if not config.phrase_candidates:
         return TuningPosts(pieces, spans)
     keyphrases = posts.keyphrases if training else None
     return TuningPosts(pieces, spans, TextPhrases.find(posts.tokens, _words_read(pieces), keyphrases))
@@ -78,7 +78,7 @@ def new_tuned(encoder: SentenceEncoder, config: Config, name_nv: Tensor) -> Tune
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         dropout, layers = config.dropout / 2, config.sentence_tuning_layers
-        phrases = config.text_phrases > 0
+        phrases = config.phrase_candidates > 0
         return TunedEncoder(encoder.transformer, layers, centred(name_nv), dropout=dropout, phrases=phrases)
 
 

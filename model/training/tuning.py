@@ -201,14 +201,15 @@ def _likeliest(span_k2: np.ndarray, log_p_k: np.ndarray) -> FoundPhrases:
 
 @torch.no_grad()
 def _take_mean(encoder: TunedEncoder, posts: TuningPosts, rows: np.ndarray) -> None:
-    """Set the mean of the vectors of these posts."""
+    """Set the mean of the vectors of these posts; zero stays where there are none."""
     encoder.eval()
+    if not len(rows):  # the one training post is judged by an encoder that has seen no post
+        return
     sums = [
         encoder.states(*posts.batch(part)[:2]).pooled("avg").sum(0)
         for part in np.split(rows, range(BATCH, len(rows), BATCH))
     ]
-    if len(rows):
-        encoder.mean_v.copy_(torch.stack(sums).sum(0) / len(rows))
+    encoder.mean_v.copy_(torch.stack(sums).sum(0) / len(rows))
 
 
 def _optimizer(encoder: TunedEncoder, rate: float) -> torch.optim.Optimizer:

@@ -95,6 +95,10 @@ def test_explicit_settings_override_a_preset() -> None:
     assert Config.model_validate(config.model_dump(mode="json")) == config
 
 
+def test_an_encoder_set_to_nothing_is_none() -> None:
+    assert resolve_config(None, ["text_encoder="], system="m3h-best").text_encoder == ""
+
+
 def test_an_unknown_system_is_reported_with_the_nearest_name() -> None:
     with pytest.raises(UsageError, match=r"no system named 'gen-copi'\. Did you mean 'gen-copy'"):
         get_system("gen-copi")

@@ -30,6 +30,7 @@ def test_where_no_label_stands_there_is_no_span() -> None:
     spans = LabelSpans.find([["sun"], []], vocabulary("rain"))
     assert spans.batch(np.array([0, 1])).shape == (2, 0, 3)
     assert LabelSpans.find([["<unk>"]], vocabulary()).batch(np.array([0])).shape == (1, 0, 3)
+    assert spans.batch(np.array([], np.int64)).shape == (0, 0, 3)
 
 
 @given(

@@ -78,7 +78,12 @@ def test_what_is_stored_ranks_the_same(tmp_path: Path) -> None:
         {"weights": {"label": 1.0}},
         {"weights": []},
         {"weights": {**NONE, "label": math.nan}},
+        {"weights": {**NONE, "label": 1e308}},
+        {"weights": {**NONE, "label": 10**400}},
         {"seen": {"a": "b"}},
+        {"seen": {"label: storm": -2}},
+        {"marked": {"label: storm": 10**400}},
+        {"marked": {"label: storm": 0.5}},
     ],
 )
 def test_a_damaged_file_is_named(change: dict[str, object], tmp_path: Path) -> None:

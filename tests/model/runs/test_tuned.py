@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from m3h.model.api import load
 from m3h.model.config import Config, stored_config
@@ -12,6 +13,7 @@ from m3h.model.data.altered import alter
 from m3h.model.data.sentences import SentenceEncoder
 from m3h.model.ranking.label_clues import TUNED_CLUES
 from m3h.model.ranking.phrase_clues import PHRASE_CLUES
+from m3h.model.ranking.tuned_scores import KEPT
 from m3h.model.runs.evaluate import open_run
 from m3h.model.runs.experiment import train_run
 from m3h.model.runs.run import Run
@@ -78,6 +80,29 @@ def test_a_post_with_fewer_phrases_than_another_has_no_names_of_others(trained: 
     found = load(trained.folder).predict(["puppies", *HELD.values()])
     labels = set(trained.vocabularies.labels.words[1:])
     assert {phrase.phrase for phrase in found[0]} <= {*labels, "puppies"}
+
+
+def test_where_scores_alone_rank_labels_no_phrase_of_a_text_is_a_candidate(trained: Run, tmp_path: Path) -> None:
+    """A phrase that is no label has no score."""
+    fields = {"label_feature_width": 0, "text_phrases": 5, "sentence_tuning_epochs": 1, "sentence_tuning_layers": 1}
+    config = Config.model_validate({"system": "m3h-best", **fields, "epochs": 1, "threads": 1})
+    train_run(config, Dataset(trained.metadata.dataset), tmp_path, progress=lambda batches, title: batches)
+    labels = set(trained.vocabularies.labels.words[1:])
+    (found,) = load(tmp_path).predict(["puppies wagging tails"])
+    assert {phrase.phrase for phrase in found} == labels
+
+
+def test_a_generator_has_no_phrases_of_the_text_as_labels(trained: Run, tmp_path: Path) -> None:
+    fields = {"label_features": "all", "text_encoder": "minilm", "sentence_tuning_epochs": 1, "text_phrases": 5}
+    config = Config.model_validate({"system": "gen-cls-m3h+krr", **fields, "drop_inputs": ["attributes", "vision"]})
+    with pytest.raises(UsageError, match=r"text_phrases: the generator of gen-cls-m3h\+krr copies phrases"):
+        train_run(config, Dataset(trained.metadata.dataset), tmp_path, progress=lambda batches, title: batches)
+
+
+def test_no_more_phrases_are_candidates_than_are_remembered() -> None:
+    assert Config(system="m3h-best", text_phrases=KEPT).phrase_candidates == KEPT
+    with pytest.raises(ValidationError, match="text_phrases"):
+        Config(system="m3h-best", text_phrases=KEPT + 1)
 
 
 def test_without_the_encoder_its_tuned_layers_say_nothing(trained: Run) -> None:

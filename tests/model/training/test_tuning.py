@@ -118,6 +118,17 @@ def test_posts_that_know_no_label_tune_nothing(new: Callable[[], TunedEncoder]) 
     assert torch.isfinite(torch.cat(scores.part(slice(0, 2)))).all()
 
 
+def test_a_single_training_post_is_judged_by_an_encoder_that_has_learned_nothing(
+    new_with_phrases: Callable[[], TunedEncoder],
+) -> None:
+    posts, options = posts_of(["so rain"], [["rain"]]), TuningOptions(epochs=2, rate=0.01, folds=2, seed=1)
+    encoder, scores = out_of_fold(new_with_phrases, posts, [[WEATHER]], options)
+    assert torch.equal(scores.table_knv[0], new_with_phrases().table()[0])
+    assert not torch.equal(encoder.mean_v, new_with_phrases().mean_v)
+    assert torch.isfinite(torch.cat(scores.part(slice(0, 1)))).all()
+    assert len(scores.phrases) == 1
+
+
 AFTER_SO = [f"{first} so {word}" for first in ("film", "rain", "star") for word in ("wet", "stage", "cloud", "film")]
 NOTHING = ["film rain", "wet cloud star", "stage film", "cloud rain wet"]
 
