@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
+
 FAULTS_OF_A_SECOND_BLOCK = """
 import resource
 import sys
@@ -29,7 +31,6 @@ def second_block(way: str) -> tuple[bool, int]:
     return bool(kept), faults
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
 def test_a_freed_block_is_used_again_without_the_kernel() -> None:
     assert second_block("kept")[0]
     assert second_block("kept")[1] < 20
@@ -55,7 +56,6 @@ print(before, kept, held())
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
 def test_gaps_between_blocks_in_use_are_given_back() -> None:
     done = subprocess.run([sys.executable, "-c", MEMORY_OF_GAPS], capture_output=True, text=True, check=True)
     before, kept, given_back = map(int, done.stdout.split())
